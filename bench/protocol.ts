@@ -1,0 +1,141 @@
+/** The pure core: each line against the bare work that it cannot do without. */
+import {
+  Attestation,
+  askedLeaves,
+  bls,
+  decode,
+  decodeEnvelope,
+  type Ed25519,
+  Envelope,
+  ed25519,
+  foundLeaf,
+  hashPiece,
+  inventoryOf,
+  judgeProof,
+  leafProof,
+  MessageType,
+  messageSigningRoot,
+  payloadCapacity,
+  sha256,
+  sha256Pairs,
+  subtreeRange,
+  treeHeight,
+} from '@cairn/protocol'
+import {
+  bls as portableBls,
+  ed25519 as portableEd25519,
+} from '../packages/protocol/src/crypto/portable.ts'
+import {
+  bytes32,
+  dealOf,
+  EPOCH,
+  NETWORK,
+  nodeSecret,
+  stateOf,
+} from '../packages/protocol/test/kinds/storage/world.ts'
+import { pattern } from '../packages/protocol/test/piece/vectors.ts'
+import { epochOf, settlement } from './epoch.ts'
+import { compare, type Line, perSecond, rounded } from './measure.ts'
+import { barePairs } from './pairs.ts'
+import { tree } from './tree.ts'
+
+const MIB = 2 ** 20
+
+export async function* protocol(): AsyncGenerator<Line> {
+  yield await commp()
+  yield await verification({
+    name: 'ed25519',
+    native: ed25519,
+    portable: portableEd25519,
+    count: 64,
+  })
+  yield await verification({ name: 'bls', native: bls, portable: portableBls, count: 4 })
+  yield await envelopes()
+  yield* await settlement()
+  yield* tree()
+  yield await proof()
+}
+
+async function commp(): Promise<Line> {
+  const padded = pattern(64 * MIB)
+  const payload = padded.subarray(0, payloadCapacity(21))
+  const { ours, other, ratio } = await compare({
+    ours: () => hashPiece(payload),
+    other: () => barePairs(padded),
+  })
+  const speed = (ms: number) => perSecond(payload.length / MIB, ms)
+  const against = `2^21 - 1 pair hashes alone: ${rounded(speed(other))} MiB/s`
+  return { name: 'commp.single', value: speed(ours), unit: 'MiB/s', ratio, against }
+}
+
+type Scheme = Pick<Ed25519, 'publicKey' | 'sign' | 'verify'>
+
+interface VerificationInit {
+  name: string
+  native: Scheme
+  portable: Scheme
+  /** Signatures by as many keys; each is verified once in a round. */
+  count: number
+}
+
+async function verification(init: VerificationInit): Promise<Line> {
+  const { name, native, portable, count } = init
+  const signed = Array.from({ length: count }, (_, i) => {
+    const secret = bytes32(i + 1)
+    const root = sha256(secret)
+    return [root, native.publicKey(secret), native.sign(root, secret)] as const
+  })
+  const all = ({ verify }: Scheme) => {
+    if (!signed.every(item => verify(...item))) throw new Error('a signature does not hold')
+  }
+  const { ours, other, ratio } = await compare({
+    ours: () => all(native),
+    other: () => all(portable),
+  })
+  const against = `the browser's code: ${rounded(perSecond(count, other))}/s`
+  const value = perSecond(count, ours)
+  return { name: `verify.${name}`, value, unit: 'signatures/s', ratio, against }
+}
+
+async function envelopes(): Promise<Line> {
+  const set = epochOf(8)().set
+  const messages = [...set.messages()]
+    .filter(({ envelope }) => envelope.type === MessageType.attestation)
+    .map(({ envelope }) => {
+      const signature = ed25519.sign(messageSigningRoot(envelope, NETWORK), nodeSecret(0))
+      return Envelope.serialize({ ...envelope, signature })
+    })
+  const repeated = Array.from({ length: 50 }, () => messages).flat()
+  const { ours, other, ratio } = await compare({
+    ours: () => repeated.map(bytes => decode(Attestation, decodeEnvelope(bytes).body)),
+    other: () => repeated.map(bytes => Attestation.deserialize(Envelope.deserialize(bytes).body)),
+  })
+  const speed = (ms: number) => perSecond(repeated.length, ms)
+  const against = `@chainsafe/ssz deserialize alone: ${rounded(speed(other))}/s`
+  return { name: 'decode.envelope', value: speed(ours), unit: 'attestations/s', ratio, against }
+}
+
+async function proof(): Promise<Line> {
+  const payload = pattern(payloadCapacity(18))
+  const { piece, subtrees } = hashPiece(payload)
+  const question = askedLeaves(inventoryOf(stateOf([dealOf({ piece })]), 0, EPOCH), pattern(96))
+  const answer = question.map(({ leaf: index }) => {
+    const { offset, length } = subtreeRange(piece, index)
+    const part = payload.subarray(offset, offset + length)
+    return foundLeaf(leafProof({ piece, index, payload: part, subtrees }))
+  })
+  const pair = pattern(64)
+  const hashes = question.length * treeHeight(piece)
+  const TIMES = 20
+  const { ours, other, ratio } = await compare({
+    ours: () => {
+      for (let i = 0; i < TIMES; i++) judgeProof(question, answer)
+    },
+    other: () => {
+      for (let i = 0; i < TIMES * hashes; i++) sha256Pairs(pair)
+    },
+  })
+  const against = `${hashes} pair hashes alone: ${rounded(perSecond(TIMES, other))}/s`
+  const value = perSecond(TIMES, ours)
+  return { name: 'prove.verify', value, unit: 'proofs/s', ratio, against }
+}

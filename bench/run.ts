@@ -1,0 +1,51 @@
+/** `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each. */
+import { type Group, type Line, rounded } from './measure.ts'
+import { network } from './network.ts'
+import { protocol } from './protocol.ts'
+import { simulation } from './simulate.ts'
+import { storage } from './storage.ts'
+
+const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
+  protocol: { about: 'hashing, signatures, codecs, trees, settlement', run: protocol },
+  storage: { about: 'answering a challenge from disk, storing a file', run: storage },
+  network: { about: 'requests and gossip over libp2p on loopback', run: network },
+  simulate: { about: 'a network of 20 nodes on virtual time', run: simulation },
+}
+
+const [name, ...rest] = process.argv.slice(2).filter(argument => argument !== '--json')
+const json = process.argv.includes('--json')
+
+if (name === undefined) {
+  for (const [group, { about }] of Object.entries(GROUPS)) print(`${group.padEnd(10)}  ${about}`)
+} else if (GROUPS[name] === undefined || rest.length > 0) {
+  const known = Object.keys(GROUPS).join(', ')
+  process.stderr.write(`expected one of ${known}, found '${[name, ...rest].join(' ')}'\n`)
+  process.exitCode = 2
+} else {
+  if (!json) print(row('name', 'value', 'unit', 'ratio', 'against'))
+  for await (const line of GROUPS[name].run())
+    print(json ? JSON.stringify(tidy(line)) : table(line))
+}
+
+function tidy(line: Line): Line {
+  const { value, ratio } = line
+  return {
+    ...line,
+    value: rounded(value),
+    ...(ratio === undefined ? {} : { ratio: rounded(ratio) }),
+  }
+}
+
+function table(line: Line): string {
+  const { name, value, unit, ratio, against } = tidy(line)
+  return row(name, String(value), unit, ratio === undefined ? '' : String(ratio), against ?? '')
+}
+
+function row(name: string, value: string, unit: string, ratio: string, against: string): string {
+  const columns = [name.padEnd(19), value.padStart(9), unit.padEnd(15), ratio.padStart(6), against]
+  return columns.join('  ').trimEnd()
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,45 @@
+import type { Commands } from '../run.ts'
+import { fraction, whole } from './numbers.ts'
+
+interface SimulateOptions {
+  nodes: number
+  epochs: number
+  seed: number
+  loss?: number
+  crashed?: number
+}
+
+export function simulateCommand({ program, action }: Commands): void {
+  program
+    .command('simulate')
+    .description('run a network in memory on virtual time; the same seed gives the same run')
+    .option('--nodes <n>', 'how many nodes', whole, 8)
+    .option('--epochs <n>', 'how many epochs', whole, 4)
+    .option('--seed <n>', 'what everything random follows from', whole, 1)
+    .option('--loss <share>', 'part of messages that are lost, 0 to 1', fraction)
+    .option('--crashed <n>', 'nodes that stop midway', whole)
+    .action(
+      action(async ({ output }, options: SimulateOptions) => {
+        const { simulate } = await import('@cairn/testnet')
+        const { nodes, epochs, seed, loss, crashed } = options
+        const summary = await simulate(
+          {
+            nodes,
+            epochs,
+            seed,
+            ...(loss === undefined ? {} : { loss }),
+            ...(crashed === undefined ? {} : { crashed }),
+          },
+          epoch => output.result(epoch, line(epoch)),
+        )
+        output.result({ summary }, line(summary))
+        return undefined
+      }),
+    )
+}
+
+function line(value: object): string {
+  return Object.entries(value)
+    .map(([name, field]) => `${name} ${typeof field === 'object' ? JSON.stringify(field) : field}`)
+    .join('  ')
+}

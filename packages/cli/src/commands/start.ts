@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Daemon, DaemonOptions } from '@cairn/node'
+import { acquireLock, hasCode } from '@cairn/node/lock'
+import { CairnError, deriveKeys } from '@cairn/protocol'
+import type { Values } from '../config/keys.ts'
+import { pinoLog } from '../log.ts'
+import type { Commands } from '../run.ts'
+import { readSeed } from '../seed.ts'
+import type { Session } from '../session.ts'
+import { healthLine } from './status.ts'
+
+export function startCommand({ program, action }: Commands): void {
+  program
+    .command('start')
+    .description('run the daemon until Ctrl-C')
+    .action(
+      action(async session => {
+        await start(session)
+        return undefined
+      }),
+    )
+}
+
+async function start(session: Session): Promise<void> {
+  const { world, output, signal } = session
+  const { values } = await session.config()
+  const { dataDir } = values
+  const mnemonic = await readSeed(dataDir)
+  const text = await readManifest(values.network)
+  // A second's worth of modules: only the daemon itself pays for them.
+  const { parseManifest, startDaemon } = await import('@cairn/node')
+  const manifest = parseManifest(text)
+  const log = pinoLog({
+    level: values.logLevel,
+    json: output.json || world.stderr.isTTY !== true,
+    stream: world.stderr,
+  })
+  const lock = await acquireLock(dataDir, world.pid)
+  try {
+    const daemon = await startDaemon({
+      ...settingsOf(values),
+      dataDir,
+      manifest,
+      manifestDir: dirname(values.network),
+      keys: deriveKeys(mnemonic),
+      log,
+    })
+    const stop = () => void daemon.stop()
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+    await lock.publish(daemon.api)
+    await announce(session, daemon)
+    await daemon.stopped
+    signal.removeEventListener('abort', stop)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function announce({ output }: Session, daemon: Daemon): Promise<void> {
+  const { name, peerId, account, addresses, index, reasons } = await daemon.view.status()
+  const address = `0x${Buffer.from(account).toString('hex')}`
+  const { url, tokenPath } = daemon.api
+  output.result(
+    { name, peerId, account: address, index, addresses, api: { url, tokenPath } },
+    [
+      output.style('bold', name),
+      `  peer id    ${peerId}`,
+      `  account    ${address}`,
+      ...addresses.map((multiaddr, i) => `  ${i === 0 ? 'addresses' : '         '}  ${multiaddr}`),
+      `  API        ${url}`,
+      `  token      ${tokenPath}`,
+      '',
+      ...reasons.map(reason => healthLine(output, reason)),
+    ].join('\n'),
+  )
+}
+
+type Settings = Omit<DaemonOptions, 'dataDir' | 'manifest' | 'manifestDir' | 'keys' | 'log'>
+
+/** Peers behind one address weigh less where addresses are scarce; inside a site they all do. */
+const COLOCATION_WEIGHT = -5
+
+function settingsOf(values: Values): Settings {
+  const rpc = values['chain.rpc']
+  const eui = values['radio.eui']
+  const region = values['radio.region']
+  return {
+    listen: values['p2p.listen'],
+    announce: values['p2p.announce'],
+    bootstrap: values['p2p.bootstrap'],
+    apiPort: values['api.port'],
+    privateAddresses: values['p2p.privateAddresses'],
+    colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
+    ...(rpc.length === 0 ? {} : { rpc }),
+    ...(values['storage.quota'] === 0
+      ? {}
+      : {
+          storage: {
+            directory: values['storage.directory'],
+            quotaBytes: values['storage.quota'],
+            pricePerGiB: values['storage.price'],
+          },
+        }),
+    ...(values['radio.port'] === 0
+      ? {}
+      : {
+          radio: {
+            host: values['radio.host'],
+            port: values['radio.port'],
+            gain: values['radio.gain'],
+            ...(eui === '' ? {} : { eui }),
+            ...(region === 0 ? {} : { region }),
+          },
+        }),
+  }
+}
+
+async function readManifest(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT')) throw cause
+    throw new CairnError('badManifest', `there is no network manifest at ${path}`, {
+      facts: { path },
+      next: 'copy the manifest of the network there, or pass --network FILE',
+    })
+  }
+}

@@ -1,0 +1,47 @@
+import type { Json, NodeStatus } from '@cairn/node'
+import { EXIT_CODES } from '../exit-codes.ts'
+import type { Output } from '../output.ts'
+import type { Commands } from '../run.ts'
+
+export function statusCommand({ program, action }: Commands): void {
+  program
+    .command('status')
+    .description('say whether the node is of use, and if not, why; exits non-zero then')
+    .action(
+      action(async session => {
+        const { output } = session
+        const api = await session.api()
+        const status = await api.json<Json<NodeStatus>>('/v1/status')
+        output.result(status, statusText(output, status))
+        return status.ready ? EXIT_CODES.ok.code : EXIT_CODES.notReady.code
+      }),
+    )
+}
+
+function statusText(output: Output, status: Json<NodeStatus>): string {
+  const { name, index, network, epoch, accepted, peers, reasons, ready } = status
+  const who = index === undefined ? 'not registered' : `node ${index}`
+  const state = ready ? output.style('green', 'useful') : output.style('red', 'of no use now')
+  return [
+    `${output.style('bold', name)} (${who}) on ${network.name}: ${state}`,
+    `  epoch ${epoch.number}, slot ${epoch.slot} of ${epoch.slotsPerEpoch}; accepted up to ${accepted}; ${peers} peers`,
+    ...reasons.map(reason => healthLine(output, reason)),
+  ].join('\n')
+}
+
+interface Finding {
+  severity: string
+  text: string
+  next?: string | undefined
+}
+
+/** One finding with its next step. */
+export function healthLine(output: Output, { severity, text, next }: Finding): string {
+  const mark =
+    severity === 'critical'
+      ? output.style('red', 'fail')
+      : severity === 'warning'
+        ? output.style('yellow', 'warn')
+        : output.style('green', 'ok  ')
+  return `  ${mark} ${text}${next === undefined ? '' : `\n       ${next}`}`
+}

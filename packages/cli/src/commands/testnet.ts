@@ -1,0 +1,88 @@
+import { resolve } from 'node:path'
+import { pinoLog } from '../log.ts'
+import type { Commands } from '../run.ts'
+import type { Session } from '../session.ts'
+import { whole } from './numbers.ts'
+
+interface UpOptions {
+  nodes: number
+  gateways?: number
+  providers?: number
+  seed: number
+  file?: string
+  checkpoints?: number
+  dir?: string
+}
+
+export function testnetCommand({ program, action }: Commands): void {
+  const testnet = program.command('testnet').description('a whole network on this machine')
+  testnet
+    .command('up')
+    .description('bring one up, and keep it until Ctrl-C')
+    .option('--nodes <n>', 'how many nodes', whole, 8)
+    .option('--gateways <n>', 'how many of them have a radio; all unless given', whole)
+    .option('--providers <n>', 'how many of them offer disk; four unless given', whole)
+    .option('--seed <n>', 'what keys and places follow from', whole, 1)
+    .option('--file <file>', 'store and fetch this file, then go on')
+    .option('--checkpoints <n>', 'end well after so many accepted checkpoints', whole)
+    .option('--dir <dir>', 'directory of the testnet')
+    .action(
+      action(async (session, { dir, ...options }: UpOptions) => {
+        const { testnetUp } = await import('@cairn/testnet')
+        const dataDir = await directory(session, dir)
+        const { output, world, signal } = session
+        const { values } = await session.config()
+        const log = pinoLog({
+          level: values.logLevel === 'info' ? 'warn' : values.logLevel,
+          json: output.json || world.stderr.isTTY !== true,
+          stream: world.stderr,
+        })
+        const { json } = output
+        return await testnetUp({ ...options, json, dataDir }, { screen: world.stdout, log, signal })
+      }),
+    )
+  testnet
+    .command('down')
+    .description('end the one that runs in the directory')
+    .option('--dir <dir>', 'directory of the testnet')
+    .action(
+      action(async (session, { dir }: { dir?: string }) => {
+        const { testnetDown } = await import('@cairn/testnet')
+        await testnetDown(await directory(session, dir))
+        session.output.result({ stopped: true }, 'down')
+        return undefined
+      }),
+    )
+  testnet
+    .command('status')
+    .description('what runs, and how far it is')
+    .option('--dir <dir>', 'directory of the testnet')
+    .action(
+      action(async (session, { dir }: { dir?: string }) => {
+        const { testnetStatus } = await import('@cairn/testnet')
+        const status = await testnetStatus(await directory(session, dir))
+        session.output.result(status, JSON.stringify(status, undefined, 2))
+        return undefined
+      }),
+    )
+  testnet
+    .command('fault <kind> [nodes...]')
+    .description('stop, start, partition, heal, rpc-down or rpc-up nodes, by name')
+    .option('--dir <dir>', 'directory of the testnet')
+    .action(
+      action(async (session, kind: string, nodes: string[], { dir }: { dir?: string }) => {
+        const { testnetFault } = await import('@cairn/testnet')
+        const result = await testnetFault(await directory(session, dir), kind, nodes)
+        session.output.result(result ?? { fault: kind, nodes }, `${kind} ${nodes.join(' ')}`)
+        return undefined
+      }),
+    )
+}
+
+/** In the working directory unless said otherwise: a testnet belongs to what is developed there. */
+async function directory(session: Session, dir: string | undefined): Promise<string> {
+  const { values, origin } = await session.config()
+  const { cwd } = session.world
+  if (dir !== undefined) return resolve(cwd, dir)
+  return origin.dataDir === 'default' ? resolve(cwd, '.cairn', 'testnet') : values.dataDir
+}

@@ -1,0 +1,210 @@
+/**
+ * Every setting, in one table: types, defaults, environment names, the sample file and the
+ * reference page follow from it.
+ */
+import { join } from 'node:path'
+import { TOKEN } from '@cairn/protocol'
+import { z } from 'zod'
+
+export interface DefaultsFrom {
+  home: string
+  dataDir: string
+}
+
+export interface Key<S extends z.ZodType = z.ZodType> {
+  /** Takes the text of a flag or variable, and what YAML makes of it. */
+  readonly schema: S
+  readonly default: (from: DefaultsFrom) => unknown
+  /** The default as the reference shows it. */
+  readonly shown: string
+  readonly help: string
+  /** Not in the file: the file lies in the data directory. */
+  readonly notInFile?: true
+  /** May hold a credential: never a flag, never printed. */
+  readonly secret?: true
+}
+
+const LIST_MAX = 64
+const PORT_MAX = 65_535
+
+const text = z.string().trim().min(1).max(4096)
+const port = z.coerce.number('expected a port number').int().min(0).max(PORT_MAX)
+const whole = (min: number, max: number) =>
+  z.coerce.number('expected a whole number').int().min(min).max(max)
+const flag = z.union([z.boolean(), z.stringbool()], 'expected true or false')
+const multiaddr = z
+  .string()
+  .regex(/^\/[a-z0-9]+\//, 'expected a multiaddr, such as /ip4/0.0.0.0/tcp/4131')
+const url = z.url({ protocol: /^(https?|wss?)$/, error: 'expected an http(s) or ws(s) URL' })
+
+export const KEYS = {
+  dataDir: {
+    schema: text,
+    default: ({ home }) => join(home, '.cairn'),
+    shown: '~/.cairn',
+    help: 'Directory that holds keys, ledger and pieces; one per network',
+    notInFile: true,
+  },
+  network: {
+    schema: text,
+    default: ({ dataDir }) => join(dataDir, 'network.json'),
+    shown: '<dataDir>/network.json',
+    help: 'The network manifest',
+  },
+  logLevel: {
+    schema: z.enum(['error', 'warn', 'info', 'debug']),
+    default: () => 'info',
+    shown: 'info',
+    help: 'Least severe messages that are logged',
+  },
+  'p2p.listen': {
+    schema: list(multiaddr),
+    default: () => ['/ip4/0.0.0.0/tcp/4131'],
+    shown: '/ip4/0.0.0.0/tcp/4131',
+    help: 'Multiaddrs to listen on',
+  },
+  'p2p.announce': {
+    schema: list(multiaddr),
+    default: () => [],
+    shown: '',
+    help: 'Multiaddrs to announce instead of those listened on, as behind a port forwarding',
+  },
+  'p2p.bootstrap': {
+    schema: list(multiaddr),
+    default: () => [],
+    shown: '',
+    help: "Peers to meet first, besides the manifest's",
+  },
+  'p2p.privateAddresses': {
+    schema: flag,
+    default: () => false,
+    shown: 'false',
+    help: 'Dial private and loopback addresses: for networks inside one site',
+  },
+  'chain.rpc': {
+    schema: list(url),
+    default: () => [],
+    shown: '',
+    help: "RPC endpoints instead of the manifest's, tried in this order",
+    secret: true,
+  },
+  'api.port': {
+    schema: port,
+    default: () => 4140,
+    shown: '4140',
+    help: 'Port of the HTTP API on 127.0.0.1; 0: any free one',
+  },
+  'storage.quota': {
+    schema: z.union([z.number(), z.string()]).transform(bytesOf),
+    default: () => 0,
+    shown: '0',
+    help: 'Disk to offer, such as `500 GB` or `2 TiB`; 0: none',
+  },
+  'storage.directory': {
+    schema: text,
+    default: ({ dataDir }) => join(dataDir, 'pieces'),
+    shown: '<dataDir>/pieces',
+    help: 'Where pieces are kept',
+  },
+  'storage.price': {
+    schema: z.union([z.number(), z.string()]).transform(tokensOf),
+    default: () => TOKEN / 1_000n,
+    shown: '0.001',
+    help: 'Asked per GiB and epoch, tokens',
+  },
+  'radio.port': {
+    schema: port,
+    default: () => 0,
+    shown: '0',
+    help: 'UDP port for a Semtech packet forwarder (usually 1700); 0: no radio',
+  },
+  'radio.host': {
+    schema: text,
+    default: () => '127.0.0.1',
+    shown: '127.0.0.1',
+    help: 'Address that the packet forwarder reaches',
+  },
+  'radio.eui': {
+    schema: z.union([
+      z.literal(''),
+      z.string().regex(/^[0-9a-f]{16}$/i, 'expected 16 hexadecimal digits'),
+    ]),
+    default: () => '',
+    shown: '',
+    help: "The gateway's EUI; empty: the first that is heard",
+  },
+  'radio.region': {
+    schema: whole(0, 255),
+    default: () => 0,
+    shown: '0',
+    help: 'Code of the regional plan; 0: EU868',
+  },
+  'radio.gain': {
+    schema: whole(-300, 600),
+    default: () => 0,
+    shown: '0',
+    help: 'Antenna gain less cable loss, 0.1 dBi',
+  },
+} as const satisfies Record<string, Key>
+
+export type KeyName = keyof typeof KEYS
+export type Values = { [K in KeyName]: z.output<(typeof KEYS)[K]['schema']> }
+
+export const KEY_NAMES = Object.keys(KEYS) as KeyName[]
+
+/** `p2p.privateAddresses` is CAIRN_P2P_PRIVATE_ADDRESSES. */
+export function environmentName(name: string): string {
+  return `CAIRN_${name
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .replaceAll('.', '_')
+    .toUpperCase()}`
+}
+
+function list<S extends z.ZodType<string>>(item: S) {
+  const split = (value: unknown) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map(part => part.trim())
+          .filter(Boolean)
+      : value
+  return z.preprocess(split, z.array(item).max(LIST_MAX))
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+}
+
+function bytesOf(value: string | number, context: z.RefinementCtx): number {
+  const [, digits, unit] =
+    String(value)
+      .trim()
+      .match(/^([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)$/i) ?? []
+  const factor = UNITS[unit?.toLowerCase() ?? '']
+  const bytes = factor === undefined ? Number.NaN : Math.floor(Number(digits) * factor)
+  if (Number.isSafeInteger(bytes)) return bytes
+  context.addIssue({ code: 'custom', message: 'expected bytes, such as `500 GB` or `2 TiB`' })
+  return z.NEVER
+}
+
+const DECIMALS = 18
+
+/** Decimal tokens in base units, without a float in between. */
+function tokensOf(value: string | number, context: z.RefinementCtx): bigint {
+  const [, whole, part = ''] =
+    String(value)
+      .trim()
+      .match(/^([0-9]{1,20})(?:\.([0-9]{1,18}))?$/) ?? []
+  if (whole !== undefined) return BigInt(whole) * TOKEN + BigInt(part.padEnd(DECIMALS, '0'))
+  context.addIssue({ code: 'custom', message: 'expected tokens, such as `0.001`' })
+  return z.NEVER
+}

@@ -1,0 +1,6 @@
+export * from './config/keys.ts'
+export * from './config/reference.ts'
+export * from './exit-codes.ts'
+export { cliReference } from './reference.ts'
+export { run } from './run.ts'
+export type { World } from './world.ts'

@@ -1,0 +1,82 @@
+/** What a command works with: its options, configuration, output and the daemon's API. */
+import { CairnError } from '@cairn/protocol'
+import { ApiClient } from './api-client.ts'
+import { type Config, isKey, loadConfig, unknownKey } from './config/config.ts'
+import type { KeyName } from './config/keys.ts'
+import { isSecret } from './config/reference.ts'
+import type { Output } from './output.ts'
+import type { World } from './world.ts'
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  json?: boolean
+  dataDir?: string
+  network?: string
+  logLevel?: string
+  config?: string
+  set?: string[]
+}
+
+export interface SessionInit {
+  world: World
+  output: Output
+  options: GlobalOptions
+  /** Aborts with `interrupted` at the first request to stop. */
+  signal: AbortSignal
+}
+
+export class Session {
+  readonly world: World
+  readonly output: Output
+  readonly signal: AbortSignal
+  readonly #options: GlobalOptions
+  #config: Promise<Config> | undefined
+
+  constructor({ world, output, options, signal }: SessionInit) {
+    this.world = world
+    this.output = output
+    this.signal = signal
+    this.#options = options
+  }
+
+  /** Read once. Throws as `loadConfig`. */
+  config(): Promise<Config> {
+    this.#config ??= loadConfig({
+      world: this.world,
+      flags: flagsOf(this.#options),
+      file: this.#options.config,
+    })
+    return this.#config
+  }
+
+  async api(): Promise<ApiClient> {
+    const { values } = await this.config()
+    return await ApiClient.connect({
+      dataDir: values.dataDir,
+      port: values['api.port'],
+      signal: this.signal,
+    })
+  }
+}
+
+function flagsOf(options: GlobalOptions): Map<KeyName, { text: string; flag: string }> {
+  const flags = new Map<KeyName, { text: string; flag: string }>()
+  for (const assignment of options.set ?? []) {
+    const [, name = '', value] = assignment.match(/^([^=]+)=(.*)$/s) ?? []
+    if (value === undefined) {
+      throw new CairnError('usage', `--set expects KEY=VALUE, found '${assignment}'`)
+    }
+    if (!isKey(name)) throw unknownKey(name, 'flag --set')
+    if (isSecret(name)) {
+      throw new CairnError('usage', `${name} may hold a credential and is no flag`, {
+        next: 'set it in the configuration file or the environment',
+      })
+    }
+    flags.set(name, { text: value, flag: '--set' })
+  }
+  const { dataDir, network, logLevel } = options
+  if (dataDir !== undefined) flags.set('dataDir', { text: dataDir, flag: '--data-dir' })
+  if (network !== undefined) flags.set('network', { text: network, flag: '--network' })
+  if (logLevel !== undefined) flags.set('logLevel', { text: logLevel, flag: '--log-level' })
+  return flags
+}

@@ -1,0 +1,99 @@
+/**
+ * The state that a testnet's chain begins with: contracts deployed, operators funded, no nodes, no
+ * blocks. Made by real transactions on a chain whose clock stands at `STATE_TIME`, then cut down to
+ * its accounts, so that a chain that loads it begins at block 0 and at its own time.
+ */
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { check } from '@cairn/protocol'
+import {
+  createTestClient,
+  createWalletClient,
+  type Hex,
+  hexToBytes,
+  http,
+  maxUint256,
+  parseEther,
+  publicActions,
+} from 'viem'
+import { FUNDED_OPERATORS, testAccounts, testDeployer } from '../accounts.ts'
+import { startAnvil } from '../anvil.ts'
+import { cairnTokenAbi } from '../artifacts/CairnToken.ts'
+import { deploy } from '../deploy.ts'
+import { TESTNET_PARAMETERS, testnetContracts } from '../testnet.ts'
+
+/** 14 November 2023: before the start of any chain that loads the state. */
+const STATE_TIME = 1_700_000_000
+
+const ETHER = parseEther('10000')
+const TOKENS = parseEther('100000')
+
+interface AnvilState {
+  accounts: Record<Hex, { nonce: number; balance: Hex; code: Hex; storage: Record<Hex, Hex> }>
+}
+
+/** The state as gzip in base64. */
+export async function testnetState(): Promise<string> {
+  const anvil = await startAnvil({ genesis: 'empty', blockTime: 0, timestamp: STATE_TIME })
+  try {
+    const accounts = await populate(anvil.rpcUrl)
+    // What anvil itself expects of a state, with a chain that has not begun.
+    const state = { block: null, accounts, best_block_number: null, blocks: [], transactions: [] }
+    return gzipSync(JSON.stringify(state), { level: 9 }).toString('base64')
+  } finally {
+    await anvil.stop()
+  }
+}
+
+async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
+  const transport = http(rpcUrl)
+  const test = createTestClient({ mode: 'anvil', transport, pollingInterval: 10 }).extend(
+    publicActions,
+  )
+  const wallet = ({ account }: { account: ReturnType<typeof testDeployer>['account'] }) =>
+    createWalletClient({ account, transport })
+  const deployer = testDeployer()
+  const operators = testAccounts(FUNDED_OPERATORS)
+  const everyone = [deployer, ...operators]
+  const setEther = () =>
+    Promise.all(everyone.map(({ address }) => test.setBalance({ address, value: ETHER })))
+
+  await setEther()
+  await test.setBlockTimestampInterval({ interval: 1 })
+  const contracts = await deploy({
+    wallet: wallet(deployer),
+    client: test,
+    ...TESTNET_PARAMETERS,
+  })
+  check(
+    contracts.checkpoints === testnetContracts().checkpoints,
+    'wrongAddress',
+    'the contracts do not stand where they are expected',
+  )
+  const token = { address: contracts.token, abi: cairnTokenAbi, chain: null } as const
+  for (const operator of operators) {
+    await wallet(deployer).writeContract({
+      ...token,
+      functionName: 'transfer',
+      args: [operator.address, TOKENS],
+    })
+    const hash = await wallet(operator).writeContract({
+      ...token,
+      functionName: 'approve',
+      args: [contracts.registry, maxUint256],
+    })
+    const { status } = await test.waitForTransactionReceipt({ hash })
+    check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
+  }
+  await setEther()
+  // Fees collected, and system contracts that every chain has anyway.
+  await test.setBalance({ address: '0x0000000000000000000000000000000000000000', value: 0n })
+  const dump = gunzipSync(hexToBytes(await test.dumpState())).toString()
+  const { accounts } = JSON.parse(dump) as AnvilState
+  const ours = new Set([...Object.values(contracts), ...everyone.map(({ address }) => address)])
+  const wanted = new Set([...ours].map(address => address.toLowerCase()))
+  return Object.fromEntries(
+    Object.entries(accounts)
+      .filter(([address]) => wanted.has(address))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
+}

@@ -1,0 +1,192 @@
+/** Solidity and TypeScript on the same random inputs. */
+import { strict as assert } from 'node:assert'
+import { keyWords, submitArguments } from '@cairn/contracts'
+import {
+  bls,
+  Checkpoint,
+  CheckpointField,
+  COUNTED_KINDS,
+  COUNTED_TYPES,
+  checkpointFieldProof,
+  checkpointRoot,
+  inclusionIndex,
+  inclusionProof,
+  ListDepth,
+  type ListField,
+  listRoot,
+  sha256,
+  verifyPath,
+} from '@cairn/protocol'
+import fc from 'fast-check'
+import { bytesToHex, type Hex } from 'viem'
+import { compileHarness } from './harness.ts'
+import { committeeOf, nodeSecrets, openWorld, startNetwork, type World } from './world.ts'
+
+/** Calls to the chain per property; each is several random values wide. */
+const RUNS = 25
+
+const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 })
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
+const u128 = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n })
+const counts = (n: number) => fc.array(u32, { minLength: n, maxLength: n })
+
+const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc.record({
+  epoch: u64,
+  base: fc.record({ number: u64, hash: bytes32 }),
+  parent: bytes32,
+  messages: bytes32,
+  state: bytes32,
+  payouts: bytes32,
+  penalties: bytes32,
+  deals: bytes32,
+  counts: fc.record({
+    messages: counts(COUNTED_TYPES),
+    verdicts: counts(3 * COUNTED_KINDS),
+  }),
+  earnedTotal: u128,
+  spentTotal: u128,
+  nextCommittee: bytes32,
+  rulesVersion: u32,
+})
+
+describe('Solidity and TypeScript agree', () => {
+  let world: World
+  let address: Hex
+  const { abi, bytecode } = compileHarness()
+
+  before(async () => {
+    world = await openWorld()
+    const hash = await world.operator(0).deployContract({ abi, bytecode })
+    const { contractAddress } = await world.mined(hash)
+    assert.ok(contractAddress)
+    address = contractAddress
+  })
+  after(() => world.anvil.stop())
+
+  const call = (functionName: string, ...args: unknown[]) =>
+    world.client.readContract({ address, abi, functionName, args })
+
+  it('on the root of any checkpoint', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyCheckpoint, async checkpoint => {
+        const root = await call('hashTreeRoot', bytesToHex(Checkpoint.serialize(checkpoint)))
+        assert.equal(root, bytesToHex(checkpointRoot(checkpoint)))
+      }),
+      { numRuns: 4 * RUNS },
+    )
+  })
+
+  it('on the point that a message hashes to', async () => {
+    // With the secret 1 a signature is the hash itself.
+    const one = Uint8Array.from({ length: 32 }, (_, i) => (i === 31 ? 1 : 0))
+    await fc.assert(
+      fc.asyncProperty(bytes32, async message => {
+        const words = (await call('hashToG2', bytesToHex(message))) as Hex[]
+        const expected = bls.signatureToEvm(bls.sign(message, one))
+        assert.equal(words.map(word => word.slice(2)).join(''), bytesToHex(expected).slice(2))
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('on the compressed form of any key', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(65_535), async number => {
+        const key = bls.publicKey(nodeSecrets(number).voting)
+        assert.equal(await call('compress', keyWords(bls.keyToEvm(key))), bytesToHex(key))
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('on the word of any committee, and on who of it signed', async () => {
+    const subset = fc.tuple(
+      fc.integer({ min: 1, max: 33 }),
+      fc.array(fc.boolean(), { minLength: 33, maxLength: 33 }),
+    )
+    await fc.assert(
+      fc.asyncProperty(subset, async ([n, missing]) => {
+        const { tree } = committeeOf(n)
+        const absent = [...tree.members.keys()].filter(i => missing[i] && i !== n - 1)
+        const args = submitArguments({
+          checkpoint: new Uint8Array(468),
+          round: 0,
+          committee: tree,
+          absent,
+          signature: bls.sign(new Uint8Array(32), nodeSecrets(0).voting),
+        })
+        assert.equal(await call('word', args[2]), bytesToHex(tree.word))
+        const [key, weight] = (await call('present', args[2], args[3])) as [Hex[], bigint]
+        const present = tree.members.filter((_, i) => !absent.includes(i))
+        assert.equal(weight, BigInt(present.reduce((sum, member) => sum + member.weight, 0)))
+        assert.deepEqual(
+          key,
+          keyWords(bls.keyToEvm(bls.aggregateKeys(present.map(member => member.key)))),
+        )
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('on what a checkpoint commits to', async () => {
+    const network = await startNetwork(world, 1)
+    const lists: Record<ListField, Uint8Array[]> = {
+      messages: leaves(5, 1),
+      payouts: leaves(1, 2),
+      penalties: leaves(8, 3),
+      deals: leaves(3, 4),
+    }
+    const roots = Object.fromEntries(
+      Object.entries(lists).map(([field, list]) => [
+        field,
+        listRoot(list, ListDepth[field as ListField]),
+      ]),
+    )
+    const checkpoint = network.next(network.first, roots)
+    await network.submit(network.argumentsOf(checkpoint))
+    const verify = (field: number, leaf: Uint8Array, index: number, path: readonly Uint8Array[]) =>
+      world.client.readContract({
+        ...world.checkpoints,
+        functionName: 'verify',
+        args: [0n, field, bytesToHex(leaf), BigInt(index), path.map(node => bytesToHex(node))],
+      })
+    for (const [name, list] of Object.entries(lists)) {
+      const field = name as ListField
+      const code = CheckpointField[field]
+      for (const [position, leaf] of list.entries()) {
+        const { path } = inclusionProof({ checkpoint, field, leaves: list, position })
+        assert.equal(await verify(code, leaf, position, path), true)
+        assert.equal(await verify(code, leaf, position ^ 1, path), false)
+        assert.equal(await verify(code, leaf, position + 2 ** 24, path), false)
+        assert.equal(await verify(code, sha256(leaf), position, path), false)
+        assert.equal(await verify(code ^ 1, leaf, position, path), false)
+        assert.equal(await verify(code, leaf, position, path.slice(1)), false)
+        const spoiled = path.map((node, i) => (i === path.length - 1 ? sha256(node) : node))
+        assert.equal(await verify(code, leaf, position, spoiled), false)
+      }
+    }
+    // The empty leaf after the last of five climbs to the root too, and is no element.
+    const last = lists.messages[4] as Uint8Array
+    const { path: beside } = inclusionProof({
+      checkpoint,
+      field: 'messages',
+      leaves: lists.messages,
+      position: 4,
+    })
+    const padding = { leaf: new Uint8Array(32), path: [last, ...beside.slice(1)] }
+    const root = checkpointRoot(checkpoint)
+    assert.ok(verifyPath({ ...padding, index: inclusionIndex('messages', 5), root }))
+    assert.equal(await verify(CheckpointField.messages, padding.leaf, 5, padding.path), false)
+    const path = checkpointFieldProof(checkpoint, 'state')
+    assert.equal(await verify(CheckpointField.state, checkpoint.state, 0, path), true)
+    assert.equal(await verify(CheckpointField.state, checkpoint.state, 1, path), false)
+    assert.equal(await verify(CheckpointField.messages, checkpoint.state, 0, path), false)
+    assert.equal(await verify(255, checkpoint.state, 0, path), false)
+  })
+})
+
+/** `n` distinct leaves. */
+function leaves(n: number, label: number): Uint8Array[] {
+  return Array.from({ length: n }, (_, i) => sha256(Uint8Array.of(label, i)))
+}

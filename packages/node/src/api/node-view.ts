@@ -1,0 +1,225 @@
+/**
+ * What the HTTP API shows of a node and asks of it. The composition implements this over the parts
+ * it built; the API knows nothing else. Bytes and big integers stay what they are here and get
+ * their JSON form in `json.ts`.
+ */
+import type { ProofFile, VerdictFacts, VerdictName, VerdictPart } from '@cairn/protocol'
+import type { Health } from '../health.ts'
+
+export interface Status {
+  /** Three words for people. */
+  name: string
+  peerId: string
+  /** Chain account, 20 bytes. */
+  account: Uint8Array
+  /** Node index on the chain; undefined while not registered. */
+  index?: number
+  network: { id: Uint8Array; name: string }
+  version: string
+  /** Multiaddrs that peers can dial. */
+  addresses: string[]
+  epoch: {
+    /** Negative before genesis. */
+    number: number
+    slot: number
+    slotsPerEpoch: number
+    /** Ms since 1970. */
+    startsAt: number
+    endsAt: number
+  }
+  /** Last epoch whose checkpoint the chain accepted; -1: the genesis one. */
+  accepted: number
+  chain: { healthy: boolean; head?: { number: bigint; timestamp: number } }
+  peers: number
+  ready: boolean
+  /** Root causes that are not well. */
+  reasons: Health[]
+  /** All findings. */
+  health: Health[]
+}
+
+export interface PeerView {
+  peerId: string
+  index?: number
+  name?: string
+  address?: string
+}
+
+export interface Tally {
+  pass: number
+  fail: number
+  inconclusive: number
+}
+
+export interface CheckpointView {
+  root: Uint8Array
+  parent: Uint8Array
+  base: { number: bigint; hash: Uint8Array }
+  messages: Uint8Array
+  state: Uint8Array
+  payouts: Uint8Array
+  penalties: Uint8Array
+  deals: Uint8Array
+  earnedTotal: bigint
+  spentTotal: bigint
+  nextCommittee: Uint8Array
+  rulesVersion: number
+  round: number
+  block: bigint
+  transaction: string
+  /** 20 bytes. */
+  submitter: Uint8Array
+}
+
+export interface EpochView {
+  epoch: number
+  /** Ms since 1970. */
+  startsAt: number
+  endsAt: number
+  /** `open` until the freeze, `frozen` until the chain accepted its checkpoint. */
+  phase: 'open' | 'frozen' | 'accepted'
+  base?: { number: bigint; hash: Uint8Array }
+  seed?: Uint8Array
+  /** Messages by type name: those of the checkpoint, else those held now. */
+  messages: Record<string, number>
+  /** Settled verdicts by kind name; empty before the checkpoint. */
+  verdicts: Record<string, Tally>
+  checkpoint?: CheckpointView
+}
+
+export interface MessageView {
+  id: Uint8Array
+  epoch: number
+  /** Name of the message type. */
+  type: string
+  /** Name of the proof kind; `kernel` for messages of none. */
+  kind: string
+  /** Node index of the signer, where it has one. */
+  author?: number
+  /** The decoded body: bytes and big integers as they are. */
+  value: object
+  signature: Uint8Array
+}
+
+export interface MessageQuery {
+  epoch: number
+  author?: number
+  limit: number
+  /** Id after which the page begins. */
+  after?: Uint8Array
+}
+
+export interface MessagePage {
+  messages: MessageView[]
+  /** Id to continue after; undefined: no more. */
+  next?: Uint8Array
+}
+
+export interface RecomputeView {
+  epoch: number
+  equal: boolean
+  /** Root of the checkpoint that the chain accepted, and of the one computed here. */
+  accepted: Uint8Array
+  computed: Uint8Array
+  messages: number
+  sums: { emission: bigint; fees: bigint; payouts: bigint; burned: bigint; unminted: bigint }
+}
+
+export interface VerdictView {
+  challenge: Uint8Array
+  target: number
+  verdict: VerdictName
+  reason: string
+  facts: VerdictFacts
+  parts: VerdictPart[]
+  /** Verifiers whose attestation agrees. */
+  agreeing: number[]
+}
+
+export interface VerdictsView {
+  epoch: number
+  kind: string
+  verdicts: VerdictView[]
+}
+
+export interface PutOptions {
+  name?: string
+  copies: number
+  /** Bytes per piece; the client's own choice when absent. */
+  pieceSize?: number
+  signal: AbortSignal
+}
+
+export interface PutResult {
+  link: string
+  /** Piece CIDs. */
+  pieces: string[]
+  bytes: number
+}
+
+export interface Content {
+  /** File name it was put with. */
+  name?: string
+  bytes?: number
+  stream: AsyncIterable<Uint8Array>
+}
+
+export interface PieceView {
+  cid: string
+  bytes: number
+}
+
+export interface DealView {
+  id: Uint8Array
+  piece: string
+  bytes: number
+  /** Deal key of the client, 32 bytes. */
+  client: Uint8Array
+  /** Node index. */
+  provider: number
+  firstEpoch: number
+  lastEpoch: number
+  /** Base units. */
+  price: bigint
+}
+
+export const NODE_EVENTS = [
+  'epoch',
+  'message',
+  'checkpoint',
+  'verdict',
+  'health',
+  'peer',
+  'radio',
+] as const
+
+export interface NodeEvent {
+  type: (typeof NODE_EVENTS)[number]
+  /** Ms since 1970. */
+  at: number
+  data: object
+}
+
+/** Undefined where the node does not have what was asked for. */
+export interface NodeView {
+  status(): Promise<Status>
+  peers(): Promise<PeerView[]>
+  epoch(epoch: number): Promise<EpochView | undefined>
+  messages(query: MessageQuery): Promise<MessagePage>
+  message(id: Uint8Array): Promise<MessageView | undefined>
+  prove(id: Uint8Array): Promise<ProofFile | undefined>
+  /** Without an epoch: of the last accepted checkpoint that this node settled. */
+  provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined>
+  recompute(epoch: number): Promise<RecomputeView | undefined>
+  verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined>
+  /** Takes the bytes at its own pace. */
+  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
+  get(link: string, signal: AbortSignal): Promise<Content>
+  pieces(): Promise<PieceView[]>
+  deals(): Promise<DealView[]>
+  subscribe(listener: (event: NodeEvent) => void): () => void
+  /** Prometheus text format. */
+  metrics(): Promise<string>
+  /** Begins an orderly stop of the whole node; returns at once. */
+  stop(): void
+}

@@ -1,0 +1,298 @@
+/** Every route of the API in one table, from which the server and the OpenAPI document follow. */
+import { encodeProofFile, unhex } from '@cairn/protocol'
+import { z } from 'zod'
+import { notFound } from './errors.ts'
+import { toJson } from './json.ts'
+import { COPIES_MAX, PAGE_MAX, PIECE_SIZE_MAX, PIECE_SIZE_MIN } from './limits.ts'
+import type { NodeView } from './node-view.ts'
+import * as shapes from './shapes.ts'
+
+export interface Route {
+  method: 'GET' | 'POST'
+  /** With parameters as OpenAPI writes them: `/v1/epochs/{epoch}`. */
+  path: string
+  summary: string
+  /** Answered without a token. */
+  open?: true
+  params: z.ZodObject
+  query: z.ZodObject
+  response: z.ZodType
+  answer: (view: NodeView, input: Input) => Promise<Answer>
+}
+
+/** A route whose body or response is a stream; the server knows how to serve each. */
+export interface StreamRoute extends Omit<Route, 'answer' | 'response'> {
+  stream: 'put' | 'get' | 'events' | 'metrics' | 'openapi'
+  content: string
+  response?: z.ZodType
+}
+
+interface Input {
+  params: unknown
+  query: unknown
+}
+
+export interface Answer {
+  status?: number
+  body: unknown
+}
+
+interface RouteInit<P extends z.ZodObject, Q extends z.ZodObject, R extends z.ZodType>
+  extends Omit<Route, 'params' | 'query' | 'response' | 'answer'> {
+  params?: P
+  query?: Q
+  response: R
+  answer(
+    view: NodeView,
+    input: { params: z.output<P>; query: z.output<Q> },
+  ): Promise<{ status?: number; body: z.input<R> }>
+}
+
+const EPOCH_MAX = 2 ** 32 - 1
+const NONE = z.strictObject({})
+
+const epoch = integer(0, EPOCH_MAX)
+const id = z
+  .string()
+  .regex(/^(0x)?[0-9a-fA-F]{64}$/, 'expected 32 bytes in hexadecimal')
+  .transform(unhex)
+const account = z
+  .string()
+  .regex(/^(0x)?[0-9a-fA-F]{40}$/, 'expected 20 bytes in hexadecimal')
+  .transform(unhex)
+
+const LINK_MAX_CHARS = 2048
+export const PutQuery = z.strictObject({
+  name: z.string().max(255).optional(),
+  copies: integer(1, COPIES_MAX).default(1),
+  pieceSize: integer(PIECE_SIZE_MIN, PIECE_SIZE_MAX).optional(),
+})
+export const GetQuery = z.strictObject({ link: z.string().min(1).max(LINK_MAX_CHARS) })
+
+export const ROUTES: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: '/health',
+    summary: 'The process is alive',
+    open: true,
+    response: shapes.AliveShape,
+    answer: async () => ({ body: { alive: true } }),
+  }),
+  route({
+    method: 'GET',
+    path: '/ready',
+    summary: 'Whether the node is useful now, and why not: 200 or 503',
+    response: shapes.ReadyShape,
+    answer: async view => {
+      const { ready, reasons } = await view.status()
+      return { status: ready ? 200 : 503, body: { ready, reasons: toJson(reasons) } }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/status',
+    summary: 'Who the node is, where it stands, what is wrong',
+    response: shapes.StatusShape,
+    answer: async view => ({ body: toJson(await view.status()) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/peers',
+    summary: 'Connected peers',
+    response: shapes.PeersShape,
+    answer: async view => ({ body: toJson({ peers: await view.peers() }) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/epochs/{epoch}',
+    summary: 'Counts, verdicts and checkpoint of one epoch',
+    params: z.strictObject({ epoch }),
+    response: shapes.EpochShape,
+    answer: async (view, { params }) => ({
+      body: toJson(given(await view.epoch(params.epoch), 'this epoch', params)),
+    }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/ledger',
+    summary: 'Messages of an epoch in order of id',
+    query: z.strictObject({
+      epoch,
+      author: integer(0, EPOCH_MAX).optional(),
+      limit: integer(1, PAGE_MAX).default(100),
+      after: id.optional(),
+    }),
+    response: shapes.MessagesShape,
+    answer: async (view, { query: { epoch: of, limit, author, after } }) => ({
+      body: toJson(
+        await view.messages({
+          epoch: of,
+          limit,
+          ...(author === undefined ? {} : { author }),
+          ...(after === undefined ? {} : { after }),
+        }),
+      ),
+    }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/ledger/{id}',
+    summary: 'One message, decoded',
+    params: z.strictObject({ id }),
+    response: shapes.MessageShape,
+    answer: async (view, { params }) => ({
+      body: toJson(given(await view.message(params.id), 'this message', toJson(params))),
+    }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/ledger/{id}/proof',
+    summary: 'The proof file of a message in an accepted checkpoint',
+    params: z.strictObject({ id }),
+    response: shapes.ProofShape,
+    answer: async (view, { params }) => {
+      const proof = given(await view.prove(params.id), 'an accepted message', toJson(params))
+      return { body: encodeProofFile(proof) }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/payouts/{account}/proof',
+    summary: 'The proof file of an account’s totals',
+    params: z.strictObject({ account }),
+    query: z.strictObject({ epoch: epoch.optional() }),
+    response: shapes.ProofShape,
+    answer: async (view, { params, query }) => {
+      const proof = await view.provePayout(params.account, query.epoch)
+      return { body: encodeProofFile(given(proof, 'a payout to this account', toJson(params))) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/ledger/{epoch}/recompute',
+    summary: 'Settles an accepted epoch again and compares the roots',
+    params: z.strictObject({ epoch }),
+    response: shapes.RecomputeShape,
+    answer: async (view, { params }) => ({
+      body: toJson(given(await view.recompute(params.epoch), 'an accepted epoch', params)),
+    }),
+  }),
+  ...['coverage', 'storage'].map(kind =>
+    route({
+      method: 'GET',
+      path: `/v1/${kind}/{epoch}`,
+      summary: `Verdicts of ${kind} in an accepted epoch, with reasons and numbers`,
+      params: z.strictObject({ epoch }),
+      response: shapes.VerdictsShape,
+      answer: async (view, { params }) => ({
+        body: toJson(given(await view.verdicts(params.epoch, kind), 'an accepted epoch', params)),
+      }),
+    }),
+  ),
+  route({
+    method: 'GET',
+    path: '/v1/pieces',
+    summary: 'Pieces that this node keeps',
+    response: shapes.PiecesShape,
+    answer: async view => ({ body: toJson({ pieces: await view.pieces() }) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/deals',
+    summary: 'Deals that this node is a party to',
+    response: shapes.DealsShape,
+    answer: async view => ({ body: toJson({ deals: await view.deals() }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/stop',
+    summary: 'Begins an orderly stop of the node',
+    response: shapes.StoppingShape,
+    answer: async view => {
+      view.stop()
+      return { status: 202, body: { stopping: true } }
+    },
+  }),
+]
+
+export const STREAM_ROUTES: readonly StreamRoute[] = [
+  {
+    method: 'POST',
+    path: '/v1/put',
+    summary: 'Stores the body with providers and answers with its link',
+    params: NONE,
+    query: PutQuery,
+    stream: 'put',
+    content: 'application/octet-stream',
+    response: shapes.PutShape,
+  },
+  {
+    method: 'GET',
+    path: '/v1/get',
+    summary: 'The bytes behind a link',
+    params: NONE,
+    query: GetQuery,
+    stream: 'get',
+    content: 'application/octet-stream',
+  },
+  {
+    method: 'GET',
+    path: '/v1/events',
+    summary: 'What happens, as server-sent events whose data is one event',
+    params: NONE,
+    query: NONE,
+    stream: 'events',
+    content: 'text/event-stream',
+    response: shapes.EventShape,
+  },
+  {
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Metrics in Prometheus text format',
+    params: NONE,
+    query: NONE,
+    stream: 'metrics',
+    content: 'text/plain; version=0.0.4; charset=utf-8',
+  },
+  {
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This document',
+    open: true,
+    params: NONE,
+    query: NONE,
+    stream: 'openapi',
+    content: 'application/json',
+  },
+]
+
+function route<P extends z.ZodObject, Q extends z.ZodObject, R extends z.ZodType>({
+  params,
+  query,
+  answer,
+  ...rest
+}: RouteInit<P, Q, R>): Route {
+  return {
+    ...rest,
+    params: params ?? NONE,
+    query: query ?? NONE,
+    // The server parses both with the schemas beside it before it calls.
+    answer: async (view, input) =>
+      await answer(view, input as { params: z.output<P>; query: z.output<Q> }),
+  }
+}
+
+/** A whole number in a path or query: digits only, so that an empty text is not 0. */
+function integer(minimum: number, maximum: number) {
+  return z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,9})$/, 'expected a whole number')
+    .meta({ integer: { minimum, maximum } })
+    .transform(Number)
+    .pipe(z.int().min(minimum).max(maximum))
+}
+
+function given<T>(value: T | undefined, what: string, facts: Record<string, string | number>): T {
+  if (value === undefined) throw notFound(what, facts)
+  return value
+}

@@ -1,0 +1,178 @@
+/** The JSON shapes of the API: the OpenAPI document and the checks of tests follow from these. */
+import { ProofFileSchema } from '@cairn/protocol'
+import { z } from 'zod'
+import { NODE_EVENTS } from './node-view.ts'
+
+const hex = z
+  .string()
+  .regex(/^([0-9a-f]{2})*$/)
+  .describe('hexadecimal')
+const amount = z
+  .string()
+  .regex(/^[0-9]+$/)
+  .describe('decimal')
+const epoch = z.int()
+const ms = z.number().describe('ms since 1970')
+const facts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).optional())
+
+/** Whatever fields a message's or an event's own type has. */
+const fields: z.ZodType<object, object> = z.record(z.string(), z.unknown())
+
+export const AliveShape = z.object({ alive: z.boolean() })
+
+const HealthShape = z.object({
+  code: z.string(),
+  severity: z.enum(['ok', 'warning', 'critical']),
+  text: z.string(),
+  facts,
+  dependsOn: z.array(z.string()).optional(),
+  next: z.string().optional(),
+})
+
+export const ReadyShape = z.object({ ready: z.boolean(), reasons: z.array(HealthShape) })
+
+export const StatusShape = z.object({
+  name: z.string(),
+  peerId: z.string(),
+  account: hex,
+  index: z.int().optional(),
+  network: z.object({ id: hex, name: z.string() }),
+  version: z.string(),
+  addresses: z.array(z.string()),
+  epoch: z.object({
+    number: epoch,
+    slot: z.int(),
+    slotsPerEpoch: z.int(),
+    startsAt: ms,
+    endsAt: ms,
+  }),
+  accepted: epoch,
+  chain: z.object({
+    healthy: z.boolean(),
+    head: z.object({ number: amount, timestamp: z.number() }).optional(),
+  }),
+  peers: z.int(),
+  ready: z.boolean(),
+  reasons: z.array(HealthShape),
+  health: z.array(HealthShape),
+})
+
+export const PeersShape = z.object({
+  peers: z.array(
+    z.object({
+      peerId: z.string(),
+      index: z.int().optional(),
+      name: z.string().optional(),
+      address: z.string().optional(),
+    }),
+  ),
+})
+
+const block = z.object({ number: amount, hash: hex })
+
+export const EpochShape = z.object({
+  epoch,
+  startsAt: ms,
+  endsAt: ms,
+  phase: z.enum(['open', 'frozen', 'accepted']),
+  base: block.optional(),
+  seed: hex.optional(),
+  messages: z.record(z.string(), z.int()),
+  verdicts: z.record(z.string(), z.object({ pass: z.int(), fail: z.int(), inconclusive: z.int() })),
+  checkpoint: z
+    .object({
+      root: hex,
+      parent: hex,
+      base: block,
+      messages: hex,
+      state: hex,
+      payouts: hex,
+      penalties: hex,
+      deals: hex,
+      earnedTotal: amount,
+      spentTotal: amount,
+      nextCommittee: hex,
+      rulesVersion: z.int(),
+      round: z.int(),
+      block: amount,
+      transaction: z.string(),
+      submitter: hex,
+    })
+    .optional(),
+})
+
+export const MessageShape = z.object({
+  id: hex,
+  epoch,
+  type: z.string(),
+  kind: z.string(),
+  author: z.int().optional(),
+  value: fields,
+  signature: hex,
+})
+
+export const MessagesShape = z.object({ messages: z.array(MessageShape), next: hex.optional() })
+
+export { ProofFileSchema as ProofShape }
+
+export const RecomputeShape = z.object({
+  epoch,
+  equal: z.boolean(),
+  accepted: hex,
+  computed: hex,
+  messages: z.int(),
+  sums: z.object({
+    emission: amount,
+    fees: amount,
+    payouts: amount,
+    burned: amount,
+    unminted: amount,
+  }),
+})
+
+const verdictFacts = z.record(z.string(), z.union([z.string(), z.number()]))
+
+export const VerdictsShape = z.object({
+  epoch,
+  kind: z.string(),
+  verdicts: z.array(
+    z.object({
+      challenge: hex,
+      target: z.int(),
+      verdict: z.enum(['pass', 'fail', 'inconclusive']),
+      reason: z.string(),
+      facts: verdictFacts,
+      parts: z.array(z.object({ node: z.int(), reason: z.string(), facts: verdictFacts })),
+      agreeing: z.array(z.int()),
+    }),
+  ),
+})
+
+export const PutShape = z.object({ link: z.string(), pieces: z.array(z.string()), bytes: z.int() })
+
+export const PiecesShape = z.object({
+  pieces: z.array(z.object({ cid: z.string(), bytes: z.int() })),
+})
+
+export const DealsShape = z.object({
+  deals: z.array(
+    z.object({
+      id: hex,
+      piece: z.string(),
+      bytes: z.int(),
+      client: hex,
+      provider: z.int(),
+      firstEpoch: epoch,
+      lastEpoch: epoch,
+      price: amount,
+    }),
+  ),
+})
+
+export const EventShape = z.object({
+  type: z.enum(NODE_EVENTS),
+  at: ms,
+  data: fields,
+})
+
+export const StoppingShape = z.object({ stopping: z.boolean() })

@@ -1,0 +1,163 @@
+/** The chain as the node sees it: an EVM chain behind RPC endpoints. */
+import { type ContractAddresses, checkpointsAbi, submitArguments } from '@cairn/contracts'
+import { CairnError, Checkpoint, committeeTree, decode } from '@cairn/protocol'
+import { encodeFunctionData } from 'viem'
+import type { Chain, Clock, Log, Submission } from '../ports.ts'
+import { Follower } from './follower.ts'
+import { Rpc } from './rpc.ts'
+import { contractError, Transactions } from './transactions.ts'
+import { ChainView, type EpochTimes } from './view.ts'
+
+/** Between looks for a new block, ms: half of the shortest block time. */
+const POLL_MS = 500
+
+export interface EvmChainComponents {
+  clock: Clock
+  log: Log
+}
+
+export interface EvmChainInit {
+  chainId: number
+  /** RPC endpoints, in order of preference. */
+  rpc: readonly string[]
+  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  /** Blocks on top of one before it is final. */
+  finality: number
+  /** When epochs start: the last block before each is kept. */
+  epochs: EpochTimes
+  /** Secret of the account that lands checkpoints, 32 bytes. */
+  account: Uint8Array
+  /** Between looks for a new block, ms. */
+  pollMs?: number
+  /** Blocks whose headers are kept; absent: `HEADERS_MAX`. */
+  headersMax?: number
+  /** First block that can hold an event of the contracts; absent: the chain's first. */
+  fromBlock?: bigint
+}
+
+export function evmChain(components: EvmChainComponents, init: EvmChainInit): Chain {
+  return new EvmChain(components, init)
+}
+
+class EvmChain implements Chain {
+  readonly #init: EvmChainInit
+  readonly #rpc: Rpc
+  readonly #view: ChainView
+  readonly #follower: Follower
+  readonly #transactions: Transactions
+
+  constructor({ clock, log }: EvmChainComponents, init: EvmChainInit) {
+    this.#init = init
+    this.#rpc = new Rpc({ clock, log }, { urls: init.rpc, chainId: init.chainId })
+    this.#view = new ChainView(init)
+    this.#follower = new Follower(
+      { rpc: this.#rpc, view: this.#view, clock, log },
+      {
+        contracts: init.contracts,
+        finality: init.finality,
+        pollMs: init.pollMs ?? POLL_MS,
+        fromBlock: init.fromBlock ?? 0n,
+      },
+    )
+    this.#transactions = new Transactions({ rpc: this.#rpc, clock, log }, init.account)
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#follower.start(signal)
+  }
+
+  async stop(): Promise<void> {
+    this.#rpc.stop()
+    await this.#follower.stop()
+  }
+
+  head() {
+    return this.#view.head()
+  }
+
+  healthy() {
+    return this.#rpc.healthy()
+  }
+
+  lastBlockBefore(seconds: number) {
+    return this.#view.lastBlockBefore(seconds)
+  }
+
+  block(number: bigint) {
+    return this.#view.block(number)
+  }
+
+  registryAt(block: bigint) {
+    return this.#view.registryAt(block)
+  }
+
+  checkpointsAt(block: bigint) {
+    return this.#view.checkpointsAt(block)
+  }
+
+  genesis() {
+    return this.#view.genesis()
+  }
+
+  onAdvance(listener: () => void) {
+    return this.#follower.onAdvance(listener)
+  }
+
+  async submit(submission: Submission, signal: AbortSignal): Promise<void> {
+    const { epoch } = decode(Checkpoint, submission.checkpoint)
+    // Another's transaction, not the one that this very call has sent.
+    const pointless = (sent: readonly string[]) => {
+      const found = this.#view.accepted(Number(epoch))
+      if (found === undefined || sent.includes(found.transaction)) return undefined
+      return alreadyAccepted(epoch)
+    }
+    const known = pointless([])
+    if (known !== undefined) throw known
+    const committee = committeeTree(submission.committee.members)
+    const { absent } = submission.committee
+    const data = encodeFunctionData({
+      abi: checkpointsAbi,
+      functionName: 'submit',
+      args: submitArguments({ ...submission, committee, absent }),
+    })
+    const call = { to: this.#init.contracts.checkpoints, data }
+    try {
+      await this.#transactions.send(call, { signal, pointless })
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+      throw refusalOf(error)
+    }
+  }
+}
+
+/** What the contract's refusal means to who submits. */
+function refusalOf(error: CairnError): CairnError {
+  const refused = contractError(checkpointsAbi, error)
+  if (refused?.errorName === 'WrongEpoch') {
+    const [expected, found] = refused.args
+    if (found < expected) return alreadyAccepted(found)
+    return wrongParent(`epoch ${expected} is not accepted yet`, error)
+  }
+  if (refused?.errorName === 'WrongParent') {
+    const [expected] = refused.args
+    return wrongParent(`the last accepted checkpoint has the root ${expected}`, error)
+  }
+  if (refused === undefined) return error
+  return new CairnError('reverted', `Checkpoints refuses the submission: ${refused.errorName}`, {
+    cause: error,
+    facts: { error: refused.errorName, args: (refused.args ?? []).join(' ') },
+  })
+}
+
+function alreadyAccepted(epoch: bigint): CairnError {
+  return new CairnError('alreadyAccepted', `a checkpoint of epoch ${epoch} is accepted already`, {
+    facts: { epoch },
+  })
+}
+
+function wrongParent(text: string, cause: CairnError): CairnError {
+  return new CairnError('wrongParent', text, {
+    cause,
+    next: 'adopt what the chain accepted, then submit on top of it',
+  })
+}

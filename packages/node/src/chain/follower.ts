@@ -1,0 +1,281 @@
+/**
+ * Keeps the view at the chain's head less the finality depth. Each round asks one endpoint for
+ * what is new: the headers of all blocks, linked by their parents, and the two contracts' logs,
+ * each of a block that was just read. What does not fit together is a reorganisation in between or
+ * an endpoint's fault, and the next round sees which.
+ *
+ * A block of the view that the chain no longer has is rolled back to the last one both have.
+ * Nothing historical but headers, logs and receipts is ever asked for: nodes prune states.
+ */
+import type { ContractAddresses } from '@cairn/contracts'
+import { equalBytes, unhex } from '@cairn/protocol'
+import { formatLog, type Hex, numberToHex, type RpcLog } from 'viem'
+import type { BlockHeader, Clock, Log } from '../ports.ts'
+import { chainEvents, type MinedLog, type Receipt } from './events.ts'
+import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
+import type { ChainView } from './view.ts'
+
+/** Blocks read at once, with all their headers. */
+const CHUNK_BLOCKS = 256n
+/** Blocks whose logs alone are read at once: what public endpoints commonly allow. */
+const LOGS_BLOCKS = 2_000n
+/** Headers compared at once on the way back to a fork. */
+const FORK_STEP = 32n
+/** Between rounds after failures: doubled from the poll interval up to this, ms. */
+const BACKOFF_MAX_MS = 15_000
+/** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
+const RECEIPTS_MAX = 64
+
+export interface FollowerComponents {
+  rpc: Rpc
+  view: ChainView
+  clock: Clock
+  log: Log
+}
+
+export interface FollowerInit {
+  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  /** Blocks on top of one before it is final. */
+  finality: number
+  /** Between rounds, ms. */
+  pollMs: number
+  /** First block that can hold an event: the contracts' deployment. */
+  fromBlock: bigint
+}
+
+export class Follower {
+  readonly #components: FollowerComponents
+  readonly #init: FollowerInit
+  readonly #listeners = new Set<() => void>()
+  readonly #stopped = new AbortController()
+  #loop: Promise<void> | undefined
+
+  constructor(components: FollowerComponents, init: FollowerInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** Resolves after the first round, whether or not an endpoint answered. */
+  async start(signal: AbortSignal): Promise<void> {
+    if (this.#loop !== undefined) return
+    const abort = () => this.#stopped.abort()
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    const first = this.#round()
+    this.#loop = first
+      .then(ok => this.#follow(ok))
+      .finally(() => signal.removeEventListener('abort', abort))
+    await first
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#listeners.clear()
+    await this.#loop
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #follow(ok: boolean): Promise<void> {
+    const { clock } = this.#components
+    const { pollMs } = this.#init
+    let wait = ok ? pollMs : 2 * pollMs
+    const { signal } = this.#stopped
+    while (!signal.aborted) {
+      if (!(await passed(clock, wait, signal))) return
+      const worked = await this.#round()
+      wait = worked ? pollMs : Math.min(2 * wait, BACKOFF_MAX_MS)
+    }
+  }
+
+  /** True unless no endpoint answered. */
+  async #round(): Promise<boolean> {
+    const { rpc, log } = this.#components
+    const wasHealthy = rpc.healthy()
+    let advanced = false
+    try {
+      await rpc.call(client => this.#advance(client, () => (advanced = true)))
+      if (!wasHealthy) log.info({}, 'the chain answers')
+      return true
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return false
+      if (wasHealthy) log.warn({ err: error }, 'the chain does not answer; going on without it')
+      else log.debug({ err: error }, 'the chain still does not answer')
+      return false
+    } finally {
+      if (advanced) this.#tell()
+    }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener()
+      } catch (error) {
+        this.#components.log.error({ err: error }, 'a listener to the chain failed')
+      }
+    }
+  }
+
+  async #advance(client: Client, changed: () => void): Promise<void> {
+    const { view } = this.#components
+    const { finality, fromBlock } = this.#init
+    const latest = await readHeader(client, 'latest')
+    if (latest === undefined) return
+    const final = latest.number - BigInt(finality)
+    const head = view.head()
+    if (head !== undefined && latest.number <= head.number) {
+      // The endpoint may only be behind the one asked before.
+      const ours = view.block(latest.number)
+      if (ours === undefined || equalBytes(ours.hash, latest.hash)) return
+      await this.#rollback(client, final)
+      return changed()
+    }
+    for (;;) {
+      const known = view.head()
+      const from = known === undefined ? fromBlock : known.number + 1n
+      if (from > final || this.#stopped.signal.aborted) return
+      const read = await this.#readChunk(client, from, final, known)
+      if (read === undefined) {
+        if (known === undefined || !(await this.#hasOther(client, known))) return
+        await this.#rollback(client, known.number)
+        return changed()
+      }
+      view.append(read)
+      changed()
+    }
+  }
+
+  /** True when the chain has another block of this number. */
+  async #hasOther(client: Client, { number, hash }: BlockHeader): Promise<boolean> {
+    const theirs = await readHeader(client, number)
+    return theirs !== undefined && !equalBytes(hash, theirs.hash)
+  }
+
+  /** Returns the view to the last block before `number` that the chain has too. */
+  async #rollback(client: Client, number: bigint): Promise<void> {
+    const { view, log } = this.#components
+    const from = view.head()?.number
+    for (let high = number; high >= 0n; high -= FORK_STEP) {
+      const numbers = range(high - FORK_STEP + 1n > 0n ? high - FORK_STEP + 1n : 0n, high)
+      const theirs = await Promise.all(numbers.map(at => readHeader(client, at)))
+      const common = theirs.findLast(header => {
+        const ours = header && view.block(header.number)
+        return header !== undefined && ours !== undefined && equalBytes(ours.hash, header.hash)
+      })
+      if (common !== undefined) {
+        view.rollback(common.number)
+        log.warn({ from, to: common.number }, 'the chain was reorganised; rolled back to the fork')
+        return
+      }
+      if (view.block(numbers[0] as bigint) === undefined) break
+    }
+    log.error({ from }, 'the chain was reorganised beyond what is kept; reading it again')
+    view.reset()
+  }
+
+  /** The next blocks after `known`; undefined when the chain moved meanwhile. */
+  async #readChunk(client: Client, from: bigint, final: bigint, known: BlockHeader | undefined) {
+    // Of a long absence only the last blocks' headers are needed, and those with events.
+    const kept = BigInt(this.#components.view.headersMax)
+    const skip = final - from >= kept
+    const size = skip ? LOGS_BLOCKS : CHUNK_BLOCKS
+    const last = skip ? final - kept : final
+    const to = from + size - 1n < last ? from + size - 1n : last
+    const [logs, headers] = await Promise.all([
+      this.#readLogs(client, from, to),
+      Promise.all(range(skip ? to : from, to).map(number => readHeader(client, number))),
+    ])
+    const linked = linkedFrom(headers, skip ? undefined : known)
+    if (linked === undefined) return undefined
+    const blocks = new Map(linked.map(header => [header.number, header]))
+    for (const { blockNumber } of logs) {
+      if (blocks.has(blockNumber)) continue
+      const header = await readHeader(client, blockNumber)
+      if (header !== undefined) blocks.set(blockNumber, header)
+    }
+    const fits = logs.every(({ blockNumber, blockHash }) => {
+      const header = blocks.get(blockNumber)
+      return header !== undefined && equalBytes(header.hash, unhex(blockHash))
+    })
+    if (!fits) return undefined
+    const receipts = await this.#readReceipts(client, logs)
+    const events = chainEvents(logs, {
+      chainId: this.#components.rpc.chainId,
+      contracts: this.#init.contracts,
+      log: this.#components.log,
+      headerOf: ({ blockNumber }) => plain(blocks.get(blockNumber) as LinkedHeader),
+      receiptOf: transaction => receipts.get(transaction),
+    })
+    return { headers: linked.map(plain), events }
+  }
+
+  async #readLogs(client: Client, from: bigint, to: bigint): Promise<MinedLog[]> {
+    const { registry, checkpoints } = this.#init.contracts
+    const logs: RpcLog[] = await client.request({
+      method: 'eth_getLogs',
+      params: [
+        {
+          address: [registry, checkpoints],
+          fromBlock: numberToHex(from),
+          toBlock: numberToHex(to),
+        },
+      ],
+    })
+    return logs.map(log => formatLog(log) as MinedLog)
+  }
+
+  /** Of the checkpoints' transactions. */
+  async #readReceipts(client: Client, logs: readonly MinedLog[]): Promise<Map<Hex, Receipt>> {
+    const checkpoints = this.#init.contracts.checkpoints.toLowerCase()
+    const wanted = logs.filter(({ address }) => address.toLowerCase() === checkpoints)
+    const hashes = wanted.slice(-RECEIPTS_MAX).map(log => log.transactionHash)
+    const found = await Promise.all(
+      hashes.map(hash => client.request({ method: 'eth_getTransactionReceipt', params: [hash] })),
+    )
+    const receipts = found.flatMap(receipt => (receipt === null ? [] : [receipt]))
+    return new Map(
+      receipts.map(({ transactionHash, gasUsed, from }) => [
+        transactionHash,
+        { gasUsed: BigInt(gasUsed), from },
+      ]),
+    )
+  }
+}
+
+/** The headers, if all are there and each follows the one before; the first follows `known`. */
+function linkedFrom(
+  headers: readonly (LinkedHeader | undefined)[],
+  known: BlockHeader | undefined,
+): LinkedHeader[] | undefined {
+  const linked: LinkedHeader[] = []
+  let before = known
+  for (const header of headers) {
+    if (header === undefined || (before !== undefined && !follows(header, before))) return undefined
+    linked.push(header)
+    before = header
+  }
+  return linked
+}
+
+function plain({ number, hash, timestamp }: BlockHeader): BlockHeader {
+  return { number, hash, timestamp }
+}
+
+function range(from: bigint, to: bigint): bigint[] {
+  return Array.from({ length: Number(to - from) + 1 }, (_, i) => from + BigInt(i))
+}
+
+/** False when the signal aborted first. */
+async function passed(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.until(clock.now() + ms, signal)
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw error
+  }
+}

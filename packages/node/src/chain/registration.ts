@@ -1,0 +1,188 @@
+/** What is done on the chain once per node, and once per network. */
+import {
+  type ContractAddresses,
+  cairnTokenAbi,
+  checkpointsAbi,
+  nodeRegistryAbi,
+  possessionRoot,
+  registerArguments,
+  registrationRoot,
+} from '@cairn/contracts'
+import { CairnError, Checkpoint, type RegistryEntry, unhex } from '@cairn/protocol'
+import {
+  bytesToHex,
+  decodeFunctionResult,
+  encodeFunctionData,
+  type Hex,
+  parseEventLogs,
+} from 'viem'
+import type { Clock, Log } from '../ports.ts'
+import type { Signer } from '../signer.ts'
+import { Rpc } from './rpc.ts'
+import { contractError, type Mined, Transactions } from './transactions.ts'
+
+/** The registry passes on the token's errors. */
+const ERRORS = [...nodeRegistryAbi, ...checkpointsAbi, ...cairnTokenAbi].filter(
+  item => item.type === 'error',
+)
+
+export interface ChainAccess {
+  chainId: number
+  /** RPC endpoints, in order of preference. */
+  rpc: readonly string[]
+  contracts: ContractAddresses
+}
+
+export interface RegisterComponents {
+  clock: Clock
+  log: Log
+}
+
+/** What the operator says of the node. */
+export type NodeFacts = Pick<
+  RegistryEntry,
+  'cell' | 'region' | 'subBand' | 'gain' | 'kinds' | 'nonceEnd' | 'bond'
+>
+
+export interface RegisterInit {
+  chain: ChainAccess
+  /** Secret of the operator's account, 32 bytes: pays gas and bond. */
+  operator: Uint8Array
+  /** The node's two keys. */
+  signer: Signer
+  node: NodeFacts
+  /** Account of the rewards, 20 bytes; absent: the operator's. */
+  payout?: Uint8Array
+  signal: AbortSignal
+}
+
+export interface Registered {
+  index: number
+  transaction: Hex
+  block: bigint
+}
+
+/**
+ * Registers a node and bonds it, approving the bond first where that is needed. Rejects with
+ * `registrationRefused` (facts name the contract's error), `noFunds` or `chainUnavailable`.
+ */
+export async function registerNode(
+  components: RegisterComponents,
+  init: RegisterInit,
+): Promise<Registered> {
+  const { chain, node, signal } = init
+  const rpc = new Rpc(components, { urls: chain.rpc, chainId: chain.chainId })
+  try {
+    const transactions = new Transactions({ ...components, rpc }, init.operator)
+    await approveBond(rpc, transactions, chain.contracts, node.bond, signal)
+    const data = encodeFunctionData({
+      abi: nodeRegistryAbi,
+      functionName: 'register',
+      args: registerArguments(signedRegistration(init, unhex(transactions.address))),
+    })
+    const call = { to: chain.contracts.registry, data }
+    const mined = await explained('registrationRefused', () => transactions.send(call, { signal }))
+    return registeredIn(mined)
+  } finally {
+    rpc.stop()
+  }
+}
+
+export interface StartInit {
+  chain: ChainAccess
+  /** Secret of the account that deployed `Checkpoints`, 32 bytes. */
+  starter: Uint8Array
+  /** Start of epoch 0, seconds since 1970; after the block that starts the network. */
+  genesis: number
+  checkpoint: Checkpoint
+  signal: AbortSignal
+}
+
+/** Calls `Checkpoints.start`. Rejects as `registerNode`, with `startRefused`. */
+export async function startNetwork(
+  components: RegisterComponents,
+  { chain, starter, genesis, checkpoint, signal }: StartInit,
+): Promise<{ transaction: Hex; block: bigint }> {
+  const rpc = new Rpc(components, { urls: chain.rpc, chainId: chain.chainId })
+  try {
+    const transactions = new Transactions({ ...components, rpc }, starter)
+    const data = encodeFunctionData({
+      abi: checkpointsAbi,
+      functionName: 'start',
+      args: [
+        BigInt(genesis),
+        bytesToHex(checkpoint.nextCommittee),
+        bytesToHex(Checkpoint.serialize(checkpoint)),
+      ],
+    })
+    const call = { to: chain.contracts.checkpoints, data }
+    const mined = await explained('startRefused', () => transactions.send(call, { signal }))
+    return { transaction: mined.transaction, block: mined.block }
+  } finally {
+    rpc.stop()
+  }
+}
+
+function signedRegistration({ chain, signer, node, payout }: RegisterInit, operator: Uint8Array) {
+  const { identity, voting } = signer
+  const statement = {
+    chainId: BigInt(chain.chainId),
+    registry: unhex(chain.contracts.registry),
+    identity,
+    voting,
+    operator,
+  }
+  return {
+    ...node,
+    payout: payout ?? operator,
+    identity,
+    voting,
+    possession: signer.signVoting(possessionRoot(statement)),
+    identitySignature: signer.signIdentity(registrationRoot(statement)),
+  }
+}
+
+async function approveBond(
+  rpc: Rpc,
+  transactions: Transactions,
+  { token, registry }: ContractAddresses,
+  bond: bigint,
+  signal: AbortSignal,
+): Promise<void> {
+  const question = { abi: cairnTokenAbi, functionName: 'allowance' } as const
+  const data = encodeFunctionData({ ...question, args: [transactions.address, registry] })
+  const answer = await rpc.call(client =>
+    client.request({ method: 'eth_call', params: [{ to: token, data }, 'latest'] }),
+  )
+  if (decodeFunctionResult({ ...question, data: answer }) >= bond) return
+  const approve = encodeFunctionData({
+    abi: cairnTokenAbi,
+    functionName: 'approve',
+    args: [registry, bond],
+  })
+  const call = { to: token, data: approve }
+  await explained('registrationRefused', () => transactions.send(call, { signal }))
+}
+
+function registeredIn({ logs, transaction, block }: Mined): Registered {
+  const [log] = parseEventLogs({ abi: nodeRegistryAbi, eventName: 'Registered', logs })
+  if (log === undefined) {
+    throw new CairnError('badRpc', `the receipt of ${transaction} lacks its Registered event`)
+  }
+  return { index: log.args.index, transaction, block }
+}
+
+/** Names the contract's own error in what a transaction was refused for. */
+async function explained(code: string, send: () => Promise<Mined>): Promise<Mined> {
+  try {
+    return await send()
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+    const refused = contractError(ERRORS, error)
+    const name = refused?.errorName ?? 'no reason'
+    throw new CairnError(code, `the contract refuses: ${name}`, {
+      cause: error,
+      facts: { error: name, args: (refused?.args ?? []).join(' ') },
+    })
+  }
+}

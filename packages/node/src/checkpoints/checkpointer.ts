@@ -1,0 +1,699 @@
+/**
+ * Brings each epoch to the chain. At the freeze a node notes what it holds; then rounds follow by
+ * the clock. A round's proposer gathers what the members hold, settles it and shows the set and the
+ * checkpoint; members fetch what they lack, redo the sum, and vote for the root that they get. With
+ * a quorum anyone submits, the proposer first. What the chain accepts is adopted, whoever made it.
+ *
+ * While the chain is away the quorum of the lowest round stands in for the accepted checkpoint as
+ * the parent of the next; the queue lands in order when the chain returns.
+ */
+import {
+  authorOf,
+  bls,
+  CairnError,
+  Checkpoint,
+  type CommitteeMember,
+  checkpointRoot,
+  decode,
+  decodeEnvelope,
+  Envelope,
+  type EpochBase,
+  epochStart,
+  equalBytes,
+  hex,
+  KERNEL_KIND,
+  ListDepth,
+  listRoot,
+  type MessageSet,
+  MessageType,
+  messageSigningRoot,
+  Proposal,
+  proposerOf,
+  type RegistryEntry,
+  roundStart,
+  type Settlement,
+  seal,
+  type Verifier,
+  type Vote,
+} from '@cairn/protocol'
+import type { EpochRecord, Epochs } from '../ledger/epochs.ts'
+import type { Ingest, Outcome } from '../ledger/ingest.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Parent, Settlements } from '../ledger/settlements.ts'
+import type { StateCache } from '../ledger/states.ts'
+import { passCoded, type Sync, withDeadline } from '../ledger/sync.ts'
+import { checkpointTopic } from '../ledger/topics.ts'
+import type { Acceptance, AcceptedCheckpoint, Chain, Clock, Log, Network, Timer } from '../ports.ts'
+import type { Signer } from '../signer.ts'
+import type { Speaker } from '../voice.ts'
+import { EpochWork, type Quorum, ROUNDS_MAX, type Settled } from './work.ts'
+
+export interface CheckpointerComponents {
+  chain: Chain
+  clock: Clock
+  network: Network
+  epochs: Epochs
+  ingest: Ingest
+  ledger: Ledger
+  settlements: Settlements
+  states: StateCache
+  sync: Sync
+  signer: Signer
+  speaker: Speaker
+  verifier: Verifier
+  log: Log
+  /** Counts what is heard of the checkpoint topic and is no vote: those the ledger counts. */
+  count(outcome: Acceptance, reason: string): void
+}
+
+export interface CheckpointerInit {
+  /** Network id. */
+  network: Uint8Array
+  /** Peer id of a registered node. */
+  peerOf(entry: RegistryEntry): string
+  /** Why this node proposes nothing and casts no vote in a round; undefined: it may. */
+  mutedRound(epoch: number, round: number): string | undefined
+  /** Keeps everything. */
+  archive: boolean
+}
+
+/** An epoch that the chain accepted, as this node adopted it. */
+export interface Adopted {
+  readonly accepted: AcceptedCheckpoint
+  /** Undefined where only the state could be had: a node that was off longer than its peers keep. */
+  readonly settled: Settled | undefined
+}
+
+/** Epochs in work at once; a longer queue waits its turn. */
+const WORK_MAX = 64
+/** Epochs behind the chain's newest for which a node still fetches the whole set. */
+const REPLAY_EPOCHS = 4
+/** Advances of the chain at which the peers are asked for such a set before its state will do. */
+const SET_TRIES = 5
+
+export class Checkpointer {
+  readonly #components: CheckpointerComponents
+  readonly #init: CheckpointerInit
+  readonly #work = new Map<number, EpochWork>()
+  readonly #timers = new Set<Timer>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #listeners: ((adopted: Adopted) => void)[] = []
+  readonly #stopped = new AbortController()
+  #adopted = -1
+  /** How often the set of the epoch to be adopted next was asked for in vain. */
+  #withoutSet = 0
+  #adopting: Promise<void> = Promise.resolve()
+  #unfollow: () => void = () => {}
+
+  constructor(components: CheckpointerComponents, init: CheckpointerInit) {
+    this.#components = components
+    this.#init = init
+    components.ingest.onArrival(({ type, message, envelope, base }) => {
+      if (type === MessageType.vote) this.#voted(message.value as Vote, envelope, base)
+    })
+  }
+
+  /** Last epoch whose accepted checkpoint this node adopted; -1: the genesis one. */
+  get adopted(): number {
+    return this.#adopted
+  }
+
+  onAdopted(listener: (adopted: Adopted) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async start(): Promise<void> {
+    const { chain, network, ledger } = this.#components
+    this.#adopted = (await ledger.finalEpochs(1)).at(-1) ?? -1
+    network.subscribe(checkpointTopic(this.#init.network), async data => {
+      const { acceptance } = await this.heard(data)
+      return acceptance
+    })
+    this.#unfollow = chain.onAdvance(() => this.#adoptSoon())
+    this.#adoptSoon()
+    this.#scheduleFreeze(Math.max(this.#adopted, this.#newestOnChain()) + 1)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#unfollow()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    await this.#adopting
+    await Promise.all(this.#running)
+  }
+
+  /** Ids of a proposed or accepted set by its root: what `epoch` requests are answered from. */
+  async setOf(epoch: number, root: Uint8Array): Promise<readonly Uint8Array[] | undefined> {
+    const settled = this.#work.get(epoch)?.bySet(root)
+    if (settled !== undefined) return settled.set.ids()
+    const final = await this.#components.ledger.final(epoch)
+    if (final === undefined) return undefined
+    return equalBytes(listRoot(final.ids, ListDepth.messages), root) ? final.ids : undefined
+  }
+
+  /** Judges a message of the checkpoint topic: a vote or a proposal. */
+  async heard(data: Uint8Array): Promise<Outcome> {
+    const { ingest } = this.#components
+    let envelope: Envelope
+    try {
+      envelope = decodeEnvelope(data)
+    } catch (error) {
+      return this.#outcome('reject', codeOf(error))
+    }
+    if (envelope.type === MessageType.vote) return await ingest.add(envelope, 'gossip')
+    if (envelope.type !== MessageType.proposal) return this.#outcome('reject', 'wrongTopic')
+    return this.#heardProposal(envelope)
+  }
+
+  #outcome(acceptance: Acceptance, reason: string): Outcome {
+    this.#components.count(acceptance, reason)
+    return { acceptance, reason }
+  }
+
+  /** From the first epoch that the chain lacks, each at its end; those that ended before, now. */
+  #scheduleFreeze(epoch: number): void {
+    const { epochs } = this.#components
+    this.#at(epochStart(epochs.calendar, epoch + 1), async () => {
+      this.#scheduleFreeze(epoch + 1)
+      this.#scheduleRound(epoch)
+      if (this.#isInWork(epoch)) await this.#freeze(epoch)
+    })
+  }
+
+  /** The next round that is to come. */
+  #scheduleRound(epoch: number): void {
+    const round = this.#nextRound(epoch)
+    this.#at(roundStart(this.#components.epochs.calendar, epoch, round), async () => {
+      if (this.#isSettled(epoch)) return
+      if (this.#isInWork(epoch)) {
+        const work = this.#workOf(epoch)
+        // A round is begun once, however many wait for it.
+        if (round < work.nextRound) return
+        work.nextRound = round + 1
+      }
+      this.#scheduleRound(epoch)
+      if (this.#isInWork(epoch)) await this.#round(epoch, round)
+    })
+  }
+
+  #roundMs(): number {
+    const { roundSlots, slotMs } = this.#components.epochs.calendar.profile
+    return roundSlots * slotMs
+  }
+
+  /** The first round that starts after now. */
+  #nextRound(epoch: number): number {
+    const passed =
+      this.#components.clock.now() - roundStart(this.#components.epochs.calendar, epoch, 0)
+    return Math.max(0, Math.floor(passed / this.#roundMs()) + 1)
+  }
+
+  /** True once nothing is left to propose: accepted, or a quorum is known. */
+  #isSettled(epoch: number): boolean {
+    return epoch <= this.#adopted || this.#work.get(epoch)?.quorum !== undefined
+  }
+
+  #isInWork(epoch: number): boolean {
+    return epoch <= this.#adopted + WORK_MAX
+  }
+
+  async #freeze(epoch: number): Promise<void> {
+    const { epochs, ingest } = this.#components
+    const record = epochs.replay(epoch)
+    if (epoch > 0) await epochs.resolve(epoch - 1)
+    await epochs.resolve(epoch)
+    await ingest.collectStanding(record)
+    this.#workOf(epoch).frozen = record.set.ids()
+  }
+
+  async #round(epoch: number, round: number): Promise<void> {
+    const { epochs, log } = this.#components
+    const base = await epochs.resolve(epoch)
+    const committee = epochs.committee(epoch)
+    const parent = await this.#parent(epoch)
+    if (base === undefined || committee === undefined || parent === undefined) {
+      log.debug({ epoch, round }, 'cannot take part in this round yet')
+      return
+    }
+    const own = this.#components.speaker.index(base)
+    if (own === undefined || this.#init.mutedRound(epoch, round) !== undefined) return
+    const seed = (await epochs.seed(epoch + 1)) ?? base.seed
+    if (proposerOf(committee, seed, round) !== own) return
+    const record = epochs.replay(epoch)
+    const work = this.#workOf(epoch)
+    if (work.frozen === undefined) await this.#freeze(epoch)
+    await this.#gather(record, base, committee)
+    // What arrives while it is settled belongs to a later proposal.
+    const set = record.set.subset(record.set.ids())
+    const settled = set && (await this.#settle(set, base, parent))
+    if (settled === undefined || work.quorum !== undefined) return
+    log.debug({ epoch, round, messages: settled.set.size }, 'proposes a checkpoint')
+    work.remember(settled)
+    await this.#propose(base, round, settled.settlement.checkpoint)
+    await this.#vote(base, round, settled)
+  }
+
+  /** Fetches from every member what it holds and this node lacks. */
+  async #gather(
+    record: EpochRecord,
+    base: EpochBase,
+    committee: readonly CommitteeMember[],
+  ): Promise<void> {
+    const { network } = this.#components
+    const connected = new Set(network.peers())
+    const peers = committee
+      .map(({ index }) => base.node(index))
+      .filter(entry => entry !== undefined)
+      .map(entry => this.#init.peerOf(entry))
+      .filter(peer => peer !== network.self && connected.has(peer))
+    const mine = record.set.root()
+    await Promise.all(peers.map(peer => this.#fetchSet(record, peer, { mine })))
+  }
+
+  /**
+   * Takes over what a peer holds and this node lacks, or with `root` what a set has: resolves with
+   * its ids. Undefined when the peer has nothing else, or is not done in half a round: the other half
+   * is for what the set is wanted for.
+   */
+  async #fetchSet(
+    record: EpochRecord,
+    peer: string,
+    wanted: { root: Uint8Array } | { mine: Uint8Array },
+  ): Promise<readonly Uint8Array[] | undefined> {
+    const { clock, sync } = this.#components
+    return await withDeadline(clock, this.#roundMs() / 2, async deadline => {
+      const signal = AbortSignal.any([deadline, this.#stopped.signal])
+      const ids = await sync.ids(peer, record.epoch, { ...wanted, signal })
+      if (ids !== undefined) await this.#fetchMissing(record, peer, { ids, signal })
+      return ids
+    }).catch(passCoded)
+  }
+
+  async #fetchMissing(
+    record: EpochRecord,
+    peer: string,
+    { ids, signal }: { ids: readonly Uint8Array[]; signal: AbortSignal },
+  ): Promise<void> {
+    const { sync, ingest } = this.#components
+    const missing = ids.filter(id => !record.set.has(id) && !record.surplus.has(hex(id)))
+    if (missing.length === 0) return
+    const envelopes = await sync.fetch(peer, missing, { signal })
+    // Challenges first: attestations and seals are judged by them.
+    envelopes.sort((a, b) => a.type - b.type)
+    for (const envelope of envelopes) {
+      if (await ingest.addStandingTo(record, envelope)) continue
+      await ingest.add(envelope, 'sync')
+    }
+  }
+
+  /** Settles a set that nothing is added to any more. */
+  async #settle(set: MessageSet, base: EpochBase, parent: Parent): Promise<Settled | undefined> {
+    const settlement = await this.#components.settlements.settle(base.epoch, set, parent)
+    return settlement === undefined ? undefined : { settlement, set }
+  }
+
+  async #propose(base: EpochBase, round: number, checkpoint: Checkpoint): Promise<void> {
+    const { signer, network, speaker } = this.#components
+    const author = speaker.index(base)
+    if (author === undefined) return
+    const proposal: Proposal = {
+      epoch: base.epoch,
+      base: base.tag,
+      kind: KERNEL_KIND,
+      author,
+      round,
+      checkpoint,
+    }
+    const envelope = seal(
+      MessageType.proposal,
+      Proposal,
+      proposal,
+      this.#init.network,
+      signer.signIdentity,
+    )
+    await network.publish(checkpointTopic(this.#init.network), Envelope.serialize(envelope))
+  }
+
+  #heardProposal(envelope: Envelope): Outcome {
+    const { epochs, verifier, clock, log } = this.#components
+    let proposal: Proposal
+    try {
+      proposal = decode(Proposal, envelope.body)
+    } catch (error) {
+      return this.#outcome('reject', codeOf(error))
+    }
+    const { epoch, round, author } = proposal
+    if (epoch <= this.#adopted) return this.#outcome('ignore', 'alreadyAccepted')
+    const base = epochs.base(epoch)
+    const committee = epochs.committee(epoch)
+    if (base === undefined || committee === undefined || !this.#isInWork(epoch)) {
+      return this.#outcome('ignore', 'noBase')
+    }
+    if (!equalBytes(proposal.base, base.tag)) return this.#outcome('ignore', 'otherBase')
+    const entry = base.node(author)
+    if (entry === undefined) return this.#outcome('ignore', 'unknownAuthor')
+    const { skewMs } = epochs.calendar.profile
+    if (clock.now() + skewMs < roundStart(this.#components.epochs.calendar, epoch, round)) {
+      return this.#outcome('ignore', 'early')
+    }
+    if (round + ROUNDS_MAX < this.#nextRound(epoch)) return this.#outcome('ignore', 'late')
+    const next = epochs.knownSeed(epoch + 1)
+    const seeds = next === undefined ? [base.seed] : [next, base.seed]
+    if (!seeds.some(seed => proposerOf(committee, seed, round) === author)) {
+      // Only who knows the next seed can tell that the author was not drawn by it.
+      return this.#outcome(next === undefined ? 'ignore' : 'reject', 'noDuty')
+    }
+    const root = messageSigningRoot(envelope, this.#init.network)
+    if (!verifier.ed25519(root, entry.identity, envelope.signature)) {
+      return this.#outcome('reject', 'badSignature')
+    }
+    if (!this.#workOf(epoch).isFirstProposal(round, author)) return this.#outcome('ignore', 'known')
+    this.#run(async () => {
+      const refusal = await this.#consider(base, proposal, this.#init.peerOf(entry))
+      if (refusal !== undefined) {
+        log.info({ epoch, round, proposer: author, refusal }, 'does not vote for a proposal')
+      }
+    })
+    return this.#outcome('accept', 'new')
+  }
+
+  /** Redoes the sum and votes; resolves with the reason when it does not. */
+  async #consider(
+    base: EpochBase,
+    { epoch, round, checkpoint }: Proposal,
+    peer: string,
+  ): Promise<string | undefined> {
+    const { epochs, speaker } = this.#components
+    const root = checkpointRoot(checkpoint)
+    const work = this.#workOf(epoch)
+    if (work.quorum !== undefined && !equalBytes(work.quorum.root, root)) return 'otherQuorum'
+    const parent = await this.#parent(epoch)
+    if (parent === undefined) return 'noParent'
+    const record = epochs.replay(epoch)
+    await this.#components.ingest.collectStanding(record)
+    const ids = equalBytes(record.set.root(), checkpoint.messages)
+      ? record.set.ids()
+      : await this.#fetchSet(record, peer, { root: checkpoint.messages })
+    if (ids === undefined) return 'setUnavailable'
+    const subset = record.set.subset(ids, record.surplus)
+    if (subset === undefined) return 'invalidMessages'
+    const held = work.frozen ?? []
+    const lacking = held.filter(id => !subset.covers(id, record.set.subjectOf(id) ?? '')).length
+    if (lacking > 0) return `lacks ${lacking} of ${held.length} messages held at the freeze`
+    const settled = await this.#settle(subset, base, parent)
+    if (settled === undefined) return 'noBase'
+    if (!equalBytes(settled.settlement.root, root)) {
+      return `another result: ${difference(settled.settlement, checkpoint)}`
+    }
+    work.remember(settled)
+    if (speaker.index(base) === undefined) return undefined
+    if (this.#init.mutedRound(epoch, round) !== undefined) return 'muted'
+    return await this.#vote(base, round, settled)
+  }
+
+  /** Votes as a member; resolves with the reason when it does not. */
+  async #vote(base: EpochBase, round: number, settled: Settled): Promise<string | undefined> {
+    const { epochs, speaker, ledger } = this.#components
+    const { epoch } = base
+    const own = speaker.index(base)
+    if (!epochs.committee(epoch)?.some(({ index }) => index === own)) return undefined
+    const { root, checkpoint } = settled.settlement
+    await ledger.putVoted(epoch, root, {
+      checkpoint: Checkpoint.serialize(checkpoint),
+      ids: settled.set.ids(),
+    })
+    // Fetching and settling took time: a quorum may have been seen meanwhile, or the chain's word.
+    if (epoch <= this.#adopted) return 'alreadyAccepted'
+    const { quorum } = this.#workOf(epoch)
+    if (quorum !== undefined && !equalBytes(quorum.root, root)) return 'otherQuorum'
+    await speaker.vote(base, round, root)
+    return undefined
+  }
+
+  #voted(vote: Vote, envelope: Envelope, base: EpochBase): void {
+    const { epochs } = this.#components
+    const committee = epochs.committee(vote.epoch)
+    if (committee === undefined || vote.epoch <= this.#adopted) return
+    const work = this.#workOf(vote.epoch)
+    const quorum = work.count(vote, envelope.signature, committee)
+    if (quorum !== undefined) this.#submitInTurn(base, committee, work, quorum)
+  }
+
+  /** The proposer submits at once, the others in order of rank, a slot apart. */
+  #submitInTurn(
+    base: EpochBase,
+    committee: readonly CommitteeMember[],
+    work: EpochWork,
+    quorum: Quorum,
+  ): void {
+    const { epochs, clock, speaker } = this.#components
+    const { epoch } = base
+    const own = speaker.index(base)
+    if (own === undefined) return
+    const seed = epochs.knownSeed(epoch + 1) ?? base.seed
+    const size = Math.max(1, committee.length)
+    const turn = [...committee.keys()].findIndex(
+      step => proposerOf(committee, seed, quorum.round + step) === own,
+    )
+    if (turn === -1) return
+    const { slotMs } = epochs.calendar.profile
+    const again = size * slotMs
+    this.#submitAt(clock.now() + turn * slotMs, again, () => this.#submit(epoch, committee, work))
+  }
+
+  /** Calls `submit` at `time` and then every `again` ms until it says that nothing is left. */
+  #submitAt(time: number, again: number, submit: () => Promise<boolean>): void {
+    this.#at(time, async () => {
+      if (!(await submit())) this.#submitAt(this.#components.clock.now() + again, again, submit)
+    })
+  }
+
+  /** True when there is nothing left to submit. */
+  async #submit(
+    epoch: number,
+    committee: readonly CommitteeMember[],
+    work: EpochWork,
+  ): Promise<boolean> {
+    const { chain, log } = this.#components
+    if (epoch <= this.#adopted || epoch <= this.#newestOnChain()) return true
+    const { quorum } = work
+    const settled = quorum && (await this.#settledBy(epoch, quorum.root))
+    if (quorum === undefined || settled === undefined) return false
+    if (this.#newestOnChain() !== epoch - 1) return false
+    const signatures = work.signatures(quorum)
+    const present = committee.filter(({ index }) => signatures.has(index))
+    const absent = [...committee.entries()]
+      .filter(([, { index }]) => !signatures.has(index))
+      .map(([place]) => place)
+    const signature = bls.aggregateSignatures(
+      present.map(({ index }) => signatures.get(index) as Uint8Array),
+    )
+    const submission = {
+      checkpoint: Checkpoint.serialize(settled.settlement.checkpoint),
+      round: quorum.round,
+      committee: { members: committee, absent },
+      signature,
+    }
+    try {
+      await chain.submit(submission, this.#stopped.signal)
+      return true
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      if (error.code === 'alreadyAccepted') return true
+      if (this.#stopped.signal.aborted) return true
+      log.warn({ epoch, code: error.code, err: error }, 'the checkpoint was not accepted yet')
+      return false
+    }
+  }
+
+  /** -1: the genesis checkpoint, or none that this node knows of. */
+  #newestOnChain(): number {
+    const { chain } = this.#components
+    const head = chain.head()
+    return (head && chain.checkpointsAt(head.number).at(-1)?.epoch) ?? -1
+  }
+
+  /** What epoch's checkpoint builds on: accepted, or while the chain is away, the quorum's. */
+  async #parent(epoch: number): Promise<Parent | undefined> {
+    const accepted = await this.#components.settlements.accepted(epoch - 1)
+    if (accepted !== undefined) return accepted
+    const quorum = this.#work.get(epoch - 1)?.quorum
+    const settled = quorum && (await this.#settledBy(epoch - 1, quorum.root))
+    if (settled === undefined) return undefined
+    const { root, checkpoint, state } = settled.settlement
+    return { root, checkpoint, state }
+  }
+
+  /** A checkpoint as it was settled here, or before a restart what this node voted for. */
+  async #settledBy(epoch: number, root: Uint8Array): Promise<Settled | undefined> {
+    const { epochs, ledger } = this.#components
+    const work = this.#workOf(epoch)
+    const known = work.settled(root)
+    if (known !== undefined) return known
+    const voted = await ledger.voted(epoch, root)
+    if (voted === undefined) return undefined
+    const base = await epochs.resolve(epoch)
+    const parent = await this.#parent(epoch)
+    if (base === undefined || parent === undefined) return undefined
+    const { set, surplus } = epochs.replay(epoch)
+    const subset = set.subset(voted.ids, surplus)
+    const settled = subset && (await this.#settle(subset, base, parent))
+    if (settled === undefined || !equalBytes(settled.settlement.root, root)) return undefined
+    work.remember(settled)
+    return settled
+  }
+
+  /** Adoption is strictly one epoch after the other. */
+  #adoptSoon(): void {
+    this.#adopting = this.#adopting
+      .then(() => this.#adoptAll())
+      .catch((error: unknown) => {
+        if (this.#stopped.signal.aborted) return
+        this.#components.log.error({ err: error }, 'could not adopt what the chain accepted')
+      })
+  }
+
+  async #adoptAll(): Promise<void> {
+    const { chain } = this.#components
+    const head = chain.head()
+    if (head === undefined) return
+    const landed = chain.checkpointsAt(head.number)
+    const newest = landed.at(-1)?.epoch ?? -1
+    for (const accepted of landed) {
+      if (accepted.epoch <= this.#adopted || this.#stopped.signal.aborted) continue
+      const settled = await this.#settledAs(accepted, newest)
+      if (settled === undefined && accepted.epoch > newest - REPLAY_EPOCHS) {
+        // The state alone lets the node go on, but a peer may be met by the next advance.
+        if (++this.#withoutSet < SET_TRIES) return
+        if ((await this.#components.states.at(accepted)) === undefined) return
+      }
+      this.#withoutSet = 0
+      await this.#adopt(accepted, settled)
+    }
+  }
+
+  /** The accepted settlement as computed here before, or recomputed from a peer's set. */
+  async #settledAs(accepted: AcceptedCheckpoint, newest: number): Promise<Settled | undefined> {
+    const known = this.#work.get(accepted.epoch)?.settled(accepted.root)
+    if (known !== undefined || accepted.epoch <= newest - REPLAY_EPOCHS) return known
+    const { epochs, network, log } = this.#components
+    const { epoch } = accepted
+    // The set holds votes about the epoch before, which are judged by its base.
+    if (epoch > 0) await epochs.resolve(epoch - 1)
+    const base = await epochs.resolve(epoch)
+    const parent = await this.#parent(epoch)
+    if (base === undefined || parent === undefined) return undefined
+    const { messages } = decode(Checkpoint, accepted.checkpoint)
+    const record = epochs.replay(epoch)
+    for (const peer of network.peers()) {
+      const ids = await this.#fetchSet(record, peer, { root: messages })
+      if (ids === undefined) continue
+      const subset = record.set.subset(ids, record.surplus)
+      if (subset === undefined) continue
+      const settled = await this.#settle(subset, base, parent)
+      if (settled !== undefined && equalBytes(settled.settlement.root, accepted.root)) {
+        return settled
+      }
+      log.error(
+        { epoch, accepted: hex(accepted.root) },
+        'the chain accepted a checkpoint that this node computes differently',
+      )
+      return undefined
+    }
+    return undefined
+  }
+
+  async #adopt(accepted: AcceptedCheckpoint, settled: Settled | undefined): Promise<void> {
+    const { states, ledger, ingest, epochs } = this.#components
+    const { epoch, checkpoint } = accepted
+    if (settled !== undefined) {
+      await states.put(settled.settlement.state)
+      const ids = settled.set.ids()
+      await ledger.putFinal(epoch, { checkpoint, ids })
+      await ingest.settled(ids)
+    }
+    this.#adopted = epoch
+    this.#work.delete(epoch - 1)
+    await ledger.dropVoted(epoch)
+    epochs.forget(epoch)
+    this.#revote(accepted)
+    await this.#prune(epoch)
+    for (const listener of this.#listeners) listener({ accepted, settled })
+  }
+
+  /** When the chain accepted another parent than a queued checkpoint's, its epoch is voted again. */
+  #revote({ epoch, root }: AcceptedCheckpoint): void {
+    const work = this.#work.get(epoch + 1)
+    const settled = work?.quorum && work.settled(work.quorum.root)
+    if (work === undefined || settled === undefined) return
+    if (equalBytes(settled.settlement.checkpoint.parent, root)) return
+    work.voidBefore(this.#nextRound(epoch + 1))
+    this.#scheduleRound(epoch + 1)
+  }
+
+  /** Lets go of what is older than `retainEpochs`: others' messages, and the state. */
+  async #prune(adopted: number): Promise<void> {
+    const { ledger, epochs, signer } = this.#components
+    const old = adopted - epochs.calendar.profile.retainEpochs
+    if (old < 0 || this.#init.archive) return
+    const stateOf = async (epoch: number) => {
+      const final = await ledger.final(epoch)
+      return final && decode(Checkpoint, final.checkpoint).state
+    }
+    const state = await stateOf(old)
+    const next = await stateOf(old + 1)
+    // An epoch in which nothing happened leaves the state as it was.
+    if (state && !(next && equalBytes(state, next))) await ledger.dropState(state)
+    const own = this.#components.chain
+      .registryAt(this.#components.chain.head()?.number ?? 0n)
+      .find(({ identity }) => equalBytes(identity, signer.identity))?.index
+    await ledger.prune(old, ({ envelope }) => own !== undefined && authorOf(envelope) === own)
+  }
+
+  #workOf(epoch: number): EpochWork {
+    let work = this.#work.get(epoch)
+    if (work === undefined) {
+      work = new EpochWork(epoch)
+      this.#work.set(epoch, work)
+      for (const oldest of this.#work.keys()) {
+        if (this.#work.size <= WORK_MAX) break
+        this.#work.delete(oldest)
+      }
+    }
+    return work
+  }
+
+  #at(time: number, task: () => Promise<void>): void {
+    const timer = this.#components.clock.at(time, () => {
+      this.#timers.delete(timer)
+      if (!this.#stopped.signal.aborted) this.#run(task)
+    })
+    this.#timers.add(timer)
+  }
+
+  #run(task: () => Promise<void>): void {
+    const running = task()
+      .catch((error: unknown) => {
+        if (this.#stopped.signal.aborted) return
+        this.#components.log.error({ err: error }, 'a checkpoint round failed')
+      })
+      .finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+}
+
+/** The first field in which a computed checkpoint differs from a proposed one. */
+function difference({ checkpoint }: Settlement, proposed: Checkpoint): string {
+  for (const [field, type] of Object.entries(Checkpoint.fields)) {
+    const name = field as keyof Checkpoint
+    const root = (value: unknown) => hex(type.hashTreeRoot(value as never))
+    if (root(checkpoint[name]) !== root(proposed[name])) return field
+  }
+  return 'none'
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof CairnError) return error.code
+  throw error
+}

@@ -1,0 +1,144 @@
+/** What a node knows of one epoch on its way to the chain: proposals, votes, quorum. */
+import {
+  type CommitteeMember,
+  hex,
+  type MessageSet,
+  quorum,
+  type Settlement,
+  type Vote,
+} from '@cairn/protocol'
+
+/** A settlement this node computed itself, with the set that it is of. */
+export interface Settled {
+  readonly settlement: Settlement
+  readonly set: MessageSet
+}
+
+export interface Quorum {
+  readonly round: number
+  readonly root: Uint8Array
+}
+
+/** Settlements remembered per epoch: one per round is what honest proposers need. */
+const SETTLED_MAX = 16
+/** Rounds whose votes are counted; later ones replace the oldest. */
+export const ROUNDS_MAX = 64
+/** One by the next seed and, by who does not know it, one by this seed. */
+const PROPOSALS_MAX = 2 * ROUNDS_MAX
+
+interface Cast {
+  readonly root: string
+  readonly signature: Uint8Array
+}
+
+export class EpochWork {
+  readonly epoch: number
+  /** Ids this node held at the freeze; it votes for no set that lacks one. */
+  frozen: readonly Uint8Array[] | undefined
+  /** The quorum of the lowest round seen. */
+  quorum: Quorum | undefined
+  /** First round that was not begun. */
+  nextRound = 0
+  /** Rounds before this one are void: they built on a parent that the chain did not accept. */
+  #voidBefore = 0
+  readonly #settled = new Map<string, Settled>()
+  /** By round, then by author: one, or two that contradict each other. */
+  readonly #votes = new Map<number, Map<number, Cast[]>>()
+  /** `round/author` of each. */
+  readonly #proposed = new Set<string>()
+
+  constructor(epoch: number) {
+    this.epoch = epoch
+  }
+
+  remember(settled: Settled): void {
+    this.#settled.set(hex(settled.settlement.root), settled)
+    for (const oldest of this.#settled.keys()) {
+      if (this.#settled.size <= SETTLED_MAX) break
+      if (oldest !== (this.quorum && hex(this.quorum.root))) this.#settled.delete(oldest)
+    }
+  }
+
+  settled(root: Uint8Array): Settled | undefined {
+    return this.#settled.get(hex(root))
+  }
+
+  /** A computed settlement by the root of its set. */
+  bySet(messages: Uint8Array): Settled | undefined {
+    const wanted = hex(messages)
+    for (const settled of this.#settled.values()) {
+      if (hex(settled.settlement.checkpoint.messages) === wanted) return settled
+    }
+    return undefined
+  }
+
+  /** Forgets a quorum on a parent that the chain did not accept; later rounds vote again. */
+  voidBefore(round: number): void {
+    this.#voidBefore = round
+    this.quorum = undefined
+  }
+
+  /** True for the first proposal by a node in a round: it has no need of a second. */
+  isFirstProposal(round: number, author: number): boolean {
+    const key = `${round}/${author}`
+    if (this.#proposed.has(key)) return false
+    this.#proposed.add(key)
+    for (const oldest of this.#proposed) {
+      if (this.#proposed.size <= PROPOSALS_MAX) break
+      this.#proposed.delete(oldest)
+    }
+    return true
+  }
+
+  /** Counts a verified vote; returns the quorum when this vote completed one of a lower round. */
+  count(
+    { round, author, checkpoint }: Vote,
+    signature: Uint8Array,
+    committee: readonly CommitteeMember[],
+  ): Quorum | undefined {
+    if (round < this.#voidBefore) return undefined
+    let votes = this.#votes.get(round)
+    if (votes === undefined) {
+      votes = new Map()
+      this.#votes.set(round, votes)
+      for (const oldest of this.#votes.keys()) {
+        if (this.#votes.size <= ROUNDS_MAX) break
+        this.#votes.delete(oldest)
+      }
+    }
+    const root = hex(checkpoint)
+    const casts = votes.get(author) ?? []
+    if (casts.length < 2 && casts.every(cast => cast.root !== root)) {
+      votes.set(author, [...casts, { root, signature }])
+    }
+    if (this.quorum !== undefined && this.quorum.round <= round) return undefined
+    // Of two votes in one round neither counts.
+    const signed = committee
+      .filter(({ index }) => {
+        const [first, second] = votes.get(index) ?? []
+        return first?.root === root && second === undefined
+      })
+      .reduce((sum, { weight }) => sum + weight, 0)
+    if (!quorum({ signed, total: totalWeight(committee) })) return undefined
+    this.quorum = { round, root: checkpoint }
+    return this.quorum
+  }
+
+  /**
+   * Signatures of a quorum by node index. Who voted again in the round signed all the same: a quorum
+   * once seen can always be shown to the chain, or one member could stop it by a second vote.
+   */
+  signatures({ round, root }: Quorum): Map<number, Uint8Array> {
+    const wanted = hex(root)
+    const found = new Map<number, Uint8Array>()
+    for (const [author, casts] of this.#votes.get(round) ?? []) {
+      const cast = casts.find(({ root }) => root === wanted)
+      if (cast !== undefined) found.set(author, cast.signature)
+    }
+    return found
+  }
+}
+
+function totalWeight(committee: readonly CommitteeMember[]): number {
+  return committee.reduce((sum, { weight }) => sum + weight, 0)
+}

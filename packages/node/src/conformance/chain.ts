@@ -1,0 +1,368 @@
+import { strict as assert } from 'node:assert'
+import {
+  bls,
+  CairnError,
+  Checkpoint,
+  COUNTED_KINDS,
+  COUNTED_TYPES,
+  checkpointRoot,
+  committeeWord,
+  GENESIS_EPOCH,
+  ListDepth,
+  listRoot,
+  sha256,
+  voteSigningRoot,
+  type WeightedKey,
+} from '@cairn/protocol'
+import type { BlockHeader, Chain, Submission } from '../ports.ts'
+import type { ConformanceCase } from './case.ts'
+
+/** A fresh chain whose contracts are deployed and not started, with no nodes. */
+export interface ChainWorld {
+  /** Two views of it, not started, whose submissions come from different accounts. */
+  chains: readonly [Chain, Chain]
+  /** Registers a node in a new block; resolves with its identity key. */
+  register(): Promise<Uint8Array>
+  /** Posts the genesis checkpoint; resolves with the network id. */
+  begin(genesis: Checkpoint): Promise<Uint8Array>
+  /** Lets a block come, and the views that can see it. */
+  pass(): Promise<void>
+  /** Cuts both views off from the chain, or connects them again. */
+  setDown(down: boolean): Promise<void>
+  close(): Promise<void>
+}
+
+/** Blocks that a view may be behind what was done. */
+const PASSES_MAX = 200
+
+/** What every chain must do. */
+export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
+  const rule = (title: string, run: (world: ChainWorld) => Promise<void>): ConformanceCase => ({
+    title,
+    async run() {
+      const world = await open()
+      try {
+        await run(world)
+      } finally {
+        for (const chain of world.chains) await chain.stop()
+        await world.close()
+      }
+    },
+  })
+  return [
+    rule('has every block up to its head, in order of number and time', async world => {
+      const chain = await started(world)
+      const { number } = headOf(chain)
+      await until(world, () => headOf(chain).number >= number + 5n)
+      const blocks = allBlocks(chain)
+      assert.ok(blocks.length > 5)
+      for (const [i, block] of blocks.entries()) {
+        assert.equal(block.number, BigInt(i))
+        assert.equal(block.hash.length, 32)
+        assert.ok(i === 0 || block.timestamp >= (blocks[i - 1] as BlockHeader).timestamp)
+      }
+      assert.equal(chain.block(headOf(chain).number + 1n), undefined)
+    }),
+    rule('names the last block before a time only when a later one is known', async world => {
+      const chain = await started(world)
+      await until(world, () => headOf(chain).number >= 5n)
+      const blocks = allBlocks(chain)
+      const last = headOf(chain).timestamp
+      for (let seconds = (blocks[0]?.timestamp ?? 0) - 1; seconds <= last; seconds++) {
+        const expected = blocks.findLast(block => block.timestamp < seconds)
+        assert.deepEqual(chain.lastBlockBefore(seconds), expected)
+      }
+      assert.equal(chain.lastBlockBefore(last + 1), undefined)
+      await until(world, () => headOf(chain).timestamp > last)
+      assert.equal(chain.lastBlockBefore(last + 1)?.timestamp, last)
+    }),
+    rule('shows a node from the block of its registration on', async world => {
+      const chain = await started(world)
+      const nodes = () => chain.registryAt(headOf(chain).number)
+      assert.deepEqual(nodes(), [])
+      const identities: Uint8Array[] = []
+      for (let i = 0; i < 3; i++) {
+        identities.push(await world.register())
+        await until(world, () => nodes().length === i + 1)
+      }
+      const entries = nodes()
+      assert.deepEqual(
+        entries.map(({ index, identity }) => ({ index, identity })),
+        identities.map((identity, index) => ({ index, identity })),
+      )
+      for (const block of allBlocks(chain)) {
+        const before = entries.filter(({ registeredAt }) => registeredAt < block.timestamp).length
+        const upTo = entries.filter(({ registeredAt }) => registeredAt <= block.timestamp).length
+        const { length } = chain.registryAt(block.number)
+        assert.ok(length >= before && length <= upTo)
+      }
+    }),
+    rule('has a genesis checkpoint once the network was started', async world => {
+      const chain = await started(world)
+      assert.equal(chain.genesis(), undefined)
+      const { first } = await beginWith(world, 3)
+      await until(world, () => chain.genesis() !== undefined)
+      const genesis = chain.genesis()
+      assert.equal(genesis?.epoch, -1)
+      assert.deepEqual(genesis.root, checkpointRoot(first))
+      assert.deepEqual(genesis.checkpoint, Checkpoint.serialize(first))
+      assert.deepEqual(chain.checkpointsAt(headOf(chain).number), [genesis])
+      assert.deepEqual(chain.block(genesis.block.number), genesis.block)
+    }),
+    rule('lands checkpoints in order, with absent members', async world => {
+      const chain = await started(world)
+      const network = await beginWith(world, 4)
+      const zero = network.next(network.first)
+      const one = network.next(zero)
+      await land(world, chain, network.submission(zero))
+      await until(world, () => lastEpoch(chain) === 0)
+      await land(world, chain, network.submission(one, { round: 3, absent: [2] }))
+      await until(world, () => lastEpoch(chain) === 1)
+      const accepted = chain.checkpointsAt(headOf(chain).number)
+      assert.deepEqual(
+        accepted.map(({ epoch, round }) => [epoch, round]),
+        [
+          [-1, 0],
+          [0, 0],
+          [1, 3],
+        ],
+      )
+      assert.deepEqual(accepted[2]?.root, checkpointRoot(one))
+      assert.deepEqual(accepted[2]?.checkpoint, Checkpoint.serialize(one))
+      assert.equal(accepted[2]?.submitter.length, 20)
+      for (const { epoch, block } of accepted) {
+        const seen = chain.checkpointsAt(block.number).at(-1)
+        assert.ok(seen !== undefined && seen.epoch >= epoch)
+        if (block.number === 0n) continue
+        const before = chain.checkpointsAt(block.number - 1n).at(-1)
+        assert.ok(before === undefined || before.epoch < epoch)
+      }
+    }),
+    rule('says alreadyAccepted, wrongParent and reverted', async world => {
+      const chain = await started(world)
+      const network = await beginWith(world, 4)
+      const zero = network.next(network.first)
+      const one = network.next(zero)
+      const refused = (submission: Submission) => refusal(world, chain, submission)
+      assert.equal(await refused(network.submission(one)), 'wrongParent')
+      assert.equal(await refused(network.submission(zero, { absent: [0, 1] })), 'reverted')
+      const { signature } = network.submission(one)
+      assert.equal(await refused({ ...network.submission(zero), signature }), 'reverted')
+      await land(world, chain, network.submission(zero))
+      assert.equal(await refused(network.submission(zero)), 'alreadyAccepted')
+      await until(world, () => lastEpoch(chain) === 0)
+      assert.equal(await refused(network.submission(zero)), 'alreadyAccepted')
+      const astray = { ...one, parent: sha256(one.parent) }
+      assert.equal(await refused(network.submission(astray)), 'wrongParent')
+    }),
+    rule('lets one of two submissions of an epoch land', async world => {
+      const [chain, other] = world.chains
+      await started(world)
+      await other.start(new AbortController().signal)
+      const network = await beginWith(world, 4)
+      await until(world, () => other.genesis() !== undefined)
+      const submission = network.submission(network.next(network.first))
+      const { signal } = new AbortController()
+      const both = [chain, other].map(view => codeOf(view.submit(submission, signal)))
+      const results = await settled(world, Promise.all(both))
+      assert.deepEqual(results.toSorted(), ['alreadyAccepted', 'landed'])
+      await until(world, () => lastEpoch(chain) === 0 && lastEpoch(other) === 0)
+      const [mine, theirs] = [chain, other].map(view => view.checkpointsAt(headOf(view).number)[1])
+      assert.deepEqual(mine, theirs)
+    }),
+    rule('goes on answering while it is cut off, and catches up after', async world => {
+      const chain = await started(world)
+      assert.equal(chain.healthy(), true)
+      const network = await beginWith(world, 3)
+      await until(world, () => chain.genesis() !== undefined)
+      await world.setDown(true)
+      await until(world, () => !chain.healthy())
+      const head = headOf(chain)
+      const submission = network.submission(network.next(network.first))
+      assert.equal(await refusal(world, chain, submission), 'chainUnavailable')
+      await world.register()
+      for (let i = 0; i < 5; i++) await world.pass()
+      assert.deepEqual(chain.head(), head)
+      assert.deepEqual(chain.registryAt(head.number), [])
+      assert.equal(lastEpoch(chain), -1)
+      await world.setDown(false)
+      await until(world, () => chain.healthy() && headOf(chain).number >= head.number + 5n)
+      await until(world, () => chain.registryAt(headOf(chain).number).length === 1)
+      assert.deepEqual(chain.block(head.number), head)
+      for (const block of allBlocks(chain)) assert.ok(block.hash.length === 32)
+      await land(world, chain, submission)
+    }),
+    rule('starts while it is cut off, and learns everything later', async world => {
+      await world.setDown(true)
+      const identity = await world.register()
+      const [chain] = world.chains
+      await settled(world, chain.start(new AbortController().signal))
+      assert.equal(chain.healthy(), false)
+      assert.equal(chain.genesis(), undefined)
+      await world.setDown(false)
+      await until(world, () => chain.healthy() && chain.head() !== undefined)
+      await until(world, () => chain.registryAt(headOf(chain).number).length === 1)
+      assert.deepEqual(chain.registryAt(headOf(chain).number)[0]?.identity, identity)
+    }),
+    rule('tells its listeners after it advanced, until they leave', async world => {
+      const chain = await started(world)
+      const seen: bigint[] = []
+      const leave = chain.onAdvance(() => seen.push(headOf(chain).number))
+      await until(world, () => seen.length >= 2)
+      assert.ok(seen.every((number, i) => i === 0 || number >= (seen[i - 1] as bigint)))
+      leave()
+      const { length } = seen
+      const { number } = headOf(chain)
+      await until(world, () => headOf(chain).number > number)
+      assert.equal(seen.length, length)
+    }),
+    rule('gives up a submission whose signal aborts', async world => {
+      const chain = await started(world)
+      const network = await beginWith(world, 3)
+      await until(world, () => chain.genesis() !== undefined)
+      const reason = new Error('stopped')
+      const submission = network.submission(network.next(network.first))
+      const submitting = chain.submit(submission, AbortSignal.abort(reason))
+      await settled(
+        world,
+        assert.rejects(submitting, error => error === reason),
+      )
+    }),
+    rule('stops twice, and once more before it ever started', async world => {
+      const [chain, other] = world.chains
+      await other.stop()
+      await started(world)
+      await chain.stop()
+      await chain.stop()
+    }),
+  ]
+}
+
+async function started(world: ChainWorld): Promise<Chain> {
+  const [chain] = world.chains
+  await settled(world, chain.start(new AbortController().signal))
+  await until(world, () => chain.head() !== undefined)
+  return chain
+}
+
+/** Starts a network whose committee has `size` members with known secrets. */
+async function beginWith(world: ChainWorld, size: number) {
+  const secrets = Array.from({ length: size }, (_, i) => {
+    const secret = sha256(Uint8Array.of(1, i))
+    // Below the group's order, whose first byte is 0x73.
+    secret[0] = (secret[0] as number) & 0x3f
+    return secret
+  })
+  const members: WeightedKey[] = secrets.map((secret, i) => ({
+    key: bls.publicKey(secret),
+    weight: 1_000 + i,
+  }))
+  const nextCommittee = committeeWord(members)
+  const first = checkpointWith({ epoch: GENESIS_EPOCH, nextCommittee })
+  const network = await settled(world, world.begin(first))
+  const submission = (
+    checkpoint: Checkpoint,
+    { round = 0, absent = [] }: { round?: number; absent?: number[] } = {},
+  ): Submission => {
+    const root = checkpointRoot(checkpoint)
+    const vote = { epoch: checkpoint.epoch, round: BigInt(round), checkpoint: root }
+    const message = voteSigningRoot(vote, network)
+    const present = secrets.filter((_, i) => !absent.includes(i))
+    return {
+      checkpoint: Checkpoint.serialize(checkpoint),
+      round,
+      committee: { members, absent },
+      signature: bls.aggregateSignatures(present.map(secret => bls.sign(message, secret))),
+    }
+  }
+  const next = (parent: Checkpoint) =>
+    checkpointWith({
+      epoch: BigInt.asUintN(64, parent.epoch + 1n),
+      parent: checkpointRoot(parent),
+      messages: sha256(parent.messages),
+      nextCommittee,
+    })
+  return { first, next, submission }
+}
+
+function checkpointWith(fields: Partial<Checkpoint>): Checkpoint {
+  const zero = new Uint8Array(32)
+  return {
+    epoch: 0n,
+    base: { number: 0n, hash: zero },
+    parent: zero,
+    messages: listRoot([], ListDepth.messages),
+    state: zero,
+    payouts: listRoot([], ListDepth.payouts),
+    penalties: listRoot([], ListDepth.penalties),
+    deals: listRoot([], ListDepth.deals),
+    counts: {
+      messages: new Array<number>(COUNTED_TYPES).fill(0),
+      verdicts: new Array<number>(3 * COUNTED_KINDS).fill(0),
+    },
+    earnedTotal: 0n,
+    spentTotal: 0n,
+    nextCommittee: zero,
+    rulesVersion: 1,
+    ...fields,
+  }
+}
+
+async function land(world: ChainWorld, chain: Chain, submission: Submission): Promise<void> {
+  await settled(world, chain.submit(submission, new AbortController().signal))
+}
+
+/** Code with which a submission is refused, or `landed`. */
+async function refusal(world: ChainWorld, chain: Chain, submission: Submission): Promise<string> {
+  return await codeOf(land(world, chain, submission))
+}
+
+async function codeOf(submitting: Promise<void>): Promise<string> {
+  try {
+    await submitting
+    return 'landed'
+  } catch (error) {
+    assert.ok(error instanceof CairnError, String(error))
+    return error.code
+  }
+}
+
+function headOf(chain: Chain): BlockHeader {
+  const head = chain.head()
+  assert.ok(head !== undefined)
+  return head
+}
+
+function lastEpoch(chain: Chain): number | undefined {
+  return chain.checkpointsAt(headOf(chain).number).at(-1)?.epoch
+}
+
+function allBlocks(chain: Chain): BlockHeader[] {
+  return Array.from({ length: Number(headOf(chain).number) + 1 }, (_, i) => {
+    const block = chain.block(BigInt(i))
+    assert.ok(block !== undefined)
+    return block
+  })
+}
+
+/** Lets blocks come until the condition holds. */
+async function until(world: ChainWorld, holds: () => boolean): Promise<void> {
+  for (let passes = 0; !holds(); passes++) {
+    assert.ok(passes < PASSES_MAX, `${PASSES_MAX} blocks came and it does not hold: ${holds}`)
+    await world.pass()
+  }
+}
+
+/** Lets blocks come until the promise is settled. */
+async function settled<T>(world: ChainWorld, promise: Promise<T>): Promise<T> {
+  let done = false
+  const finished = promise.finally(() => {
+    done = true
+  })
+  finished.catch(() => done)
+  for (let passes = 0; !done; passes++) {
+    assert.ok(passes < PASSES_MAX, `${PASSES_MAX} blocks came and it is not settled`)
+    await world.pass()
+  }
+  return await finished
+}

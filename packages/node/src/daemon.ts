@@ -1,0 +1,368 @@
+/**
+ * Builds a whole daemon, part by part in order of dependence, and closes it in reverse. Everything
+ * the core needs of the world is made here and nowhere else.
+ */
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  Bytes8,
+  Bytes32,
+  ContainerType,
+  EU868,
+  hex,
+  KINDS,
+  type NodeKeys,
+  NonceChain,
+  pieceCid,
+  plainVerifier,
+  type RegistryEntry,
+  regionalPlan,
+  sha256,
+  type Verifier,
+} from '@cairn/protocol'
+import { startApi } from './api/server.ts'
+import { apiToken } from './api/token.ts'
+import { evmChain } from './chain/chain.ts'
+import { Files } from './client/files.ts'
+import { systemClock } from './clock.ts'
+import { drandRelays } from './drand.ts'
+import { CoverageNode } from './kinds/coverage/coverage.ts'
+import { StorageNode } from './kinds/storage/storage.ts'
+import { type Manifest, networkIdOf } from './manifest.ts'
+import { countNetwork, meter } from './metering.ts'
+import { Metrics } from './metrics.ts'
+import { peerIdOf } from './network/identity.ts'
+import { Libp2pNetwork } from './network/network.ts'
+import { CairnNode } from './node.ts'
+import { createVolume, openPieceStore, type PieceStore } from './pieces/store.ts'
+import { servePieces } from './pieces/transfer.ts'
+import type { Chain, Log, Store } from './ports.ts'
+import { GwmpServer } from './radio/gwmp-server.ts'
+import { signerOf } from './signer.ts'
+import { openLevelStore } from './store/level.ts'
+import { VERSION } from './version.ts'
+import { DaemonView, type PieceShelf } from './view.ts'
+
+export interface DaemonOptions {
+  dataDir: string
+  manifest: Manifest
+  /** Directory of the manifest: its genesis state lies beside it. */
+  manifestDir: string
+  keys: NodeKeys
+  /** Multiaddresses to listen on. */
+  listen: readonly string[]
+  announce?: readonly string[]
+  /** Peers to meet first, besides the manifest's. */
+  bootstrap?: readonly string[]
+  /** Port of the HTTP API on 127.0.0.1; 0: a free one. */
+  apiPort: number
+  /** RPC endpoints instead of the manifest's. */
+  rpc?: readonly string[]
+  /** Present: offers disk. */
+  storage?: { directory: string; quotaBytes: number; pricePerGiB?: bigint }
+  /** Present: serves a packet forwarder. */
+  radio?: { host: string; port: number; eui?: string; region?: number; gain?: number }
+  /** Weight of the penalty for peers that share an address; 0 where honest ones do. */
+  colocationWeight: number
+  /** Peers may use private and loopback addresses. */
+  privateAddresses: boolean
+  log: Log
+  /** Checks signatures; several daemons in one process may share a memo. */
+  verifier?: Verifier
+}
+
+export interface Daemon {
+  readonly node: CairnNode
+  readonly network: Libp2pNetwork
+  readonly chain: Chain
+  readonly view: DaemonView
+  readonly api: { readonly url: string; readonly tokenPath: string }
+  /** UDP port of the GWMP server; undefined without a radio. */
+  readonly gwmpPort: number | undefined
+  /** Resolves when the daemon has stopped, whoever asked for it. */
+  readonly stopped: Promise<void>
+  stop(): Promise<void>
+}
+
+/** Derives secrets of the node's parts from its identity: none can be found from another. */
+const PartSecret = new ContainerType({ identity: Bytes32, part: Bytes8 })
+
+/**
+ * Starts every part and resolves when the node takes part. What was started is closed again when a
+ * later part fails.
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const closers: (() => Promise<void>)[] = []
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    return await build(options, closers, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function build(
+  options: DaemonOptions,
+  closers: (() => Promise<void>)[],
+  closeAll: () => Promise<void>,
+): Promise<Daemon> {
+  const { dataDir, manifest, keys, log } = options
+  const { profile, genesis, drand } = manifest
+  const id = networkIdOf(manifest)
+  const clock = systemClock()
+  const metrics = new Metrics()
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+
+  const store = await openLevelStore(join(dataDir, 'ledger'))
+  closers.push(() => store.close())
+
+  const signer = signerOf(keys)
+  const chain = evmChain(
+    { clock, log: log.child({ part: 'chain' }) },
+    {
+      chainId: manifest.chain.chainId,
+      rpc: options.rpc ?? manifest.chain.rpc,
+      contracts: manifest.chain.contracts,
+      finality: manifest.chain.finality,
+      fromBlock: BigInt(manifest.chain.fromBlock ?? 0),
+      epochs: { genesis, seconds: (profile.slotMs * profile.slotsPerEpoch) / 1_000 },
+      account: keys.account.secret,
+    },
+  )
+  const network = new Libp2pNetwork(
+    { clock, log: log.child({ part: 'network' }) },
+    {
+      secret: keys.identity.secret,
+      networkId: id,
+      listen: options.listen,
+      announce: options.announce ?? [],
+      bootstrap: [...manifest.bootstrap, ...(options.bootstrap ?? [])],
+      privateAddresses: options.privateAddresses,
+      limits: options.privateAddresses ? LOCAL_LIMITS : {},
+      scoring: { colocationWeight: options.colocationWeight },
+      count: countNetwork(metrics),
+    },
+  )
+  const radio =
+    options.radio &&
+    new GwmpServer(
+      {
+        clock,
+        store: store.sublevel('radio'),
+        log: log.child({ part: 'radio' }),
+        count: metrics.count,
+      },
+      {
+        plan: regionalPlan(options.radio.region ?? EU868.code),
+        transmitTimeoutMs: profile.transmitTimeoutMs,
+        host: options.radio.host,
+        port: options.radio.port,
+        ...(options.radio.eui === undefined ? {} : { eui: options.radio.eui }),
+        ...(options.radio.gain === undefined ? {} : { gain: options.radio.gain }),
+      },
+    )
+  await radio?.start()
+  if (radio !== undefined) closers.push(() => radio.stop())
+
+  const volumes = store.sublevel('volumes')
+  const pieces =
+    options.storage && (await openVolume({ log, volumes }, { ...options.storage, keys }))
+  const cache = await openCache({ log }, join(dataDir, 'cache'))
+  const verifier = options.verifier ?? plainVerifier
+
+  const nonces = new NonceChain({
+    secret: keys.identity.secret,
+    network: id,
+    identity: keys.identity.publicKey,
+  })
+  const peerOf = ({ identity }: Pick<RegistryEntry, 'identity'>) => peerIdOf(identity)
+  const node = new CairnNode(
+    {
+      clock,
+      network,
+      chain,
+      randomness: drandRelays(
+        { log: log.child({ part: 'randomness' }) },
+        { urls: drand.url === undefined ? DRAND_RELAYS : [drand.url] },
+      ),
+      store,
+      signer,
+      verifier,
+      log,
+      count: (outcome, reason) => metrics.count('messages_total', { outcome, reason }),
+    },
+    {
+      network: id,
+      profile,
+      genesis,
+      drand,
+      kinds: KINDS,
+      deposits: manifest.deposits,
+      halves: services => [
+        new StorageNode(
+          {
+            ...services,
+            view: services.epochs,
+            log: log.child({ part: 'storage' }),
+            ...(pieces === undefined ? {} : { pieces }),
+          },
+          {
+            calendar: services.epochs.calendar,
+            floorPrice: options.storage?.pricePerGiB ?? profile.storagePrice,
+          },
+        ),
+        new CoverageNode(
+          {
+            clock,
+            voice: services.voice,
+            view: services.epochs,
+            log: log.child({ part: 'coverage' }),
+            ...(radio === undefined ? {} : { radio }),
+          },
+          {
+            calendar: services.epochs.calendar,
+            chain: nonces,
+            secret: partSecret(keys, 'witness'),
+          },
+        ),
+      ],
+      genesisState: () => readOptional(join(options.manifestDir, manifest.genesisState)),
+      peerOf,
+    },
+  )
+  servePieces(network, pieces === undefined ? [cache] : [cache, pieces])
+  const client = new Files(
+    {
+      node,
+      network,
+      clock,
+      cache,
+      ...(pieces === undefined ? {} : { shelf: pieces }),
+      signer,
+      verifier,
+      log: log.child({ part: 'client' }),
+      peerOf,
+    },
+    { network: id, profile },
+  )
+  meter({ node, chain, network, metrics })
+  let stop = () => {}
+  const stopped = new Promise<void>((resolve, reject) => {
+    stop = once(() => {
+      closeAll().then(resolve, reject)
+    })
+  })
+  const view = new DaemonView(
+    {
+      node,
+      chain,
+      clock,
+      network,
+      signer,
+      client,
+      pieces: pieces && shelf(pieces),
+      radio,
+      metrics: () => metrics.text(),
+      stop,
+    },
+    {
+      manifest,
+      network: id,
+      version: VERSION,
+      account: keys.account.address,
+      addresses: () => network.addresses(),
+      peerOf: identity => peerIdOf(identity),
+    },
+  )
+  closers.push(() => node.stop())
+  await node.start()
+  const tokenPath = join(dataDir, 'api.token')
+  const api = await startApi(
+    { view, clock, log: log.child({ part: 'api' }), metrics },
+    { port: options.apiPort, token: await apiToken(tokenPath) },
+  )
+  closers.push(() => api.stop())
+  return {
+    node,
+    network,
+    chain,
+    view,
+    api: { url: api.url, tokenPath },
+    gwmpPort: radio?.port,
+    stopped,
+    stop: () => {
+      stop()
+      return stopped
+    },
+  }
+}
+
+/** What a client holds while it passes through; a quarter of it is in use during an upload. */
+const CACHE_BYTES = 2 * 1024 ** 3
+
+/** Opens the volume that this node made here before, or makes it one. */
+async function openVolume(
+  { log, volumes }: { log: Log; volumes: Store },
+  { directory, quotaBytes, keys }: { directory: string; quotaBytes: number; keys: NodeKeys },
+): Promise<PieceStore> {
+  const at = new TextEncoder().encode(directory)
+  const volume = hex(keys.identity.publicKey).slice(0, 16)
+  if ((await volumes.get(at)) === undefined) {
+    await createVolume({ directory, volume })
+    await volumes.batch([{ key: at, value: new TextEncoder().encode(volume) }], { sync: true })
+  }
+  return await openPieceStore({ log }, { directory, volume, quota: quotaBytes })
+}
+
+/** The client's own pieces do not outlive the daemon. */
+async function openCache({ log }: { log: Log }, directory: string): Promise<PieceStore> {
+  await rm(directory, { recursive: true, force: true })
+  await createVolume({ directory, volume: 'cache' })
+  return await openPieceStore({ log }, { directory, volume: 'cache', quota: CACHE_BYTES })
+}
+
+function shelf(pieces: PieceStore): PieceShelf {
+  return {
+    list: async () => pieces.list().map(piece => ({ cid: pieceCid(piece), bytes: piece.payload })),
+    usage: () => {
+      const { used, quota } = pieces.usage()
+      return { usedBytes: used, capacityBytes: quota }
+    },
+  }
+}
+
+/** Public relays of drand's quicknet. */
+const DRAND_RELAYS = [
+  'https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971',
+  'https://drand.cloudflare.com/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971',
+]
+
+/** Where all peers share one address: every node of a testnet dials every other within a second. */
+const LOCAL_LIMITS = { connections: 512, inboundPerSecond: 1_000, pendingInbound: 512 }
+
+function partSecret({ identity }: NodeKeys, part: 'witness'): Uint8Array {
+  const label = new Uint8Array(8)
+  label.set(new TextEncoder().encode(part))
+  return sha256(PartSecret.serialize({ identity: identity.secret, part: label }))
+}
+
+async function readOptional(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function once(task: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    task()
+  }
+}

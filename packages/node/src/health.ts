@@ -1,0 +1,269 @@
+/**
+ * What is wrong with a node, as sentences with a cause and a next step. Status, dashboard, `/ready`
+ * and the alert rules all show the same objects. A finding whose cause is itself a finding is
+ * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
+ */
+import type { Facts } from '@cairn/protocol'
+
+export type Severity = 'ok' | 'warning' | 'critical'
+
+export const SEVERITY_LEVEL: Readonly<Record<Severity, number>> = { ok: 0, warning: 1, critical: 2 }
+
+export type HealthCode =
+  | 'chain'
+  | 'clock'
+  | 'peers'
+  | 'registered'
+  | 'bonded'
+  | 'base'
+  | 'muted'
+  | 'radio'
+  | 'volume'
+
+export interface Health {
+  readonly code: HealthCode
+  readonly severity: Severity
+  readonly text: string
+  readonly facts: Facts
+  /** Findings that would explain this one. */
+  readonly dependsOn?: readonly HealthCode[]
+  /** What the operator can do; absent while all is well. */
+  readonly next?: string
+}
+
+export interface HealthFacts {
+  chain: {
+    healthy: boolean /** Of the newest block; undefined before the first. */
+    ageMs?: number
+  }
+  /** Peers' median clock less this one; undefined while fewer than three have answered. */
+  clockOffsetMs?: number
+  skewMs: number
+  peers: number
+  registered: boolean
+  bonded: boolean
+  /** Base and seed of the present epoch are known. */
+  baseKnown: boolean
+  epoch: number
+  /** First epoch in which the node signs again; undefined when it may sign. */
+  mutedUntil?: number
+  /** Absent without a radio. */
+  radio?: { online: boolean }
+  /** Absent without a piece store. */
+  volume?: { usedBytes: number; capacityBytes: number }
+}
+
+/** What a node needs of its peers to judge its own clock. */
+export const PEERS_WANTED = 3
+const VOLUME_WARNING = 0.9
+
+/** Every finding in fixed order, those that are well included. */
+export function healthOf(facts: HealthFacts): Health[] {
+  const checks = [
+    chain(facts),
+    peers(facts),
+    clock(facts),
+    registered(facts),
+    bonded(facts),
+    base(facts),
+    muted(facts),
+  ]
+  if (facts.radio !== undefined) checks.push(radio(facts.radio))
+  if (facts.volume !== undefined) checks.push(volume(facts.volume))
+  return checks
+}
+
+/** What is to be shown: findings that are not well and not explained by another one. */
+export function rootCauses(health: readonly Health[]): Health[] {
+  const broken = new Set(health.filter(({ severity }) => severity !== 'ok').map(({ code }) => code))
+  return health.filter(
+    ({ code, dependsOn }) => broken.has(code) && !dependsOn?.some(cause => broken.has(cause)),
+  )
+}
+
+export interface Readiness {
+  ready: boolean
+  reasons: Health[]
+}
+
+/** Useful now: nothing critical. `reasons` are the root causes, warnings included. */
+export function readiness(health: readonly Health[]): Readiness {
+  return {
+    ready: health.every(({ severity }) => severity !== 'critical'),
+    reasons: rootCauses(health),
+  }
+}
+
+/** What was shown of each code, and since when something else was found. */
+export type HealthMemory = ReadonlyMap<HealthCode, { shown: Health; since: number | undefined }>
+
+export interface Persistence {
+  now: number
+  /** A change of severity shows after it was found for this long, ms. */
+  holdMs: number
+}
+
+/**
+ * Lets a change show only when it persists, so that one lost packet alarms nobody. What is found
+ * first shows at once.
+ */
+export function persistent(
+  found: readonly Health[],
+  memory: HealthMemory,
+  { now, holdMs }: Persistence,
+): { health: Health[]; memory: HealthMemory } {
+  const next = found.map(finding => {
+    const before = memory.get(finding.code)
+    if (before === undefined || before.shown.severity === finding.severity) {
+      return { shown: finding, since: undefined }
+    }
+    const since = before.since ?? now
+    return now - since >= holdMs
+      ? { shown: finding, since: undefined }
+      : { shown: before.shown, since }
+  })
+  return {
+    health: next.map(({ shown }) => shown),
+    memory: new Map(next.map(entry => [entry.shown.code, entry])),
+  }
+}
+
+function chain({ chain: { healthy, ageMs } }: HealthFacts): Health {
+  const facts = ageMs === undefined ? {} : { blockAgeMs: ageMs }
+  if (healthy) return { code: 'chain', severity: 'ok', text: 'The chain answers', facts }
+  return {
+    code: 'chain',
+    severity: 'critical',
+    text: 'No chain RPC answers',
+    facts,
+    next: 'check chain.rpc in the configuration, and that this machine reaches it',
+  }
+}
+
+function peers({ peers: found }: HealthFacts): Health {
+  const facts = { peers: found, wanted: PEERS_WANTED }
+  const text = `Connected to ${found} peer${found === 1 ? '' : 's'}`
+  if (found >= PEERS_WANTED) return { code: 'peers', severity: 'ok', text, facts }
+  return {
+    code: 'peers',
+    severity: found === 0 ? 'critical' : 'warning',
+    text,
+    facts,
+    next: 'check the bootstrap addresses and that the listening port is open in the firewall',
+  }
+}
+
+function clock({ clockOffsetMs, skewMs }: HealthFacts): Health {
+  const code = 'clock'
+  if (clockOffsetMs === undefined) {
+    return {
+      code,
+      severity: 'warning',
+      text: 'The clock was not yet compared with three peers',
+      facts: { skewMs },
+      dependsOn: ['peers'],
+      next: 'wait until three peers have answered',
+    }
+  }
+  const facts = { offsetMs: clockOffsetMs, skewMs }
+  if (Math.abs(clockOffsetMs) <= skewMs) {
+    return { code, severity: 'ok', text: 'The clock agrees with the peers', facts }
+  }
+  const seconds = (Math.abs(clockOffsetMs) / 1_000).toFixed(1)
+  return {
+    code,
+    severity: 'critical',
+    text: `The clock is ${seconds} s ${clockOffsetMs > 0 ? 'behind' : 'ahead of'} the peers`,
+    facts,
+    next: 'synchronise the clock of this machine (NTP)',
+  }
+}
+
+function registered({ registered: yes }: HealthFacts): Health {
+  const code = 'registered'
+  if (yes) return { code, severity: 'ok', text: 'The node is registered', facts: {} }
+  return {
+    code,
+    severity: 'critical',
+    text: 'The node is not in the registry',
+    facts: {},
+    dependsOn: ['chain'],
+    next: "register the node's keys with the registry contract",
+  }
+}
+
+function bonded({ bonded: yes }: HealthFacts): Health {
+  const code = 'bonded'
+  if (yes) return { code, severity: 'ok', text: 'The node is bonded', facts: {} }
+  return {
+    code,
+    severity: 'critical',
+    text: "The node's bond is missing or is being withdrawn",
+    facts: {},
+    dependsOn: ['registered', 'chain'],
+    next: "bond the operator's tokens for this node",
+  }
+}
+
+function base({ baseKnown, epoch }: HealthFacts): Health {
+  const code = 'base'
+  const facts = { epoch }
+  if (baseKnown)
+    return { code, severity: 'ok', text: `Epoch ${epoch} has its base and seed`, facts }
+  return {
+    code,
+    severity: 'critical',
+    text: `Base or seed of epoch ${epoch} is not known`,
+    facts,
+    dependsOn: ['chain', 'peers'],
+    next: 'check the randomness source and the chain RPC',
+  }
+}
+
+function muted({ mutedUntil, epoch }: HealthFacts): Health {
+  const code = 'muted'
+  // Before genesis there is nothing to sign.
+  if (mutedUntil === undefined || mutedUntil <= Math.max(epoch, 0)) {
+    return { code, severity: 'ok', text: 'The node may sign', facts: {} }
+  }
+  return {
+    code,
+    severity: 'critical',
+    text: `The node signs nothing before epoch ${mutedUntil}, since it was not closed cleanly`,
+    facts: { epoch, until: mutedUntil },
+    next: 'wait; stop the node with `cairn stop` to avoid this',
+  }
+}
+
+function radio({ online }: { online: boolean }): Health {
+  const code = 'radio'
+  if (online) return { code, severity: 'ok', text: 'The packet forwarder is connected', facts: {} }
+  return {
+    code,
+    severity: 'critical',
+    text: 'No packet forwarder has been heard',
+    facts: {},
+    next: "point the gateway's packet forwarder at this machine and the configured UDP port",
+  }
+}
+
+function volume({
+  usedBytes,
+  capacityBytes,
+}: {
+  usedBytes: number
+  capacityBytes: number
+}): Health {
+  const code = 'volume'
+  const facts = { usedBytes, capacityBytes }
+  const share = capacityBytes === 0 ? 1 : usedBytes / capacityBytes
+  const text = `The piece store is ${Math.floor(share * 100)} % full`
+  if (share < VOLUME_WARNING) return { code, severity: 'ok', text, facts }
+  return {
+    code,
+    severity: 'warning',
+    text,
+    facts,
+    next: 'offer more space or let deals end',
+  }
+}

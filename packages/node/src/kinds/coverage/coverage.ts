@@ -1,0 +1,84 @@
+/** Coverage in a node: it beacons when challenged, listens, and verifies its neighbours. */
+import {
+  type Beacon,
+  type Calendar,
+  type Challenge,
+  type Commit,
+  coverage,
+  type EpochBase,
+  type EpochMessage,
+  type Kind,
+  type Known,
+  MessageType,
+  type NonceChain,
+} from '@cairn/protocol'
+import type { Clock, Log, Radio } from '../../ports.ts'
+import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
+import { Beaconer } from './beaconer.ts'
+import { Watch } from './watch.ts'
+import { Witness } from './witness.ts'
+
+export interface CoverageComponents {
+  clock: Clock
+  voice: Voice
+  view: EpochView
+  log: Log
+  /** Absent: this node neither beacons nor listens, but verifies. Started by who made it. */
+  radio?: Radio
+}
+
+export interface CoverageInit {
+  calendar: Calendar
+  /** The chain whose end is registered for this gateway. */
+  chain: NonceChain
+  /** 32 bytes that only this node knows. */
+  secret: Uint8Array
+}
+
+export class CoverageNode implements NodeKind {
+  readonly kind = coverage as unknown as Kind<unknown>
+  readonly #watch: Watch
+  readonly #beaconer: Beaconer | undefined
+  readonly #witness: Witness | undefined
+
+  constructor({ radio, ...components }: CoverageComponents, init: CoverageInit) {
+    this.#watch = new Watch(components, init)
+    if (radio === undefined) return
+    this.#beaconer = new Beaconer({ ...components, radio }, init)
+    this.#witness = new Witness({ ...components, radio }, init)
+  }
+
+  async start(): Promise<void> {
+    this.#witness?.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#beaconer?.stop(), this.#witness?.stop()])
+  }
+
+  epoch(base: EpochBase): void {
+    this.#watch.epoch(base)
+    this.#witness?.epoch(base)
+  }
+
+  challenged(challenge: Known<Challenge>, base: EpochBase): void {
+    this.#beaconer?.challenged(challenge, base)
+  }
+
+  heard(type: MessageType, message: Known<EpochMessage>, base: EpochBase): void {
+    if (type === MessageType.commit) {
+      this.#watch.committed(message as Known<Commit>, base)
+    } else if (type === MessageType.beacon) {
+      this.#watch.revealed(message as Known<Beacon>, base)
+      this.#witness?.revealed(message as Known<Beacon>, base)
+    }
+  }
+
+  attest(
+    challenge: Known<Challenge>,
+    base: EpochBase,
+    signal: AbortSignal,
+  ): Promise<Finding | undefined> {
+    return this.#watch.attest(challenge, base, signal)
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * The provider: takes pieces in. It pulls the bytes from the client, hashes them itself, and signs
+ * only what it holds durably.
+ */
+import {
+  CairnError,
+  type Calendar,
+  check,
+  type Deal,
+  dealEnvelope,
+  dealId,
+  dealSigningRoot,
+  decode,
+  type Envelope,
+  type EpochBase,
+  ed25519,
+  epochAt,
+  hex,
+  isCovered,
+  isTimely,
+  isWellFormed,
+  offersStorage,
+  pieceCid,
+  type Verifier,
+} from '@cairn/protocol'
+import { deadline } from '../../clock.ts'
+import type { Pieces } from '../../pieces/pieces.ts'
+import { checkRoom } from '../../pieces/refusals.ts'
+import { PieceProtocol, pullPiece } from '../../pieces/transfer.ts'
+import type { Clock, Log, Network } from '../../ports.ts'
+import type { Signer } from '../../signer.ts'
+import type { EpochView, Voice } from '../kind.ts'
+import { Agreement, Proposal } from './proposal.ts'
+
+/** Pieces pulled at once, and of one peer; more proposals are refused with `busy`. */
+export const PULLS_MAX = 8
+export const PULLS_PER_PEER = 2
+/** Proposals of one peer per second. */
+const PROPOSALS_PER_SECOND = 20
+/** A request is answered with `pending` after this time, ms: the client asks again. */
+const ANSWER_WITHIN_MS = 20_000
+/** A client has this long, and longer by the piece's size: 128 KiB/s at least. */
+const PULL_MIN_MS = 60_000
+const PULL_BYTES_PER_MS = 128
+const GIB = 2n ** 30n
+
+export interface ProviderComponents {
+  clock: Clock
+  network: Network
+  voice: Voice
+  view: EpochView
+  pieces: Pieces
+  signer: Signer
+  verifier: Verifier
+  log: Log
+  /** Gossips a deal with both signatures; the client does the same. */
+  publishDeal(envelope: Envelope): Promise<void>
+}
+
+export interface ProviderInit {
+  calendar: Calendar
+  /** Least price of a GiB and epoch, base units. */
+  floorPrice: bigint
+}
+
+interface Pulling {
+  readonly from: string
+  readonly done: Promise<void>
+}
+
+export class Provider {
+  readonly #components: ProviderComponents
+  readonly #init: ProviderInit
+  /** Proposals whose bytes are being pulled, by the deal's id. */
+  readonly #pulling = new Map<string, Pulling>()
+  readonly #stopped = new AbortController()
+
+  constructor(components: ProviderComponents, init: ProviderInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  start(): void {
+    const options = {
+      maxRequestBytes: Proposal.maxSize,
+      maxResponseBytes: Agreement.maxSize,
+      perSecond: PROPOSALS_PER_SECOND,
+    }
+    this.#components.network.serve(PieceProtocol.put, options, (request, from) =>
+      this.answer(request, from),
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    await Promise.allSettled([...this.#pulling.values()].map(({ done }) => done))
+  }
+
+  /**
+   * Signs a deal once its piece is here. Rejects with `pending` while the bytes come: the client
+   * asks again. Everything is idempotent: a second request for a deal gets the same signature.
+   */
+  async answer(request: Uint8Array, from: string): Promise<Uint8Array> {
+    const proposal = decode(Proposal, request)
+    const base = this.#latestBase()
+    this.#admit(proposal, base)
+    const { deal } = proposal
+    if (!this.#components.pieces.has(deal.piece)) await this.#within(this.#pulled(deal, from))
+    const signature = this.#components.signer.signIdentity(dealSigningRoot(deal, base.network))
+    await this.#publish(dealEnvelope(deal, { client: proposal.signature, provider: signature }))
+    return Agreement.serialize({ signature })
+  }
+
+  #latestBase(): EpochBase {
+    const { view, clock } = this.#components
+    const now = epochAt(this.#init.calendar, clock.now())
+    const base = view.base(now) ?? view.base(now - 1)
+    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet', {
+      facts: { epoch: now },
+    })
+    return base
+  }
+
+  #admit({ deal, signature }: Proposal, base: EpochBase): void {
+    const { voice, clock, verifier, pieces } = this.#components
+    const own = voice.index(base)
+    check(deal.provider === own, 'otherProvider', 'the deal names another provider', {
+      facts: { provider: deal.provider, own },
+    })
+    const entry = base.node(deal.provider)
+    check(entry !== undefined && offersStorage(entry), 'notOffering', 'offers no storage')
+    check(isWellFormed(deal, base.profile), 'badDeal', 'size, price or duration is out of bounds', {
+      facts: { minDealEpochs: base.profile.minDealEpochs },
+    })
+    // One epoch for the deal to reach a set in.
+    const timely = isTimely(deal, base) && deal.startEpoch > epochAt(base, clock.now())
+    check(timely, 'badStart', 'the deal begins too soon or too late', {
+      facts: { startEpoch: deal.startEpoch, epoch: base.epoch },
+    })
+    const asked = deal.pricePerEpoch * GIB
+    const floor = this.#init.floorPrice * BigInt(deal.piece.payload)
+    check(asked >= floor, 'priceTooLow', 'the price is below this provider’s', {
+      facts: { floorPrice: this.#init.floorPrice },
+    })
+    check(isCovered(deal, base), 'notCovered', 'the client’s deposit does not cover the deal')
+    const root = dealSigningRoot(deal, base.network)
+    const signed = verifier.ed25519(root, deal.client, signature) && ed25519.isValidKey(deal.client)
+    check(signed, 'badSignature', 'the client’s signature does not hold')
+    if (!pieces.has(deal.piece)) checkRoom(pieces.usage(), deal.piece.payload)
+  }
+
+  #pulled(deal: Deal, from: string): Promise<void> {
+    const name = hex(dealId(deal))
+    const before = this.#pulling.get(name)
+    if (before !== undefined) return before.done
+    const all = [...this.#pulling.values()]
+    const ofPeer = all.filter(pulling => pulling.from === from).length
+    check(all.length < PULLS_MAX && ofPeer < PULLS_PER_PEER, 'busy', 'pulls enough pieces', {
+      facts: { pulling: all.length, max: PULLS_MAX, ofPeer, maxOfPeer: PULLS_PER_PEER },
+    })
+    const done = this.#pull(deal, from).finally(() => this.#pulling.delete(name))
+    this.#pulling.set(name, { from, done })
+    return done
+  }
+
+  async #pull({ piece }: Deal, from: string): Promise<void> {
+    const { clock, network, pieces, log } = this.#components
+    const allowed = PULL_MIN_MS + Math.ceil(piece.payload / PULL_BYTES_PER_MS)
+    const limit = deadline(clock, clock.now() + allowed, this.#stopped.signal)
+    const { signal } = limit
+    try {
+      const source = pullPiece({ network, clock }, { piece, peers: [from], signal })
+      await pieces.put(source, { expected: piece, signal })
+      log.info({ piece: pieceCid(piece), from }, 'took a piece in')
+    } catch (error) {
+      log.info({ err: error, piece: pieceCid(piece), from }, 'could not take a piece in')
+      throw error
+    } finally {
+      limit.clear()
+    }
+  }
+
+  /** Waits for the bytes as long as a request may wait. */
+  async #within(pulling: Promise<void>): Promise<void> {
+    const { clock } = this.#components
+    const limit = deadline(clock, clock.now() + ANSWER_WITHIN_MS)
+    const late = new Promise<never>((_, reject) => {
+      limit.signal.addEventListener('abort', () => {
+        reject(new CairnError('pending', 'the piece is still coming', { next: 'ask again' }))
+      })
+    })
+    try {
+      await Promise.race([pulling, late])
+    } finally {
+      limit.clear()
+    }
+  }
+
+  async #publish(envelope: Envelope): Promise<void> {
+    const { publishDeal, log } = this.#components
+    try {
+      await publishDeal(envelope)
+    } catch (error) {
+      // The client publishes it too, and asks again when it gets no answer.
+      log.warn({ err: error }, 'a deal could not be gossiped')
+    }
+  }
+}

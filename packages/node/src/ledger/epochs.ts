@@ -1,0 +1,360 @@
+/**
+ * The epochs a node works on: for each its base and seed as soon as they are certain, and its
+ * messages. Messages that come before the base wait here, without a verdict, in a bounded queue.
+ */
+import {
+  type Calendar,
+  type CommitteeMember,
+  drawCommittee,
+  type Envelope,
+  type EpochBase,
+  epochAt,
+  epochBase,
+  epochSeed,
+  epochStart,
+  isActive,
+  type KnownMessages,
+  MessageSet,
+  type PlacedMessage,
+  type Profile,
+  randomnessOf,
+  roundAt,
+  type State,
+  termStart,
+  type Verifier,
+} from '@cairn/protocol'
+import type { EpochView } from '../kinds/kind.ts'
+import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Log, Randomness } from '../ports.ts'
+import type { Source } from './ingest.ts'
+import type { Ledger } from './ledger.ts'
+
+export interface DrandInit {
+  /** The beacon's key, 96 bytes. */
+  publicKey: Uint8Array
+  /** Seconds since 1970, and between rounds. */
+  genesis: number
+  period: number
+}
+
+export interface EpochsComponents {
+  chain: Chain
+  clock: Clock
+  randomness: Randomness
+  ledger: Ledger
+  states: States
+  verifier: Verifier
+  log: Log
+}
+
+export interface EpochsInit {
+  network: Uint8Array
+  profile: Profile
+  /** Seconds since 1970. */
+  genesis: number
+  drand: DrandInit
+  /** The state that a network without deals would begin with: its deposits. */
+  founding: State
+}
+
+/** Where carried states come from: the ledger, or a peer that proves them by their root. */
+export interface States {
+  /** The state that an accepted checkpoint commits to; undefined when nobody answers with it. */
+  at(accepted: AcceptedCheckpoint): Promise<State | undefined>
+}
+
+/** Messages that may wait for a base or a subject, per epoch. */
+export const WAITING_MAX = 4096
+/** And so many bytes of them: an honest message has a few hundred. */
+export const WAITING_MAX_BYTES = 4 * 1024 * 1024
+/**
+ * Of one author, once it is certain that it said them: more than are about one author's duties in an
+ * epoch. What waits for the base counts for nobody, since anybody can have made it.
+ */
+export const WAITING_PER_AUTHOR_MAX = 128
+/** Surplus messages kept per epoch; a set that needs more of them cannot be recomputed here. */
+export const SURPLUS_MAX = 4096
+/** Epochs kept in memory behind the present one; older ones are read from the ledger. */
+const RECENT_EPOCHS = 8
+/** A founding base assigns no duties. */
+const NO_SEED = new Uint8Array(32)
+/** Between attempts to learn a seed, ms. */
+const SEED_RETRY_MS = 200
+
+export interface EpochRecord {
+  readonly epoch: number
+  base: EpochBase | undefined
+  readonly set: MessageSet
+  /**
+   * Valid messages about whose subject the set holds two others: kept because another node's set may
+   * hold this one instead, bounded by `SURPLUS_MAX`.
+   */
+  readonly surplus: Map<string, PlacedMessage>
+  /** Messages that wait for the base or for what they refer to. */
+  waiting: WaitingMessage[]
+  waitingBytes: number
+}
+
+/** A message without a verdict, and how and when it came. */
+export interface WaitingMessage {
+  readonly envelope: Envelope
+  readonly source: Source
+  /** Ms. */
+  readonly at: number
+  /** Who said it, where the signature was checked. */
+  readonly author?: number
+}
+
+export class Epochs implements EpochView {
+  readonly calendar: Calendar & { profile: Profile }
+  readonly #components: EpochsComponents
+  readonly #init: EpochsInit
+  readonly #records = new Map<number, EpochRecord>()
+  readonly #seeds = new Map<number, Uint8Array>()
+  /** By the first epoch of their term. */
+  readonly #committees = new Map<number, readonly CommitteeMember[]>()
+  readonly #listeners: ((base: EpochBase, record: EpochRecord) => void | Promise<void>)[] = []
+  readonly #stopped = new AbortController()
+  readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
+
+  constructor(components: EpochsComponents, init: EpochsInit) {
+    this.#components = components
+    this.#init = init
+    this.calendar = { genesis: init.genesis, profile: init.profile }
+  }
+
+  now(): number {
+    return epochAt(this.calendar, this.#components.clock.now())
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+  }
+
+  /** Called once per epoch, in the turn in which its base became known. */
+  onBase(listener: (base: EpochBase, record: EpochRecord) => void | Promise<void>): void {
+    this.#listeners.push(listener)
+  }
+
+  /** The record of an epoch near the present; undefined for one too far off. */
+  record(epoch: number): EpochRecord | undefined {
+    const known = this.#records.get(epoch)
+    if (known !== undefined) return known
+    const now = this.now()
+    if (epoch < Math.max(0, now - RECENT_EPOCHS) || epoch > now + 1) return undefined
+    return this.#open(epoch)
+  }
+
+  /** A record whatever its age: for replaying what the chain accepted. */
+  replay(epoch: number): EpochRecord {
+    return this.#records.get(epoch) ?? this.#open(epoch)
+  }
+
+  /** Before genesis: what epoch 0 would rest on, for the deals that a network begins with. */
+  base(epoch: number): EpochBase | undefined {
+    if (epoch < 0) return this.#founding()
+    return this.#records.get(epoch)?.base
+  }
+
+  known(epoch: number): KnownMessages {
+    return this.#records.get(epoch)?.set ?? new MessageSet()
+  }
+
+  /**
+   * Resolves the base as soon as it can be known, and once all listeners are done with it; undefined
+   * when it cannot be yet. A listener must not wait for it.
+   */
+  async resolve(epoch: number): Promise<EpochBase | undefined> {
+    // While the listeners are at work the record has its base, but not its messages from disk.
+    const running = this.#resolving.get(epoch)
+    if (running !== undefined) return await running
+    const record = this.replay(epoch)
+    if (record.base !== undefined) return record.base
+    const attempt = this.#resolve(record).finally(() => this.#resolving.delete(epoch))
+    this.#resolving.set(epoch, attempt)
+    return await attempt
+  }
+
+  /** The block that an epoch rests on; undefined until it is final and certain. */
+  baseBlock(epoch: number): BlockHeader | undefined {
+    const { chain } = this.#components
+    const started = chain.genesis()
+    if (started === undefined) return undefined
+    const { lookback } = this.#init.profile
+    if (epoch < lookback) return started.block
+    const before = epochStart(this.calendar, epoch - lookback) / 1_000
+    return chain.lastBlockBefore(before)
+  }
+
+  /**
+   * Checkpoints landed after the base of the epoch before and up to this one's; undefined while one
+   * of the two is not known.
+   */
+  landed(epoch: number): readonly AcceptedCheckpoint[] | undefined {
+    const block = this.baseBlock(epoch)
+    const before = epoch === 0 ? block : this.baseBlock(epoch - 1)
+    if (block === undefined || before === undefined) return undefined
+    return this.#components.chain
+      .checkpointsAt(block.number)
+      .filter(({ block: { number }, epoch: landed }) => number > before.number && landed >= 0)
+  }
+
+  /**
+   * The committee that signs an epoch's checkpoint; undefined while its base is not known, or the
+   * seed by which its term was drawn (`resolve` learns it).
+   */
+  committee(epoch: number): readonly CommitteeMember[] | undefined {
+    const { profile } = this.#init
+    const start = termStart(epoch, profile)
+    const known = this.#committees.get(start)
+    if (known !== undefined) return known
+    const block = this.baseBlock(start)
+    if (block === undefined) return undefined
+    const active = this.#components.chain
+      .registryAt(block.number)
+      .filter(entry => isActive(entry, start, this.calendar))
+    const seed = this.#seeds.get(start - 1)
+    if (start > 0 && seed === undefined) return undefined
+    const committee = drawCommittee(active, profile, seed)
+    this.#committees.set(start, committee)
+    return committee
+  }
+
+  /** An epoch's seed; learnt once, verified, and kept in the ledger. */
+  async seed(epoch: number): Promise<Uint8Array | undefined> {
+    const known = this.#seeds.get(epoch)
+    if (known !== undefined) return known
+    const { ledger, randomness, verifier, log } = this.#components
+    const { drand, network } = this.#init
+    const round = roundAt({ ...drand, seconds: epochStart(this.calendar, epoch) / 1_000 })
+    const kept = await ledger.seed(epoch)
+    const signature = kept ?? (await randomness.round(round, this.#stopped.signal))
+    if (signature === undefined) return undefined
+    if (!verifier.drand({ publicKey: drand.publicKey, round, signature })) {
+      log.warn({ round }, 'the randomness source sent a round with a wrong signature')
+      return undefined
+    }
+    if (kept === undefined) await ledger.putSeed(epoch, signature)
+    const seed = epochSeed({ network, epoch, randomness: randomnessOf(signature) })
+    this.#seeds.set(epoch, seed)
+    return seed
+  }
+
+  /** A seed that was learnt before. */
+  knownSeed(epoch: number): Uint8Array | undefined {
+    return this.#seeds.get(epoch)
+  }
+
+  /** Keeps trying to learn the seed and base of an epoch until it is over. */
+  async follow(epoch: number): Promise<void> {
+    const { clock } = this.#components
+    const end = epochStart(this.calendar, epoch + 1)
+    const { signal } = this.#stopped
+    while (clock.now() < end && !signal.aborted) {
+      if ((await this.resolve(epoch)) !== undefined) return
+      await clock.until(clock.now() + SEED_RETRY_MS, signal).catch(ignoreAbort(signal))
+    }
+  }
+
+  /** Lets go of epochs that are settled. */
+  forget(before: number): void {
+    for (const epoch of this.#records.keys()) {
+      if (epoch < before - RECENT_EPOCHS) this.#records.delete(epoch)
+    }
+    const { roundEpochs, termEpochs } = this.#init.profile
+    // Of the round that is going on, and the one that the term's committee was drawn by.
+    const needed = before - RECENT_EPOCHS - Math.max(roundEpochs, termEpochs + 1)
+    for (const epoch of this.#seeds.keys()) if (epoch < needed) this.#seeds.delete(epoch)
+    for (const start of this.#committees.keys()) {
+      if (start < needed) this.#committees.delete(start)
+    }
+  }
+
+  #open(epoch: number): EpochRecord {
+    const record: EpochRecord = {
+      epoch,
+      base: undefined,
+      set: new MessageSet(),
+      surplus: new Map(),
+      waiting: [],
+      waitingBytes: 0,
+    }
+    this.#records.set(epoch, record)
+    return record
+  }
+
+  #founding(): EpochBase | undefined {
+    const { chain } = this.#components
+    const head = chain.head()
+    if (head === undefined) return undefined
+    const { network, profile, genesis, founding } = this.#init
+    return epochBase({
+      epoch: 0,
+      network,
+      profile,
+      genesis,
+      block: { number: head.number, hash: head.hash },
+      seed: NO_SEED,
+      earlierSeeds: new Map(),
+      registry: chain.registryAt(head.number),
+      state: founding,
+      stateEpoch: -1,
+    })
+  }
+
+  async #resolve(record: EpochRecord): Promise<EpochBase | undefined> {
+    const { chain, states } = this.#components
+    const { network, profile, genesis } = this.#init
+    const block = this.baseBlock(record.epoch)
+    if (block === undefined) return undefined
+    const last = chain.checkpointsAt(block.number).at(-1)
+    if (last === undefined) return undefined
+    const state = await states.at(last)
+    if (state === undefined) return undefined
+    const seed = await this.seed(record.epoch)
+    if (seed === undefined) return undefined
+    const earlierSeeds = await this.#earlierSeeds(record.epoch)
+    if (earlierSeeds === undefined || !(await this.#hasTermSeeds(record.epoch))) return undefined
+    const base = epochBase({
+      epoch: record.epoch,
+      network,
+      profile,
+      genesis,
+      block: { number: block.number, hash: block.hash },
+      seed,
+      earlierSeeds,
+      registry: chain.registryAt(block.number),
+      state,
+      stateEpoch: last.epoch,
+    })
+    record.base = base
+    for (const listener of this.#listeners) await listener(base, record)
+    return base
+  }
+
+  /** Learns the seeds that the committees of the last, this and the next epoch are drawn by. */
+  async #hasTermSeeds(epoch: number): Promise<boolean> {
+    for (const signed of [epoch - 1, epoch, epoch + 1]) {
+      const drawnBy = termStart(Math.max(0, signed), this.#init.profile) - 1
+      if (drawnBy >= 0 && (await this.seed(drawnBy)) === undefined) return false
+    }
+    return true
+  }
+
+  /** All of them or undefined: settlement must not depend on which of them a node knows. */
+  async #earlierSeeds(epoch: number): Promise<Map<number, Uint8Array> | undefined> {
+    const { roundEpochs } = this.#init.profile
+    const seeds = new Map<number, Uint8Array>()
+    for (let e = Math.floor(epoch / roundEpochs) * roundEpochs; e < epoch; e++) {
+      const seed = await this.seed(e)
+      if (seed === undefined) return undefined
+      seeds.set(e, seed)
+    }
+    return seeds
+  }
+}
+
+function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
+  return error => {
+    if (!signal.aborted) throw error
+  }
+}

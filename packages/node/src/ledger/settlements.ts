@@ -1,0 +1,158 @@
+/**
+ * Settles epochs from the ledger: gathers what the pure function needs and calls it. The same way
+ * serves proposing, voting, adopting what the chain accepted, and recomputing an old epoch.
+ */
+import {
+  Checkpoint,
+  checkpointRoot,
+  committeeWord,
+  decode,
+  type Envelope,
+  equalBytes,
+  type Kind,
+  ListDepth,
+  listRoot,
+  MessageSet,
+  MessageType,
+  peek,
+  type Rulebook,
+  type Settlement,
+  type State,
+  settle,
+  standingSubject,
+  subjectOf,
+  Vote,
+} from '@cairn/protocol'
+import type { Chain } from '../ports.ts'
+import type { Epochs } from './epochs.ts'
+import type { FinalSet, Ledger } from './ledger.ts'
+import type { StateCache } from './states.ts'
+
+export interface SettlementsComponents {
+  chain: Chain
+  ledger: Ledger
+  epochs: Epochs
+  states: StateCache
+}
+
+export interface SettlementsInit {
+  kinds: readonly Kind<unknown>[]
+  book: Rulebook
+}
+
+/** A checkpoint that the next one can build on. */
+export interface Parent {
+  readonly root: Uint8Array
+  readonly checkpoint: Checkpoint
+  readonly state: State
+}
+
+export interface Recomputation {
+  readonly epoch: number
+  readonly settlement: Settlement
+  /** Root of the accepted checkpoint. */
+  readonly accepted: Uint8Array
+  readonly equal: boolean
+  /** In the set. */
+  readonly messages: number
+}
+
+export class Settlements {
+  readonly #components: SettlementsComponents
+  readonly #init: SettlementsInit
+
+  constructor(components: SettlementsComponents, init: SettlementsInit) {
+    this.#components = components
+    this.#init = init
+  }
+
+  /** Undefined while the base, a committee or what landed before is not known. */
+  async settle(epoch: number, set: MessageSet, parent: Parent): Promise<Settlement | undefined> {
+    const { epochs } = this.#components
+    const base = await epochs.resolve(epoch)
+    const next = epochs.committee(epoch + 1)
+    const voters = epoch === 0 ? [] : epochs.committee(epoch - 1)
+    if (base === undefined || next === undefined || voters === undefined) return undefined
+    const landed = epochs.landed(epoch)
+    if (landed === undefined) return undefined
+    return settle({
+      base,
+      kinds: this.#init.kinds,
+      set,
+      parent,
+      voters,
+      landed: landed.map(({ submitter }) => submitter),
+      nextCommittee: committeeWord(next),
+    })
+  }
+
+  /** The accepted checkpoint of an epoch as a parent; -1: the genesis one. */
+  async accepted(epoch: number): Promise<Parent | undefined> {
+    const { chain, states } = this.#components
+    const head = chain.head()
+    if (head === undefined) return undefined
+    const found = chain.checkpointsAt(head.number).find(landed => landed.epoch === epoch)
+    if (found === undefined) return undefined
+    const checkpoint = decode(Checkpoint, found.checkpoint)
+    const state = await states.of(checkpoint)
+    return state === undefined ? undefined : { root: found.root, checkpoint, state }
+  }
+
+  /** Redoes the sum of an accepted epoch from the ledger alone; undefined: not all is here. */
+  async recompute(epoch: number): Promise<Recomputation | undefined> {
+    const { ledger } = this.#components
+    const final = await ledger.final(epoch)
+    // Of a pruned epoch the checkpoint alone is kept.
+    if (final !== undefined && !isWhole(final)) return undefined
+    const parent = await this.accepted(epoch - 1)
+    if (final === undefined || parent === undefined) return undefined
+    const set = await this.#setFromDisk(final.ids)
+    if (set === undefined) return undefined
+    const settlement = await this.settle(epoch, set, parent)
+    if (settlement === undefined) return undefined
+    const accepted = checkpointRoot(decode(Checkpoint, final.checkpoint))
+    return {
+      epoch,
+      settlement,
+      accepted,
+      equal: equalBytes(settlement.root, accepted),
+      messages: set.size,
+    }
+  }
+
+  async #setFromDisk(ids: readonly Uint8Array[]): Promise<MessageSet | undefined> {
+    const set = new MessageSet()
+    for (const id of ids) {
+      const found = await this.#components.ledger.get(id)
+      if (found === undefined) return undefined
+      this.#addTo(set, id, found.envelope)
+    }
+    return set
+  }
+
+  #addTo(set: MessageSet, id: Uint8Array, envelope: Envelope): void {
+    for (const kind of this.#init.kinds) {
+      const rule = kind.standing.find(({ type }) => type === envelope.type)
+      if (rule === undefined) continue
+      const value = decode(rule.codec, envelope.body)
+      set.add({ id, value, envelope }, standingSubject(id), 'standing')
+      return
+    }
+    if (envelope.type === MessageType.vote) {
+      const value = decode(Vote, envelope.body)
+      set.add({ id, value, envelope }, voteSubject(value), value.kind)
+      return
+    }
+    const { value, rule } = peek(envelope, this.#init.book)
+    set.add({ id, value, envelope }, subjectOf(envelope.type, value, rule), value.kind)
+  }
+}
+
+function isWhole({ checkpoint, ids }: FinalSet): boolean {
+  return equalBytes(listRoot(ids, ListDepth.messages), decode(Checkpoint, checkpoint).messages)
+}
+
+/** Two votes of one member in one round are a contradiction. */
+export function voteSubject({ author, epoch, round }: Vote): string {
+  return `${MessageType.vote}/${author}/${epoch}/${round}`
+}

@@ -1,0 +1,61 @@
+/** Keeps the metrics of a running node up to date, from what its parts tell and show. */
+import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
+import type { Metrics } from './metrics.ts'
+import type { Counts } from './network/count.ts'
+import type { CairnNode } from './node.ts'
+import type { Chain, Network } from './ports.ts'
+
+export interface MeteringComponents {
+  node: CairnNode
+  chain: Chain
+  network: Network
+  metrics: Metrics
+}
+
+export function meter({ node, chain, network, metrics }: MeteringComponents): void {
+  const names = new Map(node.kinds.map(({ kind }) => [kind.code, kind.name]))
+  node.epochs.onBase(() => {
+    metrics.set('epoch', node.epochs.now())
+    metrics.set('peers', network.peers().length)
+    const { offsetMs } = node.clockCheck
+    if (offsetMs !== undefined) metrics.set('clock_offset_seconds', offsetMs / 1_000)
+  })
+  node.ingest.onArrival(({ type, message, base, source }) => {
+    const own = node.speaker.index(base)
+    const kind = names.get(message.value.kind) ?? 'kernel'
+    if (source === 'own') metrics.count('published_total', { type: nameOf(MessageType, type) })
+    if (type === MessageType.attestation && message.value.author === own) {
+      const { verdict } = message.value as Attestation
+      metrics.count('attestations_total', { kind, verdict: nameOf(Verdict, verdict) })
+    }
+  })
+  node.checkpointer.onAdopted(({ accepted, settled }) => {
+    metrics.set('accepted_epoch', accepted.epoch)
+    metrics.count('checkpoints_total', { event: settled === undefined ? 'adopted' : 'recomputed' })
+  })
+  chain.onAdvance(() => {
+    const head = chain.head()
+    if (head !== undefined) metrics.set('chain_head_block', Number(head.number))
+  })
+}
+
+/** How the network's counts become metrics. */
+export function countNetwork(metrics: Metrics) {
+  return <N extends keyof Counts>(name: N, labels: Counts[N]): void => {
+    if (name === 'gossip') {
+      // What is judged at all the ledger counts, with its reason.
+      const { outcome } = labels as Counts['gossip']
+      if (outcome !== 'tooLarge') return
+      metrics.count('messages_total', { outcome: 'reject', reason: outcome })
+      return
+    }
+    if (name !== 'requests') return
+    const { protocol, direction, outcome } = labels as Counts['requests']
+    const metric = direction === 'in' ? 'answers_total' : 'requests_total'
+    metrics.count(metric, { protocol, outcome })
+  }
+}
+
+function nameOf(table: Readonly<Record<string, number>>, code: number): string {
+  return Object.entries(table).find(([, value]) => value === code)?.[0] ?? String(code)
+}

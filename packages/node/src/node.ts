@@ -1,0 +1,349 @@
+/**
+ * The core of a node over its ports: the same in a daemon, in a testnet and in the simulator. Parts
+ * are built in order of dependence, and stopped in reverse.
+ */
+import {
+  check,
+  type Deposit,
+  decodeState,
+  Envelope,
+  type EpochBase,
+  epochStart,
+  equalBytes,
+  foundingState,
+  hex,
+  type Kind,
+  type Profile,
+  plainReader,
+  type Reader,
+  type RegistryEntry,
+  type Rulebook,
+  roundStart,
+  rulebook,
+  type State,
+  type Verifier,
+} from '@cairn/protocol'
+import { Checkpointer } from './checkpoints/checkpointer.ts'
+import { ClockCheck } from './clock-check.ts'
+import { Duties } from './kinds/duties.ts'
+import type { NodeKind, Voice } from './kinds/kind.ts'
+import { type DrandInit, Epochs } from './ledger/epochs.ts'
+import { Ingest } from './ledger/ingest.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { Settlements } from './ledger/settlements.ts'
+import { StateCache } from './ledger/states.ts'
+import { Sync } from './ledger/sync.ts'
+import { dealsTopic, kernelTopic, kindTopic } from './ledger/topics.ts'
+import type { Acceptance, Chain, Clock, Log, Network, Randomness, Store, Timer } from './ports.ts'
+import type { Signer } from './signer.ts'
+import { Speaker } from './voice.ts'
+
+/** The world, as one node meets it. */
+export interface NodePorts {
+  clock: Clock
+  network: Network
+  chain: Chain
+  randomness: Randomness
+  store: Store
+  signer: Signer
+  verifier: Verifier
+  /** `plainReader` unless given. */
+  reader?: Reader
+  log: Log
+  /** Counts judged messages: accept, ignore or reject, and why. */
+  count(outcome: Acceptance, reason: string): void
+}
+
+/** What a proof kind may use; its own ports (a radio, a piece store) are the composition's. */
+export interface KindServices {
+  clock: Clock
+  network: Network
+  store: Store
+  voice: Voice
+  epochs: Epochs
+  signer: Signer
+  verifier: Verifier
+  log: Log
+  peerOf(entry: RegistryEntry): string
+  /** A message of an epoch as it was signed. */
+  envelopeOf(epoch: number, id: Uint8Array): Envelope | undefined
+  /** Takes a complete deal in and gossips it. */
+  publishDeal(envelope: Envelope): Promise<void>
+}
+
+export interface CairnNodeInit {
+  /** Network id. */
+  network: Uint8Array
+  profile: Profile
+  /** Seconds since 1970. */
+  genesis: number
+  drand: DrandInit
+  /** The network's proof kinds, by ascending code. */
+  kinds: readonly Kind<unknown>[]
+  /** Deposits that the network begins with. */
+  deposits: readonly Deposit[]
+  /** Builds this node's half of each kind. */
+  halves(services: KindServices): NodeKind[]
+  /** The genesis state's bytes from beside the manifest; undefined: ask peers. */
+  genesisState(): Promise<Uint8Array | undefined>
+  /** Keep every message and state; by default those of `retainEpochs`. */
+  archive?: boolean
+  /** libp2p peer id of a registered node. */
+  peerOf(entry: RegistryEntry): string
+}
+
+/** Deadline of a direct request, in slots' parts: a round has two slots for several of them. */
+const REQUESTS_PER_SLOT = 2
+/** While the chain is away, clocks are compared with nodes of a base at most so many epochs old. */
+const CLOCK_BASE_AGE = 8
+
+export class CairnNode {
+  readonly ledger: Ledger
+  readonly epochs: Epochs
+  readonly ingest: Ingest
+  readonly settlements: Settlements
+  readonly checkpointer: Checkpointer
+  readonly speaker: Speaker
+  readonly clockCheck: ClockCheck
+  readonly book: Rulebook
+  readonly kinds: readonly NodeKind[]
+  readonly #ports: NodePorts
+  readonly #init: CairnNodeInit
+  readonly #sync: Sync
+  readonly #duties: Duties
+  readonly #running = new Set<Promise<void>>()
+  readonly #stopping = new AbortController()
+  #muteUntil = 0
+  #timer: Timer | undefined
+  #started = false
+
+  constructor(ports: NodePorts, init: CairnNodeInit) {
+    this.#ports = ports
+    this.#init = init
+    const { clock, network, chain, randomness, store, signer, verifier, log } = ports
+    const { reader = plainReader } = ports
+    const { network: id, profile, genesis, drand, kinds, peerOf } = init
+    const muted = (epoch: number) => this.muted(epoch)
+    const mutedRound = (epoch: number, round: number) => this.mutedRound(epoch, round)
+
+    this.ledger = new Ledger({ store }, { network: id })
+    const { ledger } = this
+    const states = new StateCache({ ledger, fetch: root => this.#fetchState(root) }, { kinds })
+    this.epochs = new Epochs(
+      { chain, clock, randomness, ledger, states, verifier, log },
+      { network: id, profile, genesis, drand, founding: foundingState(kinds, init.deposits) },
+    )
+    const { epochs } = this
+    const book = rulebook(kinds)
+    this.book = book
+    this.ingest = new Ingest(
+      { clock, ledger, epochs, verifier, reader, log, count: ports.count },
+      { network: id, book },
+    )
+    const { ingest } = this
+    this.speaker = new Speaker(
+      { network, ledger, ingest, signer, log },
+      { network: id, kinds, book, muted, mutedRound },
+    )
+    const voice = this.speaker
+    this.kinds = init.halves({
+      clock,
+      network,
+      store,
+      voice,
+      epochs,
+      signer,
+      verifier,
+      log,
+      peerOf,
+      envelopeOf: (epoch, messageId) => epochs.record(epoch)?.set.get(messageId)?.envelope,
+      publishDeal: envelope => this.publishDeal(envelope),
+    })
+    this.settlements = new Settlements({ chain, ledger, epochs, states }, { kinds, book })
+    this.#sync = new Sync(
+      {
+        network,
+        clock,
+        ledger,
+        epochs,
+        setOf: (epoch, root) => this.checkpointer.setOf(epoch, root),
+        accepted: () => this.checkpointer.adopted,
+      },
+      { kinds, timeoutMs: profile.slotMs / REQUESTS_PER_SLOT },
+    )
+    const sync = this.#sync
+    const { settlements, speaker } = this
+    this.checkpointer = new Checkpointer(
+      {
+        chain,
+        clock,
+        network,
+        epochs,
+        ingest,
+        ledger,
+        settlements,
+        states,
+        sync,
+        signer,
+        speaker,
+        verifier,
+        log,
+        count: ports.count,
+      },
+      { network: id, peerOf, mutedRound, archive: init.archive ?? false },
+    )
+    this.#duties = new Duties({ clock, epochs, ingest, voice, signer, log }, { kinds: this.kinds })
+    this.clockCheck = new ClockCheck(
+      { sync, registered: () => this.#clockPeers() },
+      { skewMs: profile.skewMs },
+    )
+  }
+
+  /** Why this node signs nothing in an epoch; undefined: it may. */
+  muted(epoch: number): string | undefined {
+    if (epoch < this.#muteUntil) return 'reopened'
+    if (this.clockCheck.off) return 'clockOff'
+    return undefined
+  }
+
+  /**
+   * Why this node proposes nothing and casts no vote in a round. What it may have voted before it was
+   * reopened was in earlier rounds: in those that begin after its silence it votes about any epoch,
+   * or a committee that lost power at once could never again agree on the epochs it missed.
+   */
+  mutedRound(epoch: number, round: number): string | undefined {
+    const { calendar } = this.epochs
+    if (roundStart(calendar, epoch, round) < epochStart(calendar, this.#muteUntil))
+      return 'reopened'
+    return this.clockCheck.off ? 'clockOff' : undefined
+  }
+
+  /** First epoch in which this node may sign again after an unclean stop; 0: never muted. */
+  get mutedUntil(): number {
+    return this.#muteUntil
+  }
+
+  async start(): Promise<void> {
+    if (this.#started) return
+    this.#started = true
+    const { network, chain, log } = this.#ports
+    const { clean } = await this.ledger.open()
+    if (!clean) {
+      // What it said last may not be on disk: one whole epoch passes before it says anything.
+      await this.ledger.setMuteUntil(Math.max(0, this.epochs.now() + 2))
+      log.warn({}, 'the ledger was not closed cleanly; this node signs nothing for one epoch')
+    }
+    this.#muteUntil = await this.ledger.muteUntil()
+    this.#sync.start()
+    await this.ingest.start()
+    this.#subscribe()
+    for (const kind of this.kinds) await kind.start?.()
+    await network.start()
+    await chain.start(this.#stopping.signal)
+    await this.checkpointer.start()
+    this.#follow(Math.max(0, this.epochs.now()))
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#started) return
+    this.#started = false
+    this.#timer?.cancel()
+    this.#stopping.abort()
+    this.epochs.stop()
+    await this.#duties.stop()
+    await this.checkpointer.stop()
+    for (const kind of this.kinds.toReversed()) await kind.stop?.()
+    await this.#ports.network.stop()
+    await this.#ports.chain.stop()
+    await Promise.all(this.#running)
+    await this.ledger.close()
+  }
+
+  /** Takes a deal with both signatures in and gossips it; rejects when it is refused here. */
+  async publishDeal(envelope: Envelope): Promise<void> {
+    const { acceptance, reason } = await this.ingest.standing(envelope)
+    check(acceptance === 'accept' || reason === 'known', reason, 'the deal is refused here')
+    await this.#ports.network.publish(dealsTopic(this.#init.network), Envelope.serialize(envelope))
+  }
+
+  /** Resolves base and seed of each epoch as it begins. */
+  #follow(epoch: number): void {
+    const { clock } = this.#ports
+    this.#timer = clock.at(epochStart(this.epochs.calendar, epoch), () => {
+      this.#follow(epoch + 1)
+      this.#run(async () => {
+        await Promise.all([this.clockCheck.run(epoch), this.epochs.follow(epoch)])
+      })
+    })
+  }
+
+  /**
+   * Whom to ask for the time: one active node of each other operator, from the one after this node
+   * on, so that not all ask the same; before any base is known, whoever is connected.
+   */
+  #clockPeers(): string[] {
+    const { network, signer } = this.#ports
+    const base = this.#latestBase()
+    if (base === undefined) return network.peers()
+    const place = base.nodes.findIndex(({ identity }) => equalBytes(identity, signer.identity))
+    const asked = new Map<string, string>()
+    for (const entry of [...base.nodes.slice(place + 1), ...base.nodes.slice(0, place + 1)]) {
+      const operator = hex(entry.operator)
+      if (!asked.has(operator)) asked.set(operator, this.#init.peerOf(entry))
+    }
+    const own = base.nodes[place]
+    if (own !== undefined) asked.delete(hex(own.operator))
+    return [...asked.values()]
+  }
+
+  #latestBase(): EpochBase | undefined {
+    const now = this.epochs.now()
+    for (let epoch = now; epoch >= Math.max(0, now - CLOCK_BASE_AGE); epoch--) {
+      const base = this.epochs.base(epoch)
+      if (base !== undefined) return base
+    }
+    return undefined
+  }
+
+  #subscribe(): void {
+    const { network } = this.#ports
+    const id = this.#init.network
+    for (const { kind } of this.kinds) {
+      network.subscribe(kindTopic(id, kind), async data => {
+        return (await this.ingest.gossip(data, kind.code)).acceptance
+      })
+    }
+    network.subscribe(kernelTopic(id), async data => {
+      return (await this.ingest.gossip(data, 0)).acceptance
+    })
+    network.subscribe(dealsTopic(id), async data => {
+      return (await this.ingest.gossip(data, 'deals')).acceptance
+    })
+  }
+
+  async #fetchState(root: Uint8Array): Promise<State | undefined> {
+    const genesis = await this.#init.genesisState()
+    if (genesis !== undefined) {
+      const state = decodeState(genesis, this.#init.kinds)
+      if (equalBytes(state.root(), root)) {
+        await this.ledger.putState(root, genesis)
+        return state
+      }
+    }
+    const state = await this.#sync.fetchState(root)
+    if (state === undefined) {
+      this.#ports.log.debug({ root: hex(root) }, 'no peer has this state yet')
+    }
+    return state
+  }
+
+  #run(task: () => Promise<void>): void {
+    const running = task()
+      .catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return
+        this.#ports.log.error({ err: error }, 'an epoch could not be followed')
+      })
+      .finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * What the core of a node needs of the world. Each port has a real adapter in this package, a
+ * simulated one in `packages/testnet`, and one conformance suite that both pass.
+ *
+ * The kinds, the ledger and the kernel know these interfaces only.
+ */
+import type { RegistryEntry } from '@cairn/protocol'
+
+/** Milliseconds since 1970 and timers; virtual in the simulator. */
+export interface Clock {
+  now(): number
+  /** Runs `task` once at `time` (ms), or as soon as possible when that is past. */
+  at(time: number, task: () => void): Timer
+  /** Resolves at `time` (ms); rejects with the signal's reason when it aborts first. */
+  until(time: number, signal?: AbortSignal): Promise<void>
+}
+export interface Timer {
+  cancel(): void
+}
+
+/** Local entropy and the public randomness of drand's quicknet format. */
+export interface Randomness {
+  /** The 48-byte signature of a round, not yet verified; undefined when the source has none. */
+  round(round: number, signal: AbortSignal): Promise<Uint8Array | undefined>
+}
+
+export type Acceptance = 'accept' | 'ignore' | 'reject'
+
+export interface ServeOptions {
+  /** Longest request and longest response, in bytes; at most 1 MiB + 64 KiB. */
+  maxRequestBytes: number
+  maxResponseBytes: number
+  /** Requests of one peer answered per second; more are refused with `busy`. */
+  perSecond: number
+}
+
+export interface RequestOptions {
+  signal: AbortSignal
+  maxResponseBytes: number
+}
+
+/** Peers are named by their libp2p peer id in its text form. */
+export interface Network {
+  readonly self: string
+  start(): Promise<void>
+  stop(): Promise<void>
+  peers(): string[]
+  /**
+   * Joins a topic. `validate` is called once per new message; what it accepts is relayed, what it
+   * rejects costs the sender score. The node's own publications do not come back.
+   */
+  subscribe(topic: string, validate: (data: Uint8Array, from: string) => Promise<Acceptance>): void
+  unsubscribe(topic: string): void
+  /** Resolves when the message has been handed to the peers; no peers is not an error. */
+  publish(topic: string, data: Uint8Array): Promise<void>
+  /** Answers one direct protocol. An error thrown by `answer` reaches the requester as its code. */
+  serve(
+    protocol: string,
+    options: ServeOptions,
+    answer: (request: Uint8Array, from: string) => Promise<Uint8Array>,
+  ): void
+  /**
+   * Rejects with `unreachable`, `timeout`, `tooLarge`, `busy`, `unsupported`, or the code that the
+   * peer's `answer` threw.
+   */
+  request(
+    peer: string,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array>
+}
+
+export interface BlockHeader {
+  number: bigint
+  hash: Uint8Array
+  /** Seconds since 1970. */
+  timestamp: number
+}
+
+/** A checkpoint that the contract accepted. */
+export interface AcceptedCheckpoint {
+  /** -1 for the genesis checkpoint. */
+  epoch: number
+  /** SSZ root. */
+  root: Uint8Array
+  /** The container's 468 bytes. */
+  checkpoint: Uint8Array
+  round: number
+  block: BlockHeader
+  transaction: string
+  /** Account that landed it, 20 bytes. */
+  submitter: Uint8Array
+  gasUsed: bigint
+}
+
+/** The committee as the contract knows it before hashing it into one word. */
+export interface CommitteeProof {
+  /** Members in tree order: BLS key (48 bytes) and weight (whole units). */
+  members: readonly { key: Uint8Array; weight: number }[]
+  /** Positions in `members` of those who did not sign, ascending. */
+  absent: readonly number[]
+}
+
+export interface Submission {
+  checkpoint: Uint8Array
+  round: number
+  committee: CommitteeProof
+  /** Aggregated signature of those present, 96 bytes. */
+  signature: Uint8Array
+}
+
+/**
+ * A local, replayable view of the chain at the manifest's finality depth, built from events. All
+ * queries are synchronous reads of the view; only `submit` and `start` talk to the chain.
+ */
+export interface Chain {
+  start(signal: AbortSignal): Promise<void>
+  stop(): Promise<void>
+  /** Newest final block in the view; undefined before the first. */
+  head(): BlockHeader | undefined
+  /** False while no RPC answers. */
+  healthy(): boolean
+  /**
+   * The last final block with a timestamp below `seconds`; undefined while a later block is not
+   * yet known, since only then is it certain.
+   */
+  lastBlockBefore(seconds: number): BlockHeader | undefined
+  /** Header of a block in the view. */
+  block(number: bigint): BlockHeader | undefined
+  /** All registry entries as of that block, by node index. */
+  registryAt(block: bigint): readonly RegistryEntry[]
+  /** Checkpoints accepted up to and including that block, in order; the genesis one first. */
+  checkpointsAt(block: bigint): readonly AcceptedCheckpoint[]
+  /** The genesis checkpoint's acceptance, once `Checkpoints.start` was seen. */
+  genesis(): AcceptedCheckpoint | undefined
+  /** Called after the view advanced. */
+  onAdvance(listener: () => void): () => void
+  /**
+   * Submits; resolves when it is in a block. Rejects with `alreadyAccepted`, `wrongParent`,
+   * `reverted` or `chainUnavailable`.
+   */
+  submit(submission: Submission, signal: AbortSignal): Promise<void>
+}
+
+export interface Write {
+  key: Uint8Array
+  /** Absent: delete. */
+  value?: Uint8Array
+}
+
+/** An ordered byte store. Keys compare bytewise. */
+export interface Store {
+  get(key: Uint8Array): Promise<Uint8Array | undefined>
+  /** All writes or none; with `sync`, durable before it resolves. */
+  batch(writes: readonly Write[], options?: { sync?: boolean }): Promise<void>
+  /** Entries with gte <= key < lt in order, or in reverse. */
+  range(options: {
+    gte: Uint8Array
+    lt: Uint8Array
+    reverse?: boolean
+    limit?: number
+  }): AsyncIterable<readonly [Uint8Array, Uint8Array]>
+  /** A separate key space in the same store. */
+  sublevel(name: string): Store
+  close(): Promise<void>
+}
+
+/** One frame to send. */
+export interface Transmission {
+  payload: Uint8Array
+  /** Hz. */
+  frequency: number
+  spreadingFactor: number
+  /** kHz. */
+  bandwidth: number
+  /** EIRP in 0.1 dBm. */
+  power: number
+}
+
+/** One frame as a gateway heard it. */
+export interface Reception {
+  payload: Uint8Array
+  frequency: number
+  spreadingFactor: number
+  bandwidth: number
+  /** 0.1 dBm; `rssis` (signal without noise) where the concentrator gives it. */
+  rssi: number
+  rssis?: number
+  /** 0.1 dB. */
+  snr: number
+  /** Concentrator counter, microseconds, wraps at 2^32. */
+  tmst: number
+  /** Nanoseconds within the second of GPS time, where the gateway is time-synchronised. */
+  ftime?: number
+  /** GPS milliseconds, where the gateway is time-synchronised. */
+  tmms?: bigint
+  /** Local time of arrival, ms. */
+  at: number
+}
+
+export type TransmitResult =
+  | { sent: true /** EIRP in 0.1 dBm the radio said it used. */; power: number }
+  | { sent: false; reason: 'noGateway' | 'dutyCycle' | 'refused' | 'timeout'; detail: string }
+
+/** One gateway's radio. */
+export interface Radio {
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** False until a packet forwarder has been heard. */
+  online(): boolean
+  transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult>
+  onReception(listener: (reception: Reception) => void): () => void
+}
+
+/** Structured log, levels as `docs/operations` says who reads them. */
+export interface Log {
+  error(facts: object, text: string): void
+  warn(facts: object, text: string): void
+  info(facts: object, text: string): void
+  debug(facts: object, text: string): void
+  child(facts: object): Log
+}

@@ -1,0 +1,443 @@
+/** What the HTTP API shows of a node, read from its parts. */
+import {
+  CairnError,
+  Checkpoint,
+  Deal,
+  decode,
+  type Envelope,
+  epochStart,
+  equalBytes,
+  hex,
+  inclusionProof,
+  isLive,
+  KERNEL_KIND,
+  MessageType,
+  messageId,
+  nodeName,
+  type ProofFile,
+  payoutLeaves,
+  peek,
+  pieceCid,
+  type StorageState,
+  slotAt,
+  storageKind,
+  Verdict,
+  type VerdictName,
+  Vote,
+} from '@cairn/protocol'
+import type {
+  CheckpointView,
+  Content,
+  DealView,
+  EpochView,
+  MessagePage,
+  MessageQuery,
+  MessageView,
+  NodeEvent,
+  NodeView,
+  PeerView,
+  PieceView,
+  PutOptions,
+  PutResult,
+  RecomputeView,
+  Status,
+  Tally,
+  VerdictsView,
+} from './api/node-view.ts'
+import { type Health, healthOf, readiness } from './health.ts'
+import type { Manifest } from './manifest.ts'
+import type { CairnNode } from './node.ts'
+import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
+import type { Signer } from './signer.ts'
+
+/** What the view needs of the client's side of storage. */
+export interface FileClient {
+  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
+  get(link: string, signal: AbortSignal): Promise<Content>
+}
+
+/** What the view needs of the provider's side. */
+export interface PieceShelf {
+  list(): Promise<PieceView[]>
+  usage(): { usedBytes: number; capacityBytes: number }
+}
+
+export interface DaemonViewComponents {
+  node: CairnNode
+  chain: Chain
+  clock: Clock
+  network: Network
+  signer: Signer
+  client: FileClient
+  pieces: PieceShelf | undefined
+  radio: Radio | undefined
+  metrics(): Promise<string>
+  stop(): void
+}
+
+export interface DaemonViewInit {
+  manifest: Manifest
+  /** Network id. */
+  network: Uint8Array
+  version: string
+  /** Chain account, 20 bytes. */
+  account: Uint8Array
+  addresses(): string[]
+  peerOf(identity: Uint8Array): string
+}
+
+export class DaemonView implements NodeView {
+  readonly #components: DaemonViewComponents
+  readonly #init: DaemonViewInit
+  readonly #listeners = new Set<(event: NodeEvent) => void>()
+
+  constructor(components: DaemonViewComponents, init: DaemonViewInit) {
+    this.#components = components
+    this.#init = init
+    const { node } = components
+    node.epochs.onBase(({ epoch }) => {
+      // Bases of old epochs are found again when their sums are redone.
+      if (epoch >= node.epochs.now()) this.#emit('epoch', { epoch })
+    })
+    node.ingest.onArrival(({ type, message: { id, value } }) =>
+      this.#emit('message', { id: hex(id), type: typeName(type), epoch: value.epoch }),
+    )
+    node.checkpointer.onAdopted(({ accepted, settled }) => {
+      const { epoch, root, transaction } = accepted
+      this.#emit('checkpoint', { epoch, root: hex(root), transaction })
+      for (const { name, verdicts } of settled?.settlement.kinds ?? []) {
+        for (const { target, verdict, reason } of verdicts) {
+          this.#emit('verdict', {
+            epoch,
+            kind: name,
+            target,
+            verdict: verdictName(verdict),
+            reason,
+          })
+        }
+      }
+    })
+  }
+
+  async status(): Promise<Status> {
+    const { node, chain, clock, network, signer } = this.#components
+    const { manifest, account, addresses, version } = this.#init
+    const { calendar } = node.epochs
+    const now = node.epochs.now()
+    const head = chain.head()
+    const index = this.#index()
+    const health = this.#health()
+    const { ready, reasons } = readiness(health)
+    return {
+      name: nodeName(signer.identity),
+      peerId: network.self,
+      account,
+      ...(index === undefined ? {} : { index }),
+      network: { id: this.#init.network, name: manifest.name },
+      version,
+      addresses: addresses(),
+      epoch: {
+        number: now,
+        slot: slotAt(calendar, now, clock.now()),
+        slotsPerEpoch: calendar.profile.slotsPerEpoch,
+        startsAt: epochStart(calendar, now),
+        endsAt: epochStart(calendar, now + 1),
+      },
+      accepted: node.checkpointer.adopted,
+      chain: {
+        healthy: chain.healthy(),
+        ...(head === undefined ? {} : { head: { number: head.number, timestamp: head.timestamp } }),
+      },
+      peers: network.peers().length,
+      ready,
+      reasons,
+      health,
+    }
+  }
+
+  async peers(): Promise<PeerView[]> {
+    const byPeer = new Map(
+      this.#registry().map(entry => [this.#init.peerOf(entry.identity), entry]),
+    )
+    return this.#components.network.peers().map(peerId => {
+      const entry = byPeer.get(peerId)
+      return entry === undefined
+        ? { peerId }
+        : { peerId, index: entry.index, name: nodeName(entry.identity) }
+    })
+  }
+
+  async epoch(epoch: number): Promise<EpochView | undefined> {
+    const { node } = this.#components
+    const now = node.epochs.now()
+    if (epoch > now) return undefined
+    const accepted = this.#accepted(epoch)
+    const record = node.epochs.record(epoch)
+    if (accepted === undefined && record === undefined) return undefined
+    const base = node.epochs.base(epoch)
+    const seed = node.epochs.knownSeed(epoch)
+    const { calendar } = node.epochs
+    const messages: Record<string, number> = {}
+    const verdicts: Record<string, Tally> = {}
+    if (accepted !== undefined) {
+      const { counts } = decode(Checkpoint, accepted.checkpoint)
+      for (const [name, type] of Object.entries(MessageType)) {
+        messages[name] = counts.messages[type] ?? 0
+      }
+      for (const { code, name } of node.book.kinds) {
+        const [pass, fail, inconclusive] = counts.verdicts.slice(3 * code, 3 * code + 3)
+        verdicts[name] = { pass: pass ?? 0, fail: fail ?? 0, inconclusive: inconclusive ?? 0 }
+      }
+    } else {
+      for (const { envelope } of record?.set.messages() ?? []) {
+        const name = typeName(envelope.type)
+        messages[name] = (messages[name] ?? 0) + 1
+      }
+    }
+    return {
+      epoch,
+      startsAt: epochStart(calendar, epoch),
+      endsAt: epochStart(calendar, epoch + 1),
+      phase: accepted !== undefined ? 'accepted' : epoch < now ? 'frozen' : 'open',
+      ...(base === undefined ? {} : { base: base.block }),
+      ...(seed === undefined ? {} : { seed }),
+      messages,
+      verdicts,
+      ...(accepted === undefined ? {} : { checkpoint: checkpointView(accepted) }),
+    }
+  }
+
+  async messages({ epoch, author, limit, after }: MessageQuery): Promise<MessagePage> {
+    const { ledger } = this.#components.node
+    const messages: MessageView[] = []
+    const wanted = {
+      ...(author === undefined ? {} : { author }),
+      ...(after === undefined ? {} : { after }),
+    }
+    for await (const { id, envelope } of ledger.messagesOf(epoch, wanted)) {
+      const last = messages.at(-1)
+      if (messages.length === limit) return last ? { messages, next: last.id } : { messages }
+      messages.push(this.#message(id, epoch, envelope))
+    }
+    return { messages }
+  }
+
+  async message(id: Uint8Array): Promise<MessageView | undefined> {
+    const found = await this.#components.node.ledger.get(id)
+    return found && this.#message(id, found.epoch, found.envelope)
+  }
+
+  async prove(id: Uint8Array): Promise<ProofFile | undefined> {
+    const { ledger } = this.#components.node
+    const found = await ledger.get(id)
+    const final = found && (await ledger.final(found.epoch))
+    if (found === undefined || final === undefined) return undefined
+    const position = final.ids.findIndex(other => equalBytes(other, id))
+    if (position === -1) return undefined
+    const checkpoint = decode(Checkpoint, final.checkpoint)
+    return {
+      network: this.#init.network,
+      epoch: found.epoch,
+      checkpoint,
+      inclusion: inclusionProof({ checkpoint, field: 'messages', leaves: final.ids, position }),
+      message: found.envelope,
+    }
+  }
+
+  async provePayout(account: Uint8Array, wanted?: number): Promise<ProofFile | undefined> {
+    const { node } = this.#components
+    const epoch = wanted ?? node.checkpointer.adopted
+    const parent = await node.settlements.accepted(epoch)
+    if (parent === undefined || epoch < 0) return undefined
+    const { checkpoint, state } = parent
+    const { payouts } = state.core
+    const position = payouts.findIndex(payout => equalBytes(payout.account, account))
+    const payout = payouts[position]
+    if (payout === undefined) return undefined
+    const leaves = payoutLeaves(state)
+    return {
+      network: this.#init.network,
+      epoch,
+      checkpoint,
+      inclusion: inclusionProof({ checkpoint, field: 'payouts', leaves, position }),
+      payout,
+    }
+  }
+
+  async recompute(epoch: number): Promise<RecomputeView | undefined> {
+    const recomputed = await this.#components.node.settlements.recompute(epoch)
+    if (recomputed === undefined) return undefined
+    const { settlement, accepted, equal, messages } = recomputed
+    return {
+      epoch,
+      equal,
+      accepted,
+      computed: settlement.root,
+      messages,
+      sums: settlement.sums,
+    }
+  }
+
+  async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
+    const recomputed = await this.#components.node.settlements.recompute(epoch)
+    const result = recomputed?.settlement.kinds.find(({ name }) => name === kind)
+    if (result === undefined) return undefined
+    return {
+      epoch,
+      kind,
+      verdicts: result.verdicts.map(verdict => ({
+        challenge: verdict.challenge,
+        target: verdict.target,
+        verdict: verdictName(verdict.verdict),
+        reason: verdict.reason,
+        facts: verdict.facts,
+        parts: [...(verdict.parts ?? [])],
+        agreeing: [...verdict.agreeing],
+      })),
+    }
+  }
+
+  async put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult> {
+    return await this.#components.client.put(bytes, options)
+  }
+
+  async get(link: string, signal: AbortSignal): Promise<Content> {
+    return await this.#components.client.get(link, signal)
+  }
+
+  async pieces(): Promise<PieceView[]> {
+    return (await this.#components.pieces?.list()) ?? []
+  }
+
+  async deals(): Promise<DealView[]> {
+    const { node } = this.#components
+    const parent = await node.settlements.accepted(node.checkpointer.adopted)
+    if (parent === undefined) return []
+    const epoch = node.epochs.now()
+    return parent.state
+      .of<StorageState>(storageKind)
+      .deals.filter(deal => isLive(deal, epoch) || deal.startEpoch > epoch)
+      .map(dealView)
+  }
+
+  subscribe(listener: (event: NodeEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  metrics(): Promise<string> {
+    return this.#components.metrics()
+  }
+
+  stop(): void {
+    this.#components.stop()
+  }
+
+  #emit(type: NodeEvent['type'], data: object): void {
+    const event = { type, at: this.#components.clock.now(), data }
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  #health(): Health[] {
+    const { node, chain, clock, network, pieces, radio } = this.#components
+    const { profile } = this.#init.manifest
+    const epoch = node.epochs.now()
+    const head = chain.head()
+    const { offsetMs } = node.clockCheck
+    const entry = this.#registry().find(({ index }) => index === this.#index())
+    return healthOf({
+      chain: {
+        healthy: chain.healthy(),
+        ...(head === undefined ? {} : { ageMs: clock.now() - head.timestamp * 1_000 }),
+      },
+      ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
+      skewMs: profile.skewMs,
+      peers: network.peers().length,
+      registered: entry !== undefined,
+      bonded: entry !== undefined && entry.bond > 0n,
+      // Before genesis there is nothing to rest on yet.
+      baseKnown: epoch < 0 || node.epochs.base(epoch) !== undefined,
+      epoch,
+      ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
+      ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
+      ...(pieces === undefined ? {} : { volume: pieces.usage() }),
+    })
+  }
+
+  #registry() {
+    const { chain } = this.#components
+    const head = chain.head()
+    return head === undefined ? [] : chain.registryAt(head.number)
+  }
+
+  #index(): number | undefined {
+    const { identity } = this.#components.signer
+    return this.#registry().find(entry => equalBytes(entry.identity, identity))?.index
+  }
+
+  #accepted(epoch: number): AcceptedCheckpoint | undefined {
+    const { chain } = this.#components
+    const head = chain.head()
+    if (head === undefined) return undefined
+    return chain.checkpointsAt(head.number).find(accepted => accepted.epoch === epoch)
+  }
+
+  #message(id: Uint8Array, epoch: number, envelope: Envelope): MessageView {
+    const { type, body, signature } = envelope
+    if (type === MessageType.deal) {
+      const value = decode(Deal, body)
+      return { id, epoch, type: typeName(type), kind: 'storage', value, signature }
+    }
+    const value =
+      type === MessageType.vote
+        ? decode(Vote, body)
+        : peek(envelope, this.#components.node.book).value
+    const kind = this.#components.node.book.kinds.find(({ code }) => code === value.kind)
+    return {
+      id,
+      epoch,
+      type: typeName(type),
+      kind: value.kind === KERNEL_KIND ? 'kernel' : (kind?.name ?? String(value.kind)),
+      author: value.author,
+      value,
+      signature,
+    }
+  }
+}
+
+function checkpointView(accepted: AcceptedCheckpoint): CheckpointView {
+  const { epoch: _, counts: __, ...fields } = decode(Checkpoint, accepted.checkpoint)
+  return {
+    ...fields,
+    root: accepted.root,
+    round: accepted.round,
+    block: accepted.block.number,
+    transaction: accepted.transaction,
+    submitter: accepted.submitter,
+  }
+}
+
+function dealView(deal: Deal): DealView {
+  const { client, provider, piece, startEpoch, endEpoch, pricePerEpoch } = deal
+  return {
+    id: messageId({ type: MessageType.deal, body: Deal.serialize(deal) }),
+    piece: pieceCid(piece),
+    bytes: piece.payload,
+    client,
+    provider,
+    firstEpoch: startEpoch,
+    lastEpoch: endEpoch - 1,
+    price: pricePerEpoch,
+  }
+}
+
+function typeName(type: number): string {
+  const found = Object.entries(MessageType).find(([, code]) => code === type)
+  if (found === undefined) throw new CairnError('unknownType', `no message of type ${type}`)
+  return found[0]
+}
+
+function verdictName(verdict: Verdict): VerdictName {
+  const found = Object.entries(Verdict).find(([, code]) => code === verdict)
+  return (found?.[0] ?? 'inconclusive') as VerdictName
+}

@@ -1,0 +1,264 @@
+/** A node's view over a real ledger and real streams, without a network around it. */
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  CairnError,
+  Checkpoint,
+  COUNTED_KINDS,
+  COUNTED_TYPES,
+  type Envelope,
+  equalBytes,
+  inclusionProof,
+  ListDepth,
+  listRoot,
+  MessageType,
+  messageId,
+  Payout,
+  Ready,
+} from '@cairn/protocol'
+import type {
+  MessageView,
+  NodeEvent,
+  NodeView,
+  PutOptions,
+  Status,
+} from '../../src/api/node-view.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
+import { Metrics } from '../../src/metrics.ts'
+import { openLevelStore } from '../../src/store/level.ts'
+
+const NETWORK = new Uint8Array(32).fill(9)
+const MESSAGES = 5
+export const EPOCH = 3
+
+export interface TestView {
+  view: NodeView
+  metrics: Metrics
+  ids: Uint8Array[]
+  emit(event: NodeEvent): void
+  listeners(): number
+  /** Bytes of each put, by link. */
+  puts: Map<string, { bytes: number; options: PutOptions }>
+  /** Why puts failed. */
+  failures: unknown[]
+  /** Most bytes that a `get` handed out before its reader took them. */
+  readonly given: () => number
+  stopped: Promise<void>
+  health: { ready: boolean }
+  close(): Promise<void>
+}
+
+/** A stream that ends only when its reader goes. */
+export const ENDLESS = 'cairn:endless'
+/** A link that breaks after its first chunk. */
+export const BROKEN = 'cairn:broken'
+
+const CHUNK = new Uint8Array(64 * 1024).fill(1)
+
+export async function testView(): Promise<TestView> {
+  const directory = await mkdtemp(join(tmpdir(), 'cairn-api-'))
+  const ledger = new Ledger({ store: await openLevelStore(directory) }, { network: NETWORK })
+  await ledger.open()
+  const envelopes = Array.from({ length: MESSAGES }, (_, author) => envelopeOf(author))
+  const ids = envelopes.map(messageId).sort((a, b) => Buffer.compare(a, b))
+  const payout = { account: new Uint8Array(20).fill(5), earned: 10n ** 24n, spent: 3n }
+  const checkpoint = checkpointOf(ids, payout)
+  for (const [author, envelope] of envelopes.entries()) {
+    await ledger.put(EPOCH, author, { id: messageId(envelope), envelope })
+  }
+  await ledger.putFinal(EPOCH, { checkpoint: Checkpoint.serialize(checkpoint), ids })
+
+  const metrics = new Metrics()
+  const listeners = new Set<(event: NodeEvent) => void>()
+  const puts: TestView['puts'] = new Map()
+  const failures: unknown[] = []
+  const health = { ready: true }
+  const stopped = Promise.withResolvers<void>()
+  let given = 0
+
+  const proofOf = (field: 'messages' | 'payouts', leaves: Uint8Array[], position: number) => ({
+    network: NETWORK,
+    epoch: EPOCH,
+    checkpoint,
+    inclusion: inclusionProof({ checkpoint, field, leaves, position }),
+  })
+
+  const view: NodeView = {
+    status: async () => status(health.ready),
+    peers: async () => [{ peerId: '12D3KooW', index: 1 }],
+    epoch: async epoch =>
+      epoch === EPOCH
+        ? { epoch, startsAt: 0, endsAt: 1, phase: 'accepted', messages: {}, verdicts: {} }
+        : undefined,
+    messages: async ({ epoch, limit, author, after }) => {
+      const found: MessageView[] = []
+      for await (const { id, envelope } of ledger.messagesOf(epoch)) {
+        if (after !== undefined && Buffer.compare(id, after) <= 0) continue
+        const message = viewOf(id, epoch, envelope)
+        if (author === undefined || message.author === author) found.push(message)
+      }
+      const page = found.slice(0, limit)
+      const last = page.at(-1)
+      return found.length > limit && last ? { messages: page, next: last.id } : { messages: page }
+    },
+    message: async id => {
+      const found = await ledger.get(id)
+      return found && viewOf(id, found.epoch, found.envelope)
+    },
+    prove: async id => {
+      const final = await ledger.final(EPOCH)
+      const position = final?.ids.findIndex(other => equalBytes(other, id)) ?? -1
+      const message = await ledger.get(id)
+      if (message === undefined || position < 0) return undefined
+      return { ...proofOf('messages', ids, position), message: message.envelope }
+    },
+    provePayout: async account =>
+      equalBytes(account, payout.account)
+        ? { ...proofOf('payouts', [Payout.hashTreeRoot(payout)], 0), payout }
+        : undefined,
+    recompute: async epoch => {
+      if (epoch !== EPOCH) return undefined
+      const root = Checkpoint.hashTreeRoot(checkpoint)
+      const sums = { emission: 2n ** 70n, fees: 0n, payouts: 1n, burned: 0n, unminted: 0n }
+      return { epoch, equal: true, accepted: root, computed: root, messages: MESSAGES, sums }
+    },
+    verdicts: async (epoch, kind) =>
+      epoch === EPOCH
+        ? {
+            epoch,
+            kind,
+            verdicts: [
+              {
+                challenge: new Uint8Array(32),
+                target: 1,
+                verdict: 'fail',
+                reason: 'tooFar',
+                facts: { metres: 120_000 },
+                parts: [{ node: 2, reason: 'tooFar', facts: { metres: 120_000 } }],
+                agreeing: [4],
+              },
+            ],
+          }
+        : undefined,
+    put: async (stream, options) => {
+      const hash = createHash('sha256')
+      let bytes = 0
+      try {
+        for await (const chunk of stream) {
+          hash.update(chunk)
+          bytes += chunk.length
+        }
+      } catch (error) {
+        failures.push(error)
+        throw error
+      }
+      const link = `cairn:${hash.digest('hex')}`
+      puts.set(link, { bytes, options })
+      return { link, pieces: ['bafkzcib'], bytes }
+    },
+    get: async (link, signal) => {
+      if (link === 'cairn:bug') throw new Error('secret detail')
+      const put = puts.get(link)
+      if (put === undefined && link !== ENDLESS && link !== BROKEN) {
+        throw new CairnError('notFound', 'no provider has this', { facts: { link } })
+      }
+      return {
+        name: 'a "file".bin',
+        ...(put === undefined ? {} : { bytes: put.bytes }),
+        stream: (async function* () {
+          let chunks = 0
+          for (let left = put?.bytes ?? Number.POSITIVE_INFINITY; left > 0; left -= CHUNK.length) {
+            signal.throwIfAborted()
+            if (link === BROKEN && chunks++ > 0) throw new Error('the provider went away')
+            given += Math.min(left, CHUNK.length)
+            yield CHUNK.subarray(0, Math.min(left, CHUNK.length))
+          }
+        })(),
+      }
+    },
+    pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
+    deals: async () => [],
+    subscribe: listener => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    metrics: () => metrics.text(),
+    stop: () => stopped.resolve(),
+  }
+  return {
+    view,
+    metrics,
+    ids,
+    puts,
+    failures,
+    health,
+    given: () => given,
+    emit: event => {
+      for (const listener of listeners) listener(event)
+    },
+    listeners: () => listeners.size,
+    stopped: stopped.promise,
+    close: async () => {
+      await ledger.close()
+      await rm(directory, { recursive: true })
+    },
+  }
+}
+
+function envelopeOf(author: number): Envelope {
+  const body = Ready.serialize({ epoch: EPOCH, base: new Uint8Array(8), kind: 0, author })
+  return { type: MessageType.ready, body, signature: new Uint8Array(64) }
+}
+
+function viewOf(id: Uint8Array, epoch: number, { body, signature }: Envelope): MessageView {
+  const value = Ready.deserialize(body)
+  return { id, epoch, type: 'ready', kind: 'kernel', author: value.author, value, signature }
+}
+
+function checkpointOf(ids: Uint8Array[], payout: Payout): Checkpoint {
+  const zero = new Uint8Array(32)
+  return {
+    epoch: BigInt(EPOCH),
+    base: { number: 7n, hash: zero },
+    parent: zero,
+    messages: listRoot(ids, ListDepth.messages),
+    state: zero,
+    payouts: listRoot([Payout.hashTreeRoot(payout)], ListDepth.payouts),
+    penalties: zero,
+    deals: zero,
+    counts: {
+      messages: new Array<number>(COUNTED_TYPES).fill(0),
+      verdicts: new Array<number>(3 * COUNTED_KINDS).fill(0),
+    },
+    earnedTotal: 0n,
+    spentTotal: 0n,
+    nextCommittee: zero,
+    rulesVersion: 1,
+  }
+}
+
+function status(ready: boolean): Status {
+  const finding = {
+    code: 'chain',
+    severity: ready ? 'ok' : 'critical',
+    text: 'No chain RPC answers',
+    facts: { blockAgeMs: 5, skipped: undefined },
+  } as const
+  return {
+    name: 'able-able-able',
+    peerId: '12D3KooW',
+    account: new Uint8Array(20),
+    network: { id: NETWORK, name: 'demo' },
+    version: '0.0.0',
+    addresses: [],
+    epoch: { number: EPOCH + 1, slot: 2, slotsPerEpoch: 12, startsAt: 0, endsAt: 12_000 },
+    accepted: EPOCH,
+    chain: { healthy: ready, head: { number: 2n ** 60n, timestamp: 1 } },
+    peers: 1,
+    ready,
+    reasons: ready ? [] : [finding],
+    health: [finding],
+  }
+}

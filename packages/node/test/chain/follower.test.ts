@@ -1,0 +1,353 @@
+import { strict as assert } from 'node:assert'
+import { nodeRegistryAbi, possessionRoot, registerArguments } from '@cairn/contracts'
+import type { Chain } from '@cairn/node'
+import { committeeWord, emptyState, genesisCheckpoint, unhex } from '@cairn/protocol'
+import { createWalletClient, http } from 'viem'
+import {
+  advanced,
+  clock,
+  type Endpoint,
+  NODE_FACTS,
+  nodeSigner,
+  openChain,
+  openEndpoint,
+  quiet,
+  type TestChain,
+} from './world.ts'
+
+describe('chain follower', () => {
+  let world: TestChain
+  let opened: Chain[]
+  let endpoints: Endpoint[]
+
+  beforeEach(async () => {
+    world = await openChain()
+    opened = []
+    endpoints = []
+  })
+  afterEach(async () => {
+    for (const chain of opened) await chain.stop()
+    for (const endpoint of endpoints) await endpoint.close()
+    await world.close()
+  })
+
+  const open = async (...change: Parameters<TestChain['chain']>): Promise<Chain> => {
+    const chain = world.chain(...change)
+    opened.push(chain)
+    await chain.start(new AbortController().signal)
+    return chain
+  }
+  const anotherEndpoint = async (): Promise<Endpoint> => {
+    const endpoint = await openEndpoint(world.anvil.rpcUrl)
+    endpoints.push(endpoint)
+    return endpoint
+  }
+  const indices = (chain: Chain) =>
+    chain.registryAt(chain.head()?.number ?? 0n).map(({ index }) => index)
+  const headNumber = (chain: Chain) => chain.head()?.number
+
+  describe('reorganisation', () => {
+    it('rolls back to the fork and takes the other branch', async () => {
+      await world.mine(5)
+      await world.register(0)
+      const chain = await open()
+      await world.register(1)
+      await world.mine(3)
+      const height = await world.client.getBlockNumber()
+      await advanced(chain, () => headNumber(chain) === height)
+      assert.deepEqual(indices(chain), [0, 1])
+      const before = chain.head()
+      // Replaces the last four blocks, the second registration's among them, by empty ones.
+      await world.client.request({ method: 'anvil_reorg', params: [4, []] } as never)
+      await world.mine()
+      await advanced(chain, () => headNumber(chain) === height + 1n)
+      assert.deepEqual(indices(chain), [0])
+      assert.notDeepEqual(chain.block(height)?.hash, before?.hash)
+      await world.register(1)
+      await advanced(chain, () => indices(chain).length === 2)
+    })
+
+    it('follows a chain that became shorter, once it grows again', async () => {
+      await world.mine(3)
+      const id = await world.client.snapshot()
+      const chain = await open()
+      await world.register(0)
+      await world.mine(5)
+      await advanced(chain, () => indices(chain).length === 1 && headNumber(chain) === 9n)
+      await world.client.revert({ id })
+      await world.client.mine({ blocks: 2, interval: 7 })
+      await advanced(chain, () => headNumber(chain) === 5n)
+      assert.deepEqual(indices(chain), [])
+      const block = await world.client.getBlock({ blockNumber: 5n })
+      assert.deepEqual(chain.head()?.hash, unhex(block.hash))
+      await world.mine(6)
+      await advanced(chain, () => headNumber(chain) === 11n)
+    })
+
+    it('takes back a genesis checkpoint', async () => {
+      const chain = await open()
+      const id = await world.client.snapshot()
+      await world.begin(genesis())
+      await advanced(chain, () => chain.genesis() !== undefined)
+      await world.client.revert({ id })
+      await world.mine(5)
+      await advanced(chain, () => chain.genesis() === undefined)
+      await world.begin(genesis())
+      await advanced(chain, () => chain.genesis() !== undefined)
+    })
+
+    it('reads the chain again when nothing of it is left', async () => {
+      const id = await world.client.snapshot()
+      await world.mine(20)
+      const chain = await open({ headersMax: 4 })
+      await advanced(chain, () => headNumber(chain) === 20n)
+      await world.client.revert({ id })
+      await world.client.mine({ blocks: 30, interval: 5 })
+      await advanced(chain, () => headNumber(chain) === 30n)
+      const block = await world.client.getBlock({ blockNumber: 29n })
+      assert.deepEqual(chain.block(29n)?.hash, unhex(block.hash))
+    })
+
+    it('never shows a block that is less deep than the finality depth', async () => {
+      await world.mine(10)
+      const chain = await open({ finality: 3 })
+      assert.equal(headNumber(chain), 7n)
+      await world.register(0)
+      await world.mine(2)
+      await advanced(chain, () => headNumber(chain) === 10n)
+      assert.deepEqual(indices(chain), [])
+      await world.mine(1)
+      await advanced(chain, () => headNumber(chain) === 11n)
+      assert.deepEqual(indices(chain), [0])
+    })
+
+    it('shows nothing while the chain is shorter than the finality depth', async () => {
+      const chain = await open({ finality: 3 })
+      assert.equal(chain.head(), undefined)
+      assert.equal(chain.healthy(), true)
+      await world.mine(3)
+      await advanced(chain, () => headNumber(chain) === 0n)
+    })
+  })
+
+  describe('absence', () => {
+    it('catches up over more blocks than the chain keeps states of', async () => {
+      const chain = await open()
+      world.endpoint.fault = { kind: 'down' }
+      await world.register(0)
+      await world.mine(300)
+      await world.register(1)
+      world.endpoint.fault = undefined
+      await advanced(chain, () => indices(chain).length === 2)
+      const height = await world.client.getBlockNumber()
+      assert.equal(headNumber(chain), height)
+      for (let number = 0n; number <= height; number++) assert.ok(chain.block(number))
+    })
+
+    it('skips headers that are too old to be kept, never events', async () => {
+      await world.register(0)
+      await world.mine(500)
+      await world.register(1)
+      await world.mine(200)
+      const height = await world.client.getBlockNumber()
+      const chain = await open({ headersMax: 100 })
+      assert.equal(headNumber(chain), height)
+      assert.deepEqual(indices(chain), [0, 1])
+      const [first] = chain.registryAt(height)
+      const { timestamp } = await world.client.getBlock({ blockNumber: 1n })
+      assert.equal(first?.registeredAt, Number(timestamp))
+      assert.equal(chain.block(300n), undefined)
+      assert.ok(chain.block(height - 99n))
+    })
+
+    it('says when the chain goes and when it comes back', async () => {
+      const said: string[] = []
+      const log = {
+        ...quiet,
+        warn: (_: object, text: string) => said.push(text),
+        info: (_: object, text: string) => said.push(text),
+      }
+      const chain = await open({}, log)
+      world.endpoint.fault = { kind: 'status', status: 429 }
+      while (chain.healthy()) await clock.until(clock.now() + 5)
+      world.endpoint.fault = undefined
+      await world.mine()
+      await advanced(chain, () => headNumber(chain) === 1n)
+      await clock.until(clock.now() + 30)
+      assert.deepEqual(said, [
+        'the chain answers',
+        'the chain does not answer; going on without it',
+        'the chain answers',
+      ])
+    })
+
+    it('asks less and less often while nobody answers', async () => {
+      world.endpoint.fault = { kind: 'status', status: 503 }
+      const chain = await open({ pollMs: 10 })
+      const { calls } = world.endpoint
+      await clock.until(clock.now() + 700)
+      // 20, 40, 80, 160, 320: not seventy.
+      assert.ok(world.endpoint.calls - calls <= 8, `found ${world.endpoint.calls - calls}`)
+      assert.equal(chain.healthy(), false)
+    })
+  })
+
+  describe('several endpoints', () => {
+    const faults = {
+      'is down': { kind: 'down' },
+      'limits the rate': { kind: 'status', status: 429 },
+      'serves another chain': {
+        kind: 'lie',
+        change: (method, result) => (method === 'eth_chainId' ? '0x1' : result),
+      },
+      'sends malformed blocks': {
+        kind: 'lie',
+        change: (method, result) =>
+          method === 'eth_getBlockByNumber' ? { ...(result as object), hash: '0x12' } : result,
+      },
+      'leaves out the first event': {
+        kind: 'lie',
+        change: (method, result) =>
+          method === 'eth_getLogs' ? (result as unknown[]).slice(1) : result,
+      },
+      'sends an error page': { kind: 'lie', change: () => undefined },
+    } as const satisfies Record<string, NonNullable<Endpoint['fault']>>
+
+    for (const [what, fault] of Object.entries(faults)) {
+      it(`takes the next where the first ${what}`, async () => {
+        await world.register(0)
+        await world.register(1)
+        world.endpoint.fault = fault
+        const second = await anotherEndpoint()
+        const chain = await open({ rpc: [world.endpoint.url, second.url] })
+        assert.deepEqual(indices(chain), [0, 1])
+        assert.equal(chain.healthy(), true)
+        await world.register(2)
+        await advanced(chain, () => indices(chain).length === 3)
+      })
+    }
+
+    it('survives the loss of the one in use', async () => {
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] })
+      world.endpoint.fault = { kind: 'down' }
+      await world.register(0)
+      await advanced(chain, () => indices(chain).length === 1)
+      second.fault = { kind: 'down' }
+      world.endpoint.fault = undefined
+      await world.register(1)
+      await advanced(chain, () => indices(chain).length === 2)
+    })
+
+    it('does not go back with an endpoint that is behind', async () => {
+      await world.mine(10)
+      const behind = await anotherEndpoint()
+      const height = await world.client.getBlockNumber()
+      let stuck: unknown
+      behind.fault = {
+        kind: 'lie',
+        change: (method, result) => {
+          if (method !== 'eth_getBlockByNumber') return result
+          stuck ??= result
+          return (result as { number: string }).number > (stuck as { number: string }).number
+            ? stuck
+            : result
+        },
+      }
+      const slow = await open({ rpc: [behind.url] })
+      await world.mine(10)
+      const chain = await open({ rpc: [world.endpoint.url, behind.url] })
+      assert.equal(headNumber(chain), height + 10n)
+      let rounds = 0
+      chain.onAdvance(() => rounds++)
+      world.endpoint.fault = { kind: 'down' }
+      await clock.until(clock.now() + 100)
+      assert.equal(headNumber(slow), height)
+      assert.equal(headNumber(chain), height + 10n)
+      assert.equal(rounds, 0)
+    })
+
+    it('are at least one', () => {
+      assert.throws(() => world.chain({ rpc: [] }), { code: 'noRpc' })
+    })
+  })
+
+  describe('identity signatures', () => {
+    it('leaves out a node whose identity key did not sign, and counts on', async () => {
+      await registerWithIdentity(world, 0, new Uint8Array(64))
+      await world.register(1)
+      const chain = await open()
+      assert.deepEqual(indices(chain), [1])
+    })
+
+    it('leaves out one who names another node’s identity, whoever comes first', async () => {
+      // Operator 0 names the identity of node 1 without its signature; node 1 registers after.
+      await registerWithIdentity(world, 0, new Uint8Array(64), nodeSigner(1).identity)
+      await world.register(1)
+      const chain = await open()
+      assert.deepEqual(indices(chain), [1])
+    })
+
+    it('leaves out an identity key of small order', async () => {
+      const one = Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? 1 : 0))
+      // R = identity, S = 0 satisfies the equation for such a key under lenient verifiers.
+      const signature = new Uint8Array(64)
+      signature.set(one)
+      await registerWithIdentity(world, 0, signature, one)
+      const chain = await open()
+      assert.deepEqual(indices(chain), [])
+    })
+  })
+
+  it('has the gas and the account of a landed checkpoint', async () => {
+    const chain = await open()
+    await world.begin(genesis())
+    await advanced(chain, () => chain.genesis() !== undefined)
+    const found = chain.genesis()
+    assert.ok(found !== undefined && found.gasUsed > 100_000n)
+    assert.equal(found.submitter.length, 20)
+    assert.ok(found.submitter.some(byte => byte !== 0))
+  })
+})
+
+function genesis() {
+  const committee = committeeWord([{ key: nodeSigner(0).voting, weight: 1 }])
+  return genesisCheckpoint({ state: emptyState([]), kinds: [], committee, rulesVersion: 1 })
+}
+
+/** Registers operator 0's node with any identity and signature, as the contract allows. */
+async function registerWithIdentity(
+  world: TestChain,
+  number: number,
+  identitySignature: Uint8Array,
+  identity = nodeSigner(number).identity,
+): Promise<void> {
+  const { account } = world.operator(number)
+  const signer = nodeSigner(number)
+  const operator = unhex(account.address)
+  const { registry } = world.access.contracts
+  const possession = possessionRoot({
+    chainId: BigInt(world.access.chainId),
+    registry: unhex(registry),
+    identity,
+    voting: signer.voting,
+    operator,
+  })
+  const wallet = createWalletClient({ account, transport: http(world.anvil.rpcUrl) })
+  const hash = await wallet.writeContract({
+    chain: null,
+    address: registry,
+    abi: nodeRegistryAbi,
+    functionName: 'register',
+    args: registerArguments({
+      ...NODE_FACTS,
+      payout: operator,
+      identity,
+      voting: signer.voting,
+      possession: signer.signVoting(possession),
+      identitySignature,
+    }),
+  })
+  const { status } = await world.client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+  assert.equal(status, 'success')
+}

@@ -1,0 +1,229 @@
+import { strict as assert } from 'node:assert'
+import { type BlockHeader, type ChainEvent, ChainView } from '@cairn/node'
+import { type RegistryEntry, sha256 } from '@cairn/protocol'
+import fc from 'fast-check'
+
+const EPOCHS = { genesis: 100, seconds: 10 }
+
+describe('chain view', () => {
+  it('answers as a list of all blocks and events would, through any rollbacks', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), steps => {
+        const view = new ChainView({ epochs: EPOCHS, headersMax: 8 })
+        const model = new Model()
+        for (const one of steps) {
+          if (one.kind === 'append') {
+            const added = model.grow(one)
+            view.append(added)
+          } else {
+            const to = model.blocks.length - 1 - one.depth
+            // Only what is in the window can be returned to.
+            if (to < Math.max(0, model.windowStart)) continue
+            model.cut(to)
+            view.rollback(BigInt(to))
+          }
+          model.compare(view)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('answers for epoch starts long after their blocks have left the window', () => {
+    const view = new ChainView({ epochs: EPOCHS, headersMax: 4 })
+    for (let i = 0; i < 100; i++) view.append({ headers: [header(i, 95 + 3 * i)], events: [] })
+    // Block 1 is at 98, block 2 at 101.
+    assert.equal(view.lastBlockBefore(100)?.number, 1n)
+    assert.equal(view.block(1n)?.timestamp, 98)
+    assert.equal(view.lastBlockBefore(101), undefined)
+    assert.equal(view.block(3n), undefined)
+  })
+
+  it('refuses events with a gap, and stays as it was', () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    const block = header(0, 100)
+    const gaps: ChainEvent[] = [
+      { type: 'registered', block, index: 1, entry: undefined },
+      { type: 'exitRequested', block, index: 0, exitAt: 100 },
+      { type: 'accepted', block, accepted: acceptedAt(0, block) },
+    ]
+    for (const event of gaps) {
+      const advance = { headers: [block], events: [event] }
+      assert.throws(() => view.append(advance), { code: 'missingLogs' })
+      assert.equal(view.head(), undefined)
+      assert.equal(view.registeredCount(), 0)
+    }
+  })
+
+  it('takes an identity key once, and again after a rollback', () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    const register = (index: number, identity: number) => {
+      const block = header(index, 100 + index)
+      const event = { type: 'registered', block, index, entry: entry(index, identity) } as const
+      view.append({ headers: [block], events: [event] })
+      return view.registryAt(block.number).map(node => node.index)
+    }
+    assert.deepEqual(register(0, 7), [0])
+    assert.deepEqual(register(1, 7), [0])
+    assert.deepEqual(register(2, 8), [0, 2])
+    view.rollback(1n)
+    assert.deepEqual(register(2, 8), [0, 2])
+  })
+
+  it('gives the same list again while nothing changed', () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    const block = header(0, 100)
+    const event = { type: 'registered', block, index: 0, entry: entry(0, 0) } as const
+    view.append({ headers: [block], events: [event] })
+    view.append({ headers: [header(1, 101)], events: [] })
+    assert.equal(view.registryAt(0n), view.registryAt(1n))
+  })
+
+  it('shows exits and withdrawals from their block on', () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    const blocks = [header(0, 100), header(1, 101), header(2, 102)] as const
+    view.append({
+      headers: blocks,
+      events: [
+        { type: 'registered', block: blocks[0], index: 0, entry: entry(0, 0) },
+        { type: 'exitRequested', block: blocks[1], index: 0, exitAt: 101 },
+        { type: 'withdrawn', block: blocks[2], index: 0 },
+      ],
+    })
+    const seen = blocks.map(({ number }) => view.registryAt(number)[0])
+    assert.deepEqual(
+      seen.map(node => [node?.exitAt, node?.bond]),
+      [
+        [0, 5n],
+        [101, 5n],
+        [101, 0n],
+      ],
+    )
+  })
+})
+
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      blocks: fc.integer({ min: 1, max: 5 }),
+      gap: fc.integer({ min: 0, max: 25 }),
+      nodes: fc.integer({ min: 0, max: 2 }),
+      checkpoint: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('rollback' as const), depth: fc.nat({ max: 9 }) }),
+  },
+)
+
+type Append = Extract<typeof step extends fc.Arbitrary<infer S> ? S : never, { kind: 'append' }>
+
+/** The whole chain in plain lists. */
+class Model {
+  blocks: BlockHeader[] = []
+  events: ChainEvent[] = []
+  /** First block that was never more than the window's length behind the head. */
+  windowStart = 0
+  #salt = 0
+
+  grow({ blocks, gap, nodes, checkpoint }: Append) {
+    const headers: BlockHeader[] = []
+    for (let i = 0; i < blocks; i++) {
+      const before = this.blocks.at(-1)?.timestamp ?? 90
+      const next = header(this.blocks.length, before + 1 + (i === 0 ? gap : 0), this.#salt++)
+      headers.push(next)
+      this.blocks.push(next)
+    }
+    this.windowStart = Math.max(this.windowStart, this.blocks.length - 8)
+    const block = headers[0] as BlockHeader
+    const count = this.events.filter(({ type }) => type === 'registered').length
+    const epoch = this.events.filter(({ type }) => type === 'accepted').length - 1
+    const events: ChainEvent[] = Array.from({ length: nodes }, (_, i) => ({
+      type: 'registered',
+      block,
+      index: count + i,
+      entry: entry(count + i, count + i),
+    }))
+    if (checkpoint) events.push({ type: 'accepted', block, accepted: acceptedAt(epoch, block) })
+    this.events.push(...events)
+    return { headers, events }
+  }
+
+  cut(to: number): void {
+    this.blocks = this.blocks.slice(0, to + 1)
+    this.events = this.events.filter(({ block }) => block.number <= BigInt(to))
+  }
+
+  compare(view: ChainView): void {
+    const head = this.blocks.at(-1)
+    assert.deepEqual(view.head(), head)
+    for (const block of this.blocks) {
+      const upTo = this.events.filter(event => event.block.number <= block.number)
+      assert.deepEqual(
+        view.registryAt(block.number).map(({ index }) => index),
+        upTo.flatMap(event => (event.type === 'registered' ? event.index : [])),
+      )
+      assert.deepEqual(
+        view.checkpointsAt(block.number).map(({ epoch }) => epoch),
+        upTo.flatMap(event => (event.type === 'accepted' ? event.accepted.epoch : [])),
+      )
+      const found = view.block(block.number)
+      assert.ok(found === undefined || found.timestamp === block.timestamp)
+      if (block.number >= this.windowStart) assert.deepEqual(found, block)
+    }
+    for (const event of this.events) {
+      assert.deepEqual(view.block(event.block.number), event.block)
+    }
+    for (let epoch = 0; epoch < 60; epoch++) {
+      const seconds = EPOCHS.genesis + epoch * EPOCHS.seconds
+      const certain = (head?.timestamp ?? 0) >= seconds
+      const before = this.blocks.findLast(({ timestamp }) => timestamp < seconds)
+      assert.deepEqual(view.lastBlockBefore(seconds), certain ? before : undefined)
+    }
+    for (let seconds = 91; seconds <= (head?.timestamp ?? 0); seconds++) {
+      const found = view.lastBlockBefore(seconds)
+      const before = this.blocks.findLast(({ timestamp }) => timestamp < seconds)
+      assert.ok(found === undefined || found === before || found.number === before?.number)
+    }
+  }
+}
+
+function header(number: number, timestamp: number, salt = 0): BlockHeader {
+  return { number: BigInt(number), hash: sha256(Uint8Array.of(number, salt, salt >> 8)), timestamp }
+}
+
+function entry(index: number, identity: number): RegistryEntry {
+  const account = new Uint8Array(20)
+  return {
+    index,
+    operator: account,
+    payout: account,
+    identity: sha256(Uint8Array.of(identity)),
+    voting: new Uint8Array(48),
+    cell: 0n,
+    region: 0,
+    subBand: 0,
+    gain: 0,
+    kinds: 0,
+    nonceEnd: new Uint8Array(32),
+    bond: 5n,
+    registeredAt: 0,
+    exitAt: 0,
+  }
+}
+
+function acceptedAt(epoch: number, block: BlockHeader) {
+  return {
+    epoch,
+    root: new Uint8Array(32),
+    checkpoint: new Uint8Array(468),
+    round: 0,
+    block,
+    transaction: '0x',
+    submitter: new Uint8Array(20),
+    gasUsed: 0n,
+  }
+}

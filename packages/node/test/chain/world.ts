@@ -1,0 +1,271 @@
+/** Anvil behind a proxy that can fail in the ways endpoints do, and views of it. */
+import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
+import { createServer, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  type Anvil,
+  startAnvil,
+  type TestAccount,
+  testAccounts,
+  testDeployer,
+  testnetContracts,
+} from '@cairn/contracts'
+import {
+  type Chain,
+  type ChainAccess,
+  type ChainWorld,
+  type EvmChainInit,
+  evmChain,
+  type Log,
+  type NodeFacts,
+  registerNode,
+  signerOf,
+  startNetwork,
+  systemClock,
+} from '@cairn/node'
+import { bls, type Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
+import {
+  createPublicClient,
+  type HttpTransport,
+  http,
+  type PublicClient,
+  type TestActions,
+  testActions,
+} from 'viem'
+
+/** Ms between a view's looks. */
+const POLL_MS = 10
+/** Epochs of 4 blocks, from a time before the chain's. */
+const EPOCHS = { genesis: 1_700_000_000, seconds: 4 }
+
+export const clock = systemClock()
+
+export const quiet: Log = {
+  error() {},
+  warn() {},
+  info() {},
+  debug() {},
+  child: () => quiet,
+}
+
+/** What an endpoint does with a request; absent: it forwards it. */
+export type Fault =
+  | { kind: 'down' }
+  | { kind: 'status'; status: number }
+  /** Changes the answer to a call, or refuses it by throwing. */
+  | { kind: 'lie'; change: (method: string, result: unknown) => unknown }
+
+export interface Endpoint {
+  url: string
+  fault: Fault | undefined
+  /** Calls that reached it. */
+  calls: number
+  close(): Promise<void>
+}
+
+interface RpcCall {
+  id: number
+  method: string
+}
+interface RpcAnswer {
+  id: number
+  result?: unknown
+}
+
+/** An endpoint in front of a chain. */
+export async function openEndpoint(target: string): Promise<Endpoint> {
+  const server = createServer(async (incoming, outgoing) => {
+    endpoint.calls++
+    const { fault } = endpoint
+    const chunks: Buffer[] = []
+    for await (const chunk of incoming) chunks.push(chunk as Buffer)
+    const body = Buffer.concat(chunks).toString()
+    if (fault?.kind === 'down') {
+      incoming.socket.destroy()
+      return
+    }
+    if (fault?.kind === 'status') {
+      outgoing.writeHead(fault.status).end('no')
+      return
+    }
+    forward(target, body, outgoing, fault?.change)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const endpoint: Endpoint = {
+    url: `http://127.0.0.1:${port}`,
+    fault: undefined,
+    calls: 0,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return endpoint
+}
+
+function forward(
+  target: string,
+  body: string,
+  outgoing: ServerResponse,
+  change: ((method: string, result: unknown) => unknown) | undefined,
+): void {
+  const headers = { 'content-type': 'application/json' }
+  const onward = request(target, { method: 'POST', headers }, async answer => {
+    const chunks: Buffer[] = []
+    for await (const chunk of answer) chunks.push(chunk as Buffer)
+    let text = Buffer.concat(chunks).toString()
+    if (change !== undefined) {
+      const calls = [JSON.parse(body) as RpcCall | RpcCall[]].flat()
+      const answers = JSON.parse(text) as RpcAnswer | RpcAnswer[]
+      for (const one of [answers].flat()) {
+        const method = calls.find(({ id }) => id === one.id)?.method ?? ''
+        one.result = change(method, one.result)
+      }
+      text = JSON.stringify(answers)
+    }
+    outgoing.writeHead(200, headers).end(text)
+  })
+  onward.on('error', () => outgoing.destroy())
+  onward.end(body)
+}
+
+export interface TestChain {
+  anvil: Anvil
+  endpoint: Endpoint
+  client: PublicClient<HttpTransport> & TestActions
+  access: ChainAccess
+  operator(i: number): TestAccount
+  chain(change?: Partial<EvmChainInit>, log?: Log): Chain
+  /** Registers the node of this number, always with the same keys. */
+  register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
+  begin(genesis: Checkpoint): Promise<Uint8Array>
+  mine(blocks?: number): Promise<void>
+  close(): Promise<void>
+}
+
+export function nodeSigner(number: number) {
+  const voting = sha256(Uint8Array.of(3, number))
+  voting[0] = (voting[0] as number) & 0x3f
+  const identity = sha256(Uint8Array.of(4, number))
+  return signerOf({
+    identity: { secret: identity, publicKey: ed25519.publicKey(identity) },
+    voting: { secret: voting, publicKey: bls.publicKey(voting) },
+  })
+}
+
+export const NODE_FACTS: NodeFacts = {
+  cell: 0n,
+  region: 1,
+  subBand: 0,
+  gain: 23,
+  kinds: 2,
+  nonceEnd: new Uint8Array(32),
+  bond: 10n ** 21n,
+}
+
+/** A chain that makes a block for each transaction and for each `mine`. */
+export async function openChain(): Promise<TestChain> {
+  const anvil = await startAnvil({ blockTime: 0 })
+  const endpoint = await openEndpoint(anvil.rpcUrl)
+  const contracts = testnetContracts()
+  const { chainId } = anvil
+  const client = createPublicClient({ transport: http(anvil.rpcUrl) }).extend(
+    testActions({ mode: 'anvil' }),
+  )
+  const access = { chainId, rpc: [anvil.rpcUrl], contracts }
+  const accounts = testAccounts(16)
+  const operator = (i: number) => {
+    const account = accounts[i]
+    assert.ok(account !== undefined)
+    return account
+  }
+  const { signal } = new AbortController()
+  return {
+    anvil,
+    endpoint,
+    client,
+    access,
+    operator,
+    chain: (change = {}, log = quiet) =>
+      evmChain(
+        { clock, log },
+        {
+          chainId,
+          rpc: [endpoint.url],
+          contracts,
+          finality: 0,
+          epochs: EPOCHS,
+          account: unhex(operator(15).privateKey),
+          pollMs: POLL_MS,
+          ...change,
+        },
+      ),
+    async register(number, change = {}) {
+      const signer = nodeSigner(number)
+      await registerNode(
+        { clock, log: quiet },
+        {
+          chain: access,
+          operator: unhex(operator(number).privateKey),
+          signer,
+          node: { ...NODE_FACTS, ...change },
+          signal,
+        },
+      )
+      return signer.identity
+    },
+    async begin(checkpoint) {
+      const { timestamp } = await client.getBlock()
+      const genesis = Number(timestamp) + 1_000
+      const starter = unhex(testDeployer().privateKey)
+      await startNetwork(
+        { clock, log: quiet },
+        { chain: access, starter, genesis, checkpoint, signal },
+      )
+      const id = { chainId: BigInt(chainId), checkpoints: unhex(contracts.checkpoints) }
+      return networkId({ ...id, genesis: BigInt(genesis) })
+    },
+    async mine(blocks = 1) {
+      await client.mine({ blocks, interval: 1 })
+    },
+    async close() {
+      await endpoint.close()
+      await anvil.stop()
+    },
+  }
+}
+
+export async function openChainWorld(): Promise<ChainWorld> {
+  const chain = await openChain()
+  const account = (i: number) => unhex(chain.operator(i).privateKey)
+  let nodes = 0
+  return {
+    chains: [chain.chain({ account: account(14) }), chain.chain({ account: account(15) })],
+    register: () => chain.register(nodes++),
+    begin: genesis => chain.begin(genesis),
+    async pass() {
+      await chain.mine()
+      await clock.until(clock.now() + 2 * POLL_MS)
+    },
+    async setDown(down) {
+      chain.endpoint.fault = down ? { kind: 'down' } : undefined
+    },
+    close: () => chain.close(),
+  }
+}
+
+/** Resolves once the condition holds, looked at after each advance of the view. */
+export async function advanced(chain: Chain, holds: () => boolean): Promise<void> {
+  if (holds()) return
+  await new Promise<void>(resolve => {
+    const leave = chain.onAdvance(() => {
+      if (!holds()) return
+      leave()
+      resolve()
+    })
+  })
+}

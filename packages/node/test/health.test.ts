@@ -1,0 +1,123 @@
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import {
+  type Health,
+  type HealthFacts,
+  type HealthMemory,
+  healthOf,
+  persistent,
+  readiness,
+  rootCauses,
+} from '../src/health.ts'
+
+const WELL: HealthFacts = {
+  chain: { healthy: true, ageMs: 1_000 },
+  clockOffsetMs: 20,
+  skewMs: 250,
+  peers: 7,
+  registered: true,
+  bonded: true,
+  baseKnown: true,
+  epoch: 40,
+  radio: { online: true },
+  volume: { usedBytes: 1, capacityBytes: 100 },
+}
+
+function shown(change: Partial<HealthFacts>): string[] {
+  return rootCauses(healthOf({ ...WELL, ...change })).map(({ code }) => code)
+}
+
+describe('health', () => {
+  it('is ready without reasons when all is well', () => {
+    assert.deepEqual(readiness(healthOf(WELL)), { ready: true, reasons: [] })
+  })
+
+  it('shows the cause and hides its symptoms', () => {
+    const chain = { healthy: false }
+    assert.deepEqual(shown({ chain, baseKnown: false, registered: false, bonded: false }), [
+      'chain',
+    ])
+    assert.deepEqual(shown({ registered: false, bonded: false }), ['registered'])
+    const { clockOffsetMs: _, ...untimed } = WELL
+    assert.deepEqual(
+      rootCauses(healthOf({ ...untimed, peers: 0 })).map(({ code }) => code),
+      ['peers'],
+    )
+  })
+
+  it('stays useful with a warning, and says so', () => {
+    const full = readiness(healthOf({ ...WELL, volume: { usedBytes: 95, capacityBytes: 100 } }))
+    assert.equal(full.ready, true)
+    assert.deepEqual(
+      full.reasons.map(({ code, text }) => [code, text]),
+      [['volume', 'The piece store is 95 % full']],
+    )
+  })
+
+  it('names the direction of a wrong clock', () => {
+    const text = (clockOffsetMs: number) =>
+      rootCauses(healthOf({ ...WELL, clockOffsetMs }))[0]?.text
+    assert.equal(text(3_000), 'The clock is 3.0 s behind the peers')
+    assert.equal(text(-3_000), 'The clock is 3.0 s ahead of the peers')
+  })
+
+  it('is muted up to, and not in, the named epoch', () => {
+    assert.deepEqual(shown({ mutedUntil: 41 }), ['muted'])
+    assert.deepEqual(shown({ mutedUntil: 40 }), [])
+    assert.deepEqual(shown({ mutedUntil: 0, epoch: -300 }), [])
+  })
+
+  it('says nothing of a radio or a volume that the node does not have', () => {
+    const { radio: _, volume: __, ...plain } = WELL
+    const codes = healthOf(plain).map(({ code }) => code)
+    assert.equal(codes.includes('radio') || codes.includes('volume'), false)
+  })
+
+  it('gives every finding that is not well a next step, and never loses all causes', () => {
+    const facts = fc.record({
+      chain: fc.record({ healthy: fc.boolean() }),
+      clockOffsetMs: fc.integer({ min: -10_000, max: 10_000 }),
+      skewMs: fc.constant(250),
+      peers: fc.nat(5),
+      registered: fc.boolean(),
+      bonded: fc.boolean(),
+      baseKnown: fc.boolean(),
+      epoch: fc.nat(50),
+      mutedUntil: fc.nat(50),
+      radio: fc.record({ online: fc.boolean() }),
+      volume: fc.record({ usedBytes: fc.nat(200), capacityBytes: fc.nat(200) }),
+    })
+    fc.assert(
+      fc.property(facts, given => {
+        const health = healthOf(given)
+        for (const finding of health) {
+          assert.equal(finding.next === undefined, finding.severity === 'ok')
+        }
+        const broken = health.some(({ severity }) => severity !== 'ok')
+        assert.equal(rootCauses(health).length > 0, broken)
+      }),
+    )
+  })
+})
+
+describe('persistence of findings', () => {
+  const at = (online: boolean, now: number, memory: HealthMemory) =>
+    persistent(healthOf({ ...WELL, radio: { online } }), memory, { now, holdMs: 1_000 })
+  const radio = (health: readonly Health[]) => health.find(({ code }) => code === 'radio')?.severity
+
+  it('shows the first finding at once and a change only when it lasts', () => {
+    let { health, memory } = at(true, 0, new Map())
+    assert.equal(radio(health), 'ok')
+    ;({ health, memory } = at(false, 100, memory))
+    assert.equal(radio(health), 'ok')
+    ;({ health, memory } = at(true, 200, memory))
+    ;({ health, memory } = at(false, 1_150, memory))
+    assert.equal(radio(health), 'ok', 'a blip does not count towards the next one')
+    ;({ health, memory } = at(false, 2_150, memory))
+    assert.equal(radio(health), 'critical')
+    ;({ health, memory } = at(true, 2_200, memory))
+    assert.equal(radio(health), 'critical')
+    ;({ health, memory } = at(true, 3_200, memory))
+    assert.equal(radio(health), 'ok')
+  })
+})

@@ -1,0 +1,78 @@
+/**
+ * The checkpoint of an epoch, what a committee member signs for it, and the roots it names.
+ * The container has a fixed size, so the contract computes its SSZ root from calldata by offset.
+ */
+
+import { VectorBasicType } from '@chainsafe/ssz'
+import { sha256 } from '#crypto'
+import { DomainType, signingRoot } from './domain.ts'
+import { Bytes32, ContainerType, Uint32, Uint64, Uint128, type ValueOf } from './ssz.ts'
+
+/** Epoch field of the genesis checkpoint; the next checkpoint is that of epoch 0. */
+export const GENESIS_EPOCH = 2n ** 64n - 1n
+
+/** Message type codes and proof kinds that `counts` has room for. */
+export const COUNTED_TYPES = 16
+export const COUNTED_KINDS = 8
+
+/** `messages[type]`, and `verdicts[3 * kind + verdict - 1]`. */
+export const Counts = new ContainerType(
+  {
+    messages: new VectorBasicType(Uint32, COUNTED_TYPES),
+    verdicts: new VectorBasicType(Uint32, 3 * COUNTED_KINDS),
+  },
+  { typeName: 'Counts' },
+)
+
+export const BlockRef = new ContainerType(
+  { number: Uint64, hash: Bytes32 },
+  { typeName: 'BlockRef' },
+)
+export type BlockRef = ValueOf<typeof BlockRef>
+
+/** 468 bytes. */
+export const Checkpoint = new ContainerType(
+  {
+    epoch: Uint64,
+    base: BlockRef,
+    parent: Bytes32,
+    messages: Bytes32,
+    state: Bytes32,
+    payouts: Bytes32,
+    penalties: Bytes32,
+    deals: Bytes32,
+    counts: Counts,
+    earnedTotal: Uint128,
+    spentTotal: Uint128,
+    nextCommittee: Bytes32,
+    rulesVersion: Uint32,
+  },
+  { typeName: 'Checkpoint' },
+)
+export type Checkpoint = ValueOf<typeof Checkpoint>
+
+/** Position of a root among the checkpoint's fields, as `Checkpoints.verify` takes it. */
+export const CheckpointField = {
+  messages: 3,
+  state: 4,
+  payouts: 5,
+  penalties: 6,
+  deals: 7,
+} as const
+export type CheckpointField = keyof typeof CheckpointField
+
+/** What all voters of one round sign alike: 48 bytes, little-endian. */
+export const VoteData = new ContainerType(
+  { epoch: Uint64, round: Uint64, checkpoint: Bytes32 },
+  { typeName: 'VoteData' },
+)
+export type VoteData = ValueOf<typeof VoteData>
+
+export function checkpointRoot(checkpoint: Checkpoint): Uint8Array {
+  return Checkpoint.hashTreeRoot(checkpoint)
+}
+
+/** The 32 bytes the committee's BLS keys sign: sha256(domain(vote) || sha256(VoteData)). */
+export function voteSigningRoot(vote: VoteData, network: Uint8Array): Uint8Array {
+  return signingRoot(DomainType.vote, network, sha256(VoteData.serialize(vote)))
+}

@@ -1,0 +1,166 @@
+/**
+ * The rules of a radio witness, each a pure function of the numbers it compares. Integers only:
+ * metres, Hz, and levels in 0.1 dB. A rule that lacks a number is `notJudged`, never a failure.
+ */
+import type { VerdictFacts } from '../../kind.ts'
+import { signalLevel } from '../../radio/levels.ts'
+import { equalBytes } from '../../ssz.ts'
+import type { Emission } from './frame.ts'
+import { decodeLevel, type HeardFrame } from './messages.ts'
+import type { CoverageReasonName } from './reasons.ts'
+
+/** Metres between cell centres below which two gateways are one place. */
+export const CLOSE_METRES = 300
+/** Metres beyond which nothing is believed to be heard on the ground. */
+export const FAR_METRES = 100_000
+/** What a level may exceed free space by, 0.1 dB: two-ray 6 dB, chip 3 dB, place 1 dB. */
+export const LOUD_TOLERANCE = 100
+/** What an SNR may lie below its spreading factor's limit, 0.1 dB. */
+export const SNR_TOLERANCE = 40
+
+export type Outcome = 'passed' | 'failed' | 'notJudged'
+
+export interface Finding {
+  readonly reason: CoverageReasonName
+  readonly outcome: Outcome
+  readonly facts: VerdictFacts
+}
+
+/** The way from a beaconer to a witness as their cells and antennas give it. */
+export interface Link {
+  /** Metres between the centres of the cells. */
+  readonly distance: number
+  /** Metres that the gateways may be nearer or farther apart than the centres of wide cells. */
+  readonly slack: number
+  /** Free-space loss at the least distance, 0.1 dB. */
+  readonly loss: number
+  /** EIRP and the witness's gain, 0.1 dBm: the level without any loss. */
+  readonly sent: number
+  /** Least level and SNR that a gateway can decode, 0.1 dBm and 0.1 dB. */
+  readonly sensitivity: number
+  readonly snrLimit: number
+}
+
+export function judgeSelf(target: number, witness: number): Finding {
+  return finding('self', target !== witness, {})
+}
+
+export function judgeOperator(target: Uint8Array, witness: Uint8Array): Finding {
+  return finding('sameOperator', !equalBytes(target, witness), {})
+}
+
+/** `held`: verifiers that held the commit in time, of those assigned. */
+export function judgeCommit(held: number, assigned: number): Finding {
+  return finding('lateCommit', 2 * held > assigned, { commitHeldBy: held, assigned })
+}
+
+/**
+ * `commits`: those of the witness for the slot; of two neither counts. `opened`: its leaves have the
+ * root of the one.
+ */
+export function judgeOpening(commits: number, opened: boolean): Finding {
+  return finding('lateCommit', commits === 1 && opened, {
+    commits,
+    leavesCommitted: opened ? 1 : 0,
+  })
+}
+
+/** Payload, spreading factor and bandwidth equal; frequency within a quarter of the bandwidth. */
+export function judgeFrame(heard: HeardFrame, sent: Emission): Finding {
+  const tolerance = sent.bandwidth * 250
+  const samePayload = equalBytes(heard.payload, sent.payload)
+  const same =
+    samePayload &&
+    heard.spreadingFactor === sent.spreadingFactor &&
+    heard.bandwidth === sent.bandwidth &&
+    Math.abs(heard.frequency - sent.frequency) <= tolerance
+  return finding('wrongFrame', same, {
+    payloadFits: samePayload ? 1 : 0,
+    frequency: heard.frequency,
+    sentFrequency: sent.frequency,
+    frequencyTolerance: tolerance,
+    spreadingFactor: heard.spreadingFactor,
+    sentSpreadingFactor: sent.spreadingFactor,
+    bandwidth: heard.bandwidth,
+    sentBandwidth: sent.bandwidth,
+  })
+}
+
+/** Too close only if even the farthest points of the cells are. */
+export function judgeClose({ distance, slack }: Link): Finding {
+  return finding('tooClose', distance + slack >= CLOSE_METRES, {
+    distance,
+    slack,
+    closeLimit: CLOSE_METRES,
+  })
+}
+
+/** Too far only if even the nearest points of the cells are, or free space leaves too little. */
+export function judgeFar({ distance, slack, loss, sent, sensitivity }: Link): Finding {
+  const near = distance - slack <= FAR_METRES && sent - loss >= sensitivity
+  return finding('tooFar', near, {
+    distance,
+    slack,
+    farLimit: FAR_METRES,
+    expectedLevel: sent - loss,
+    sensitivity,
+  })
+}
+
+/** By the level of the signal alone, as given or reckoned from that of signal and noise. */
+export function judgeLoud(heard: HeardFrame, { loss, sent }: Link): Finding {
+  const level = signalOf(heard)
+  const limit = sent - loss + LOUD_TOLERANCE
+  if (level === undefined) return notJudged('tooLoud', { loudLimit: limit })
+  return finding('tooLoud', level <= limit, { level, loudLimit: limit })
+}
+
+function signalOf(heard: HeardFrame): number | undefined {
+  const rssis = decodeLevel(heard.rssis)
+  if (rssis !== undefined) return rssis
+  const rssi = decodeLevel(heard.rssi)
+  const snr = decodeLevel(heard.snr)
+  return rssi === undefined || snr === undefined ? undefined : signalLevel({ rssi, snr })
+}
+
+export function judgeSnr({ snr: encoded }: HeardFrame, { snrLimit }: Link): Finding {
+  const snr = decodeLevel(encoded)
+  const limit = snrLimit - SNR_TOLERANCE
+  if (snr === undefined) return notJudged('belowDemodulation', { leastSnr: limit })
+  return finding('belowDemodulation', snr >= limit, { snr, leastSnr: limit })
+}
+
+export function finding(reason: CoverageReasonName, passed: boolean, facts: VerdictFacts): Finding {
+  return { reason, outcome: passed ? 'passed' : 'failed', facts }
+}
+
+export function notJudged(reason: CoverageReasonName, facts: VerdictFacts): Finding {
+  return { reason, outcome: 'notJudged', facts }
+}
+
+/** What a sequence of rules came to. */
+export interface Assessment {
+  /** `ok`, or the first rule that failed. */
+  readonly reason: CoverageReasonName
+  readonly facts: VerdictFacts
+}
+
+/**
+ * Asks the rules in order until one fails, and keeps the numbers of all that were asked; `notJudged`
+ * lists those that could not be computed.
+ */
+export function judgeAll(rules: readonly (() => Finding)[]): Assessment {
+  let facts: VerdictFacts = {}
+  const open: string[] = []
+  for (const rule of rules) {
+    const found = rule()
+    facts = { ...facts, ...found.facts }
+    if (found.outcome === 'failed') return { reason: found.reason, facts: withOpen(facts, open) }
+    if (found.outcome === 'notJudged') open.push(found.reason)
+  }
+  return { reason: 'ok', facts: withOpen(facts, open) }
+}
+
+function withOpen(facts: VerdictFacts, open: readonly string[]): VerdictFacts {
+  return open.length === 0 ? facts : { ...facts, notJudged: open.join(' ') }
+}

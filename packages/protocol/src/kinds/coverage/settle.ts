@@ -1,0 +1,434 @@
+/**
+ * What an epoch's beacons and reports are worth. Per target at most one challenge counts: the
+ * on-time one that the reveal names, else the first on-time one, as a beacon that nobody heard.
+ * Every rule's numbers stand in the verdict.
+ */
+import { sha256 } from '#crypto'
+import { MessageType } from '../../domain.ts'
+import { isMajority } from '../../duties.ts'
+import type {
+  ChallengeRecord,
+  EpochBase,
+  KindSettlement,
+  KnownMessages,
+  SettledVerdict,
+  SettleInput,
+  VerdictFacts,
+  VerdictPart,
+} from '../../kind.ts'
+import { Verdict } from '../../messages.ts'
+import { densityScales, SCALE_ONE, WITNESSES_MAX, witnessUnits } from '../../radio/density.ts'
+import type { RegistryEntry } from '../../registry.ts'
+import {
+  Bytes32,
+  Bytes96,
+  ContainerType,
+  compareBytes,
+  equalBytes,
+  hex,
+  Uint32,
+} from '../../ssz.ts'
+import { epochAt } from '../../time.ts'
+import { COVERAGE, gatewayPlaces, hasNonce, isDrawn, ownRound } from './draw.ts'
+import { type CoverageEvidence, decodeEvidence } from './evidence.ts'
+import { beaconPlan, type Emission } from './frame.ts'
+import {
+  type Finding,
+  finding,
+  judgeAll,
+  judgeClose,
+  judgeCommit,
+  judgeFar,
+  judgeFrame,
+  judgeLoud,
+  judgeOpening,
+  judgeOperator,
+  judgeSelf,
+  judgeSnr,
+  type Link,
+} from './judgement.ts'
+import { type Beacon, commitRoot, decodeLevel, type Report } from './messages.ts'
+import { isNonce } from './nonce.ts'
+import { hasCell, hasRegion, linkOf } from './place.ts'
+import type { CoverageReasonName } from './reasons.ts'
+import { commitsOf, revealsOf } from './relay.ts'
+import { slotsAfter } from './slots.ts'
+import { type CoverageState, type GatewayState, gatewayState, NEVER, nonceAnchor } from './state.ts'
+
+const SelectionInput = new ContainerType(
+  { output: Bytes96, nonce: Bytes32, witness: Uint32 },
+  { typeName: 'SelectionInput' },
+)
+
+/** A report as it was judged, before the selection. */
+interface WitnessJudgement {
+  readonly node: number
+  readonly place: number
+  readonly reason: CoverageReasonName
+  readonly facts: VerdictFacts
+}
+
+interface BeaconJudgement {
+  readonly reason: CoverageReasonName
+  readonly facts: VerdictFacts
+  readonly revealOnTime: boolean
+  readonly nonce: Uint8Array | undefined
+  readonly witnesses: readonly WitnessJudgement[]
+  /** Nodes whose report counts, ascending. */
+  readonly selected: readonly number[]
+}
+
+/** A judged challenge, before the epoch's units are known. */
+interface Judged {
+  readonly record: ChallengeRecord
+  readonly beacon: BeaconJudgement
+}
+
+export function settleCoverage(input: SettleInput<CoverageState>): KindSettlement<CoverageState> {
+  const { base, challenges } = input
+  const messages = messagesBySubject(input.messages)
+  const judged: Judged[] = []
+  for (const records of byTarget(challenges)) {
+    const counted = countedChallenge(records, messages.beacons)
+    for (const record of records) {
+      const beacon =
+        record === counted
+          ? judgeBeacon(input, record, messages)
+          : uncounted(record.onTime ? 'otherChallenge' : 'challengeLate')
+      judged.push({ record, beacon })
+    }
+  }
+  const state = nextState(input, judged)
+  const scales = scalesOf(base, state)
+  const proven = new Map<number, bigint>()
+  const verdicts = judged.map(item => settleVerdict(item, { input, scales, proven }))
+  return {
+    state,
+    verdicts,
+    proven,
+    provenIsFees: false,
+    served: new Map(),
+    fees: [],
+  }
+}
+
+interface Subjects {
+  /** The one standing reveal of each author. */
+  readonly beacons: ReadonlyMap<number, Beacon>
+  /** Reports by challenge. */
+  readonly reports: ReadonlyMap<string, readonly Report[]>
+}
+
+function messagesBySubject(messages: KnownMessages): Subjects {
+  const beacons = new Map<number, Beacon>()
+  for (const { value } of messages.ofType<Beacon>(MessageType.beacon, COVERAGE)) {
+    beacons.set(value.author, value)
+  }
+  const reports = new Map<string, Report[]>()
+  for (const { value } of messages.ofType<Report>(MessageType.report, COVERAGE)) {
+    const key = hex(value.challenge)
+    const list = reports.get(key)
+    if (list === undefined) reports.set(key, [value])
+    else list.push(value)
+  }
+  for (const list of reports.values()) {
+    list.sort((a, b) => a.author - b.author || a.place - b.place)
+  }
+  return { beacons, reports }
+}
+
+function byTarget(records: readonly ChallengeRecord[]): ChallengeRecord[][] {
+  const groups = new Map<number, ChallengeRecord[]>()
+  for (const record of records) {
+    const group = groups.get(record.value.target)
+    if (group === undefined) groups.set(record.value.target, [record])
+    else group.push(record)
+  }
+  return [...groups.values()]
+}
+
+function countedChallenge(
+  records: readonly ChallengeRecord[],
+  beacons: ReadonlyMap<number, Beacon>,
+): ChallengeRecord | undefined {
+  const onTime = records.filter(record => record.onTime)
+  const beacon = beacons.get(records[0]?.value.target ?? -1)
+  const named = beacon && onTime.find(({ id }) => equalBytes(id, beacon.challenge))
+  return named ?? onTime[0]
+}
+
+function uncounted(reason: CoverageReasonName): BeaconJudgement {
+  return {
+    reason,
+    facts: {},
+    revealOnTime: false,
+    nonce: undefined,
+    witnesses: [],
+    selected: [],
+  }
+}
+
+function judgeBeacon(
+  input: SettleInput<CoverageState>,
+  record: ChallengeRecord,
+  { beacons, reports }: Subjects,
+): BeaconJudgement {
+  const { base, state } = input
+  const { target, output } = record.value
+  const entry = base.node(target)
+  const standing = beacons.get(target)
+  const beacon = standing && equalBytes(standing.challenge, record.id) ? standing : undefined
+  const reveals = revealsOf(input.messages, target).length
+  const evidence = evidenceOf(record)
+  const slots = slotsAfter(record.slot, base.profile)
+  const seen = evidence.filter(({ revealSlot }) => revealSlot <= slots.reveal).length
+  const assigned = record.duty.verifiers.length
+  // Of two reveals neither counts, but verifiers that saw one in time were right. Which two of more
+  // the set holds, and so what they name, makes no difference.
+  const contradicted = reveals > 1
+  const revealOnTime = (contradicted || beacon !== undefined) && isMajority(seen, assigned)
+  const head: VerdictFacts = { challengeSlot: record.slot, transmissionSlot: slots.transmission }
+  if (entry === undefined) return { ...uncounted('unregistered'), facts: head, revealOnTime }
+  if (beacon === undefined) {
+    const reason = contradicted ? 'badReveal' : 'noReveal'
+    return { ...uncounted(reason), facts: { ...head, reveals }, revealOnTime }
+  }
+  const plan = beaconPlan({ output, nonce: beacon.nonce, gateway: entry, profile: base.profile })
+  const round = ownRound(entry, base)
+  const anchor = nonceAnchor(state, entry, round)
+  const nonceFits = isNonce(entry.identity, anchor, { round, nonce: beacon.nonce })
+  const found = judgeAll([
+    () => finding('noCell', hasCell(entry), {}),
+    () => finding('wrongRegion', hasRegion(entry), { region: entry.region }),
+    () => finding('noDuty', isDrawn(base, target) && hasNonce(entry, base), { round }),
+    () => finding('late', revealOnTime, { revealDue: slots.reveal, revealSeenBy: seen, assigned }),
+    () => finding('badNonce', nonceFits, { nonceSince: anchor.round }),
+    () => judgeReveal(beacon, plan, slots.transmission),
+  ])
+  const facts = { ...head, ...found.facts }
+  const nonce = nonceFits ? beacon.nonce : undefined
+  if (found.reason !== 'ok' || plan === undefined) {
+    return { ...uncounted(found.reason), facts, revealOnTime, nonce }
+  }
+  const sent: Emission = { ...plan, power: decodeLevel(beacon.power) ?? plan.power }
+  const witnesses = judgeWitnesses({
+    base,
+    messages: input.messages,
+    beaconer: entry,
+    sent,
+    evidence,
+    assigned,
+    reports: reports.get(hex(record.id)) ?? [],
+  })
+  const selected = select(witnesses, output, beacon.nonce)
+  return {
+    reason: selected.length > 0 ? 'ok' : 'unheard',
+    facts: { ...facts, power: sent.power, reports: witnesses.length, selected: selected.length },
+    revealOnTime,
+    nonce,
+    witnesses,
+    selected,
+  }
+}
+
+/** The kernel let in only attestations that passed `checkEvidence`. */
+function evidenceOf({ attestations }: ChallengeRecord): CoverageEvidence[] {
+  return attestations.map(({ value }) => decodeEvidence(value.evidence))
+}
+
+function judgeReveal(beacon: Beacon, plan: Emission | undefined, transmission: number): Finding {
+  const fits =
+    plan !== undefined &&
+    beacon.slot === transmission &&
+    beacon.frequency === plan.frequency &&
+    beacon.spreadingFactor === plan.spreadingFactor &&
+    decodeLevel(beacon.power) !== undefined
+  return finding('badReveal', fits, {
+    revealedSlot: beacon.slot,
+    frequency: beacon.frequency,
+    derivedFrequency: plan?.frequency ?? 0,
+    spreadingFactor: beacon.spreadingFactor,
+    derivedSpreadingFactor: plan?.spreadingFactor ?? 0,
+  })
+}
+
+interface WitnessInput {
+  readonly base: EpochBase
+  readonly messages: KnownMessages
+  readonly beaconer: RegistryEntry
+  readonly sent: Emission
+  readonly evidence: readonly CoverageEvidence[]
+  readonly assigned: number
+  /** By author and place. */
+  readonly reports: readonly Report[]
+}
+
+function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
+  const { base, messages, beaconer, sent, evidence, assigned, reports } = input
+  return reports.map((report, at) => {
+    const { author: node, place, reception } = report
+    const entry = base.node(node)
+    if (entry === undefined) return { node, place, reason: 'unregistered', facts: {} }
+    const bit = gatewayPlaces(base).get(node)
+    const held =
+      bit === undefined ? 0 : evidence.filter(({ commits }) => hasBit(commits, bit)).length
+    const commits = commitsOf(messages, report)
+    const opened = commits.some(({ root }) => equalBytes(root, commitRoot(report.leaves)))
+    let known: Link | undefined
+    const link = () => {
+      known ??= linkOf(beaconer, entry, sent)
+      return known
+    }
+    const found = judgeAll([
+      () => finding('unregistered', bit !== undefined, {}),
+      () => finding('noCell', hasCell(entry), {}),
+      () => finding('wrongRegion', hasRegion(entry), { region: entry.region }),
+      () => judgeSelf(beaconer.index, node),
+      () => judgeOperator(beaconer.operator, entry.operator),
+      () => judgeCommit(held, assigned),
+      () => judgeOpening(commits.length, opened),
+      () => judgeFrame(reception, sent),
+      () => finding('duplicate', reports[at - 1]?.author !== node, { place }),
+      () => judgeClose(link()),
+      () => judgeFar(link()),
+      () => judgeLoud(reception, link()),
+      () => judgeSnr(reception, link()),
+    ])
+    return { node, place, ...found }
+  })
+}
+
+function hasBit(commits: CoverageEvidence['commits'], bit: number): boolean {
+  return bit < commits.bitLen && commits.get(bit)
+}
+
+/** Those of lowest hash among those that passed: nobody knows them while commits are made. */
+function select(
+  witnesses: readonly WitnessJudgement[],
+  output: Uint8Array,
+  nonce: Uint8Array,
+): number[] {
+  return witnesses
+    .filter(({ reason }) => reason === 'ok')
+    .map(({ node: witness }) => ({
+      witness,
+      hash: sha256(SelectionInput.serialize({ output, nonce, witness })),
+    }))
+    .sort((a, b) => compareBytes(a.hash, b.hash))
+    .slice(0, WITNESSES_MAX)
+    .map(({ witness }) => witness)
+    .sort((a, b) => a - b)
+}
+
+/** Newest nonces, and this epoch for every gateway with a valid beacon or report. */
+function nextState(
+  { base, state }: SettleInput<CoverageState>,
+  judged: readonly Judged[],
+): CoverageState {
+  const next = new Map<number, GatewayState>()
+  for (const gateway of state.gateways) {
+    const gone = base.node(gateway.node) === undefined
+    if (gone && !isRecent(gateway, base)) continue
+    next.set(gateway.node, gateway)
+  }
+  const change = (node: number, fields: Partial<GatewayState>) => {
+    const before = next.get(node) ?? {
+      node,
+      nonceRound: 0,
+      nonce: new Uint8Array(32),
+      validEpoch: NEVER,
+    }
+    next.set(node, { ...before, ...fields })
+  }
+  for (const { record, beacon } of judged) {
+    const { target } = record.value
+    const entry = base.node(target)
+    if (beacon.nonce !== undefined && entry !== undefined) {
+      change(target, { nonceRound: ownRound(entry, base), nonce: beacon.nonce })
+    }
+    if (beacon.reason === 'ok') change(target, { validEpoch: base.epoch })
+    for (const { node, reason } of beacon.witnesses) {
+      if (reason === 'ok') change(node, { validEpoch: base.epoch })
+    }
+  }
+  return { gateways: [...next.values()].sort((a, b) => a.node - b.node) }
+}
+
+function isRecent({ validEpoch }: GatewayState, { epoch, profile }: EpochBase): boolean {
+  return validEpoch !== NEVER && epoch - validEpoch <= profile.staleEpochs
+}
+
+/** True for a gateway that was neither registered nor valid in the last `staleEpochs` epochs. */
+export function isStale(
+  entry: RegistryEntry,
+  state: CoverageState,
+  base: Pick<EpochBase, 'epoch' | 'genesis' | 'profile'>,
+): boolean {
+  const registered = Math.max(0, epochAt(base, entry.registeredAt * 1_000))
+  const valid = gatewayState(state, entry.index)?.validEpoch ?? NEVER
+  const since = valid === NEVER ? registered : Math.max(registered, valid)
+  return base.epoch - since > base.profile.staleEpochs
+}
+
+/** Scale of every gateway that was valid of late, this epoch included; 2^32 is 1. */
+function scalesOf(base: EpochBase, state: CoverageState): Map<number, bigint> {
+  const cells = new Map<number, bigint>()
+  for (const gateway of state.gateways) {
+    const entry = base.node(gateway.node)
+    if (entry === undefined || !hasCell(entry) || !isRecent(gateway, base)) continue
+    cells.set(entry.index, entry.cell)
+  }
+  return densityScales(cells)
+}
+
+interface UnitsInput {
+  readonly input: SettleInput<CoverageState>
+  readonly scales: ReadonlyMap<number, bigint>
+  /** Receives the units of everybody who took part. */
+  readonly proven: Map<number, bigint>
+}
+
+/** Turns a judged challenge into its verdict, adding its units to `proven`. */
+function settleVerdict({ record, beacon }: Judged, { input, scales, proven }: UnitsInput) {
+  const { base, state } = input
+  const units = witnessUnits(beacon.selected.length)
+  const earn = (node: number, full: bigint): VerdictFacts => {
+    const entry = base.node(node)
+    const scale = scales.get(node) ?? 0n
+    const stale = entry === undefined || isStale(entry, state, base)
+    const earned = stale ? 0n : (full * scale) / SCALE_ONE
+    if (earned > 0n) proven.set(node, (proven.get(node) ?? 0n) + earned)
+    return { units: String(earned), fullUnits: String(full), densityScale: String(scale) }
+  }
+  const { target } = record.value
+  const passed = beacon.reason === 'ok'
+  const own = passed ? earn(target, units.beacon) : {}
+  const staleOwn = passed && isStaleNode(target, base, state)
+  const selected = new Set(beacon.selected)
+  const parts: VerdictPart[] = beacon.witnesses.map(({ node, reason, facts }) => {
+    if (reason !== 'ok') return { node, reason, facts }
+    if (!selected.has(node)) return { node, reason: 'notSelected', facts }
+    const paid = { ...facts, ...earn(node, units.witness) }
+    return { node, reason: isStaleNode(node, base, state) ? 'stale' : 'ok', facts: paid }
+  })
+  const expected = beacon.revealOnTime ? Verdict.pass : Verdict.inconclusive
+  const verdict: SettledVerdict = {
+    challenge: record.id,
+    target,
+    verdict: passed ? Verdict.pass : Verdict.inconclusive,
+    reason: staleOwn ? 'stale' : beacon.reason,
+    facts: { ...beacon.facts, ...own },
+    parts,
+    // Verifiers attest what they saw in time; whether the radio rules hold is not theirs to say.
+    agreeing: record.attestations
+      .filter(({ value }) => value.verdict === expected)
+      .map(({ value }) => value.author),
+    counts: beacon.reason !== 'otherChallenge',
+  }
+  return verdict
+}
+
+function isStaleNode(node: number, base: EpochBase, state: CoverageState): boolean {
+  const entry = base.node(node)
+  return entry === undefined || isStale(entry, state, base)
+}

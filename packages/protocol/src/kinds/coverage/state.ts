@@ -1,0 +1,61 @@
+/** What settlement carries of each gateway from epoch to epoch. */
+import { ListCompositeType } from '@chainsafe/ssz'
+import type { RegistryEntry } from '../../registry.ts'
+import { Bytes32, ContainerType, Uint32, type ValueOf } from '../../ssz.ts'
+import type { NonceAnchor } from './nonce.ts'
+
+/** `validEpoch` of a gateway that never had a valid beacon or report. */
+export const NEVER = 2 ** 32 - 1
+
+/** Registered nodes at most, as in the tree of penalties. */
+const GATEWAY_STATES_MAX = 2 ** 24
+
+export const GatewayState = new ContainerType(
+  {
+    node: Uint32,
+    /** Newest valid nonce and the gateway's own round that it belongs to; round 0: none yet. */
+    nonceRound: Uint32,
+    nonce: Bytes32,
+    /** Last epoch with a valid beacon or report. */
+    validEpoch: Uint32,
+  },
+  { typeName: 'GatewayState' },
+)
+export type GatewayState = ValueOf<typeof GatewayState>
+
+/** By ascending node, without repetition. */
+export const CoverageState = new ContainerType(
+  { gateways: new ListCompositeType(GatewayState, GATEWAY_STATES_MAX) },
+  { typeName: 'CoverageState' },
+)
+export type CoverageState = ValueOf<typeof CoverageState>
+
+export function emptyCoverageState(): CoverageState {
+  return { gateways: [] }
+}
+
+/** By bisection, so that a single look-up needs no index of its own. */
+export function gatewayState({ gateways }: CoverageState, node: number): GatewayState | undefined {
+  let low = 0
+  let high = gateways.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((gateways[middle] as GatewayState).node < node) low = middle + 1
+    else high = middle
+  }
+  const found = gateways[low]
+  return found?.node === node ? found : undefined
+}
+
+/** The newest value of the gateway's nonce chain known before `round`. */
+export function nonceAnchor(
+  state: CoverageState,
+  { index, nonceEnd }: RegistryEntry,
+  round: number,
+): NonceAnchor {
+  const carried = gatewayState(state, index)
+  if (carried !== undefined && carried.nonceRound > 0 && carried.nonceRound < round) {
+    return { round: carried.nonceRound, nonce: carried.nonce }
+  }
+  return { round: 0, nonce: nonceEnd }
+}

@@ -1,0 +1,128 @@
+/** What settlement carries of storage from epoch to epoch, and look-ups in it. */
+import { ListCompositeType } from '@chainsafe/ssz'
+import { dataLeaves } from '../../piece/piece.ts'
+import { Bytes32, ContainerType, hex, Uint32, Uint64, type ValueOf } from '../../ssz.ts'
+import { ListDepth, listRoot } from '../../tree.ts'
+import { Deal, dealId } from './deal.ts'
+
+const TREE_LIST_MAX = 2 ** 32
+/** Levels of the tree of one provider's deals. */
+const DEALS_OF_ONE_DEPTH = 32
+
+/** Leaves answered of those asked in the last epoch with an on-time challenge. */
+export const Quotient = new ContainerType(
+  { provider: Uint32, answered: Uint32, asked: Uint32, epoch: Uint32 },
+  { typeName: 'Quotient' },
+)
+export type Quotient = ValueOf<typeof Quotient>
+
+/** Deals by ascending id, quotients by ascending provider, both without repetition. */
+export const StorageState = new ContainerType(
+  {
+    deals: new ListCompositeType(Deal, TREE_LIST_MAX),
+    quotients: new ListCompositeType(Quotient, TREE_LIST_MAX),
+  },
+  { typeName: 'StorageState' },
+)
+export type StorageState = ValueOf<typeof StorageState>
+
+/** A deal with its id, which is hashed once. */
+export interface KnownDeal {
+  readonly id: Uint8Array
+  /** The id in hexadecimal. */
+  readonly key: string
+  readonly deal: Deal
+}
+
+export interface DealIndex {
+  readonly byId: ReadonlyMap<string, KnownDeal>
+  /** Each by ascending id. */
+  readonly byProvider: ReadonlyMap<number, readonly KnownDeal[]>
+  /** Sum of the prices per epoch of a client's deals, by key in hexadecimal. */
+  readonly committed: ReadonlyMap<string, bigint>
+}
+
+// States and deals are immutable and shared by consecutive epochs, so what is derived of them is
+// kept exactly as long as they are.
+const known = new WeakMap<Deal, KnownDeal>()
+const indexes = new WeakMap<StorageState, DealIndex>()
+
+export function emptyStorageState(): StorageState {
+  return { deals: [], quotients: [] }
+}
+
+/** A state that holds just these deals. */
+export function storageWith(deals: readonly Deal[]): StorageState {
+  return { deals: sortDeals(deals.map(knownDeal)).map(({ deal }) => deal), quotients: [] }
+}
+
+export function knownDeal(deal: Deal): KnownDeal {
+  let found = known.get(deal)
+  if (found === undefined) {
+    const id = dealId(deal)
+    found = { id, key: hex(id), deal }
+    known.set(deal, found)
+  }
+  return found
+}
+
+export function dealIndex(state: StorageState): DealIndex {
+  let index = indexes.get(state)
+  if (index === undefined) {
+    index = buildIndex(state)
+    indexes.set(state, index)
+  }
+  return index
+}
+
+/** By ascending id, as the state holds them. */
+export function sortDeals(deals: Iterable<KnownDeal>): KnownDeal[] {
+  return [...deals].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+}
+
+const DealSum = new ContainerType({ id: Bytes32, leaves: Uint64 }, { typeName: 'DealSum' })
+const ProviderDeals = new ContainerType(
+  { leaves: Uint64, deals: Bytes32 },
+  { typeName: 'ProviderDeals' },
+)
+
+/**
+ * Root of the checkpoint's tree of deals: at the place of each provider's node index its count of
+ * leaves and the root of its deals by id, each with the sum of the leaves up to its last. Places
+ * without deals are zero.
+ */
+export function dealsRoot(state: StorageState): Uint8Array {
+  const { byProvider } = dealIndex(state)
+  const places = Math.max(-1, ...byProvider.keys()) + 1
+  const nothing = new Uint8Array(32)
+  const leaves = Array.from({ length: places }, (_, provider) => {
+    const deals = byProvider.get(provider)
+    return deals === undefined ? nothing : providerLeaf(deals)
+  })
+  return listRoot(leaves, ListDepth.deals)
+}
+
+function providerLeaf(deals: readonly KnownDeal[]): Uint8Array {
+  let leaves = 0n
+  const sums = deals.map(({ id, deal }) => {
+    leaves += BigInt(dataLeaves(deal.piece))
+    return DealSum.hashTreeRoot({ id, leaves })
+  })
+  return ProviderDeals.hashTreeRoot({ leaves, deals: listRoot(sums, DEALS_OF_ONE_DEPTH) })
+}
+
+function buildIndex(state: StorageState): DealIndex {
+  const byId = new Map<string, KnownDeal>()
+  const byProvider = new Map<number, KnownDeal[]>()
+  const committed = new Map<string, bigint>()
+  for (const item of sortDeals(state.deals.map(knownDeal))) {
+    const { deal, key } = item
+    byId.set(key, item)
+    const ofProvider = byProvider.get(deal.provider)
+    if (ofProvider === undefined) byProvider.set(deal.provider, [item])
+    else ofProvider.push(item)
+    const client = hex(deal.client)
+    committed.set(client, (committed.get(client) ?? 0n) + deal.pricePerEpoch)
+  }
+  return { byId, byProvider, committed }
+}

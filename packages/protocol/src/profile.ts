@@ -1,0 +1,211 @@
+/**
+ * The numbers a network runs on. Code reads them from the manifest as values and never imports
+ * one; the two named sets are what manifests start from. Shares are parts per million.
+ */
+import { CairnError, type Facts } from './errors.ts'
+
+export const PPM = 1_000_000n
+/** Base units of one token. */
+export const TOKEN = 10n ** 18n
+
+export interface Profile {
+  /** Length of a slot in ms; a block of slots makes an epoch of whole seconds. */
+  slotMs: number
+  slotsPerEpoch: number
+  /** What a clock may be off, in ms: half the propagation margin of one slot. */
+  skewMs: number
+  /** Epochs between an epoch and the block it rests on: 1 + ceil(finality / epoch). */
+  lookback: number
+  /** First and last slot of reveals by kind; none in slot 0, where the seed is not yet known. */
+  storageReveal: readonly [number, number]
+  coverageReveal: readonly [number, number]
+  /** Deadline of a direct answer and of one radio transmission, ms. */
+  proofDeadlineMs: number
+  transmitTimeoutMs: number
+  /** Slots after the challenge's slot. */
+  transmitStep: number
+  commitStep: number
+  revealStep: number
+  reportStep: number
+  /** Last slot in which an attestation is relayed; then seals may be published. */
+  attestUntilSlot: number
+  sealSlot: number
+  /** Slots after the freeze at which round 0 starts, and the length of a round. */
+  proposeDelay: number
+  roundSlots: number
+  /** Spreading factors a beacon may be given. */
+  spreadingFactors: readonly [number, number]
+  /** Every gateway beacons once in so many epochs. */
+  roundEpochs: number
+  /** Epochs without any message after which a node is drawn only after its `ready`. */
+  idleEpochs: number
+  termEpochs: number
+  committeeMax: number
+  activationEpochs: number
+  exitEpochs: number
+  /** Others' messages are kept this long. */
+  retainEpochs: number
+  /** Epochs for which the last quotient pays where nothing was asked on time. */
+  carryEpochs: number
+  minDealEpochs: number
+  /** Epochs without a valid beacon or report after which a gateway's units are 0. */
+  staleEpochs: number
+  /** Minted per epoch at most, base units. */
+  emission: bigint
+  /** Weight of each kind in the emission, by kind code. */
+  weights: Readonly<Record<number, number>>
+  /** Parts per million of the emission. */
+  baseShare: bigint
+  dutyShare: bigint
+  voteShare: bigint
+  submitReward: bigint
+  /** Parts per million of a fee that is burned. */
+  feeBurn: bigint
+  /** Emission distributed by fees is at most this times the fees burned in that kind, ppm. */
+  burnMatch: bigint
+  /** Part of a bond lost for a contradiction, and of all bonds that one epoch may take at most. */
+  penalty: bigint
+  penaltyCap: bigint
+  /** What a GiB kept for an epoch costs at least, base units. */
+  storagePrice: bigint
+  /** Weight in the committee counts at most this bond, base units. */
+  bondCap: bigint
+  /** Version of the settlement rules, named in the checkpoint. */
+  rulesVersion: number
+}
+
+const shared = {
+  baseShare: 300_000n,
+  dutyShare: 100_000n,
+  voteShare: 20_000n,
+  submitReward: 10_000n,
+  feeBurn: 100_000n,
+  burnMatch: PPM,
+  penalty: 100_000n,
+  penaltyCap: 20_000n,
+  storagePrice: TOKEN,
+  emission: 1_000n * TOKEN,
+  weights: { 1: 1, 2: 1 },
+  bondCap: 10_000n * TOKEN,
+  committeeMax: 512,
+  rulesVersion: 1,
+} as const
+
+/** Hourly epochs of minute slots, for networks on public chains. */
+export const PUBLIC_PROFILE: Profile = {
+  ...shared,
+  slotMs: 60_000,
+  slotsPerEpoch: 60,
+  skewMs: 2_000,
+  lookback: 2,
+  storageReveal: [1, 39],
+  coverageReveal: [1, 36],
+  proofDeadlineMs: 10_000,
+  transmitTimeoutMs: 5_000,
+  transmitStep: 1,
+  commitStep: 2,
+  revealStep: 3,
+  reportStep: 5,
+  attestUntilSlot: 50,
+  sealSlot: 51,
+  proposeDelay: 1,
+  roundSlots: 2,
+  spreadingFactors: [7, 12],
+  roundEpochs: 6,
+  idleEpochs: 12,
+  termEpochs: 24,
+  activationEpochs: 1,
+  exitEpochs: 168,
+  retainEpochs: 168,
+  carryEpochs: 3,
+  minDealEpochs: 168,
+  staleEpochs: 48,
+}
+
+/** Epochs of twelve seconds, for a whole network on one machine. */
+export const TESTNET_PROFILE: Profile = {
+  ...shared,
+  slotMs: 1_000,
+  slotsPerEpoch: 12,
+  skewMs: 250,
+  lookback: 1,
+  storageReveal: [1, 7],
+  coverageReveal: [1, 4],
+  proofDeadlineMs: 1_000,
+  transmitTimeoutMs: 1_000,
+  transmitStep: 1,
+  commitStep: 2,
+  revealStep: 3,
+  reportStep: 4,
+  attestUntilSlot: 10,
+  sealSlot: 11,
+  proposeDelay: 1,
+  roundSlots: 2,
+  spreadingFactors: [7, 9],
+  roundEpochs: 4,
+  idleEpochs: 6,
+  termEpochs: 12,
+  activationEpochs: 0,
+  exitEpochs: 6,
+  retainEpochs: 100,
+  carryEpochs: 3,
+  minDealEpochs: 4,
+  staleEpochs: 12,
+}
+
+/** Throws `badProfile`, naming the sum that does not fit. */
+export function checkProfile(p: Profile): void {
+  const refuse = (rule: string, facts: Facts): never => {
+    throw new CairnError('badProfile', `the profile breaks ${rule}`, {
+      facts,
+      next: 'correct the named fields in the network manifest',
+    })
+  }
+  const late = p.coverageReveal[1] + 2 + p.reportStep
+  if (late > p.attestUntilSlot) {
+    refuse('last coverage reveal + 2 + report step <= attestations until', {
+      sum: late,
+      attestUntilSlot: p.attestUntilSlot,
+    })
+  }
+  if (p.storageReveal[1] + 1 > p.attestUntilSlot) {
+    refuse('last storage reveal + 1 <= attestations until', {
+      sum: p.storageReveal[1] + 1,
+      attestUntilSlot: p.attestUntilSlot,
+    })
+  }
+  if (p.attestUntilSlot >= p.sealSlot || p.sealSlot >= p.slotsPerEpoch) {
+    refuse('attestations until < sealSlot < slotsPerEpoch', {
+      attestUntilSlot: p.attestUntilSlot,
+      sealSlot: p.sealSlot,
+      slotsPerEpoch: p.slotsPerEpoch,
+    })
+  }
+  for (const [first, last] of [p.storageReveal, p.coverageReveal]) {
+    if (first < 1 || last < first) refuse('1 <= first reveal slot <= last', { first, last })
+  }
+  if ((p.slotMs * p.slotsPerEpoch) % 1_000 !== 0) {
+    refuse('an epoch is a whole number of seconds', { ms: p.slotMs * p.slotsPerEpoch })
+  }
+  if (p.lookback < 1) refuse('lookback >= 1', { lookback: p.lookback })
+  const { transmitStep, commitStep, revealStep, reportStep } = p
+  if (transmitStep >= commitStep || commitStep >= revealStep || revealStep >= reportStep) {
+    refuse('transmit < commit < reveal < report step', {
+      transmitStep,
+      commitStep,
+      revealStep,
+      reportStep,
+    })
+  }
+  const { voteShare, submitReward } = p
+  if (voteShare < 0n || submitReward < 0n || voteShare + submitReward > PPM) {
+    refuse('vote share + submit reward <= 1,000,000', {
+      sum: voteShare + submitReward,
+      voteShare,
+      submitReward,
+    })
+  }
+  for (const field of ['baseShare', 'dutyShare', 'feeBurn', 'burnMatch'] as const) {
+    if (p[field] < 0n || p[field] > PPM) refuse(`${field} <= 1,000,000`, { [field]: p[field] })
+  }
+}

@@ -1,0 +1,446 @@
+/**
+ * Settlement: the pure function from an epoch's whole set of messages to state, verdicts, payouts,
+ * penalties and the checkpoint that commits to them. Integers only; independent of the order of
+ * messages and of every clock, so that anybody can redo the sum.
+ *
+ * The emission of an epoch is divided once from the top:
+ *
+ *     emission = votes + submission + sum over kinds of (duty + base share + service share)
+ *
+ * and whatever has no recipient, or exceeds BURN_MATCH times the fees burned in its kind, is not
+ * minted. Beside it, each fee moves from a client's deposit to the node that earned it, less the
+ * part that is burned. Always, to the last unit:
+ *
+ *     payouts + burned + unminted = emission + fees
+ */
+import type { Checkpoint } from '../checkpoint.ts'
+import { COUNTED_KINDS, COUNTED_TYPES, checkpointRoot } from '../checkpoint.ts'
+import { MessageType } from '../domain.ts'
+import type { CommitteeMember } from '../draw.ts'
+import { invariant } from '../errors.ts'
+import type { ChallengeRecord, EpochBase, Kind, KindSettlement, SettledVerdict } from '../kind.ts'
+import { type EpochMessage, KERNEL_KIND, type Vote } from '../messages.ts'
+import { Bytes32, ContainerType, equalBytes, hex, Uint32, Uint128, unhex } from '../ssz.ts'
+import { type Deposit, Payout } from '../state.ts'
+import { ListDepth, listRoot } from '../tree.ts'
+import { challengeRecords } from './records.ts'
+import type { MessageSet } from './set.ts'
+import { divide, type Part, ppm } from './shares.ts'
+import { State } from './state.ts'
+
+export const Penalty = new ContainerType(
+  { node: Uint32, amount: Uint128, evidence: Bytes32 },
+  { typeName: 'Penalty' },
+)
+
+export interface SettlementInput {
+  base: EpochBase
+  kinds: readonly Kind<unknown>[]
+  set: MessageSet
+  /** The parent checkpoint and the state it commits to. */
+  parent: { root: Uint8Array; checkpoint: Checkpoint; state: State }
+  /** Committee of the parent's epoch: whose votes in the set are paid. Empty for the first. */
+  voters: readonly CommitteeMember[]
+  /** Accounts that landed checkpoints between the parent's base and this one, 20 bytes each. */
+  landed: readonly Uint8Array[]
+  /** Word of the next epoch's committee. */
+  nextCommittee: Uint8Array
+}
+
+export interface AccountChange {
+  /** Hexadecimal. */
+  readonly account: string
+  /** Base units of this epoch. */
+  readonly earned: bigint
+  readonly spent: bigint
+}
+
+export interface PenaltyRecord {
+  readonly node: number
+  readonly amount: bigint
+  /** Id of the first of the two contradicting messages. */
+  readonly evidence: Uint8Array
+}
+
+export interface KindResult {
+  readonly kind: number
+  readonly name: string
+  readonly verdicts: readonly SettledVerdict[]
+  /** Emission and fees of this epoch by node index, base units. */
+  readonly earnings: ReadonlyMap<number, bigint>
+}
+
+/** Sums of one epoch, base units. */
+export interface Sums {
+  readonly emission: bigint
+  readonly fees: bigint
+  readonly payouts: bigint
+  readonly burned: bigint
+  readonly unminted: bigint
+}
+
+export interface Settlement {
+  readonly checkpoint: Checkpoint
+  readonly root: Uint8Array
+  readonly state: State
+  readonly kinds: readonly KindResult[]
+  readonly changes: readonly AccountChange[]
+  readonly penalties: readonly PenaltyRecord[]
+  readonly sums: Sums
+}
+
+export function settle(input: SettlementInput): Settlement {
+  const { base, kinds, set, parent } = input
+  const book = new Accounts(base)
+  const burned = { total: 0n }
+  const emission = base.profile.emission
+
+  const votes = payVotes(input, book)
+  const landed = paySubmitters(input, book)
+  const rest =
+    emission - ppm(emission, base.profile.voteShare) - ppm(emission, base.profile.submitReward)
+  const byKind = divide(
+    rest,
+    kinds.map(kind => weightOf(kind, base)),
+  )
+  let minted = votes + landed
+  const spent = new Map<string, bigint>()
+  const results: KindResult[] = []
+  const values = new Map<number, unknown>()
+  const verdictCounts = new Array<number>(3 * COUNTED_KINDS).fill(0)
+  for (const kind of kinds) {
+    const records = challengeRecords(base, kind, set)
+    const settled = kind.settle({
+      base,
+      state: parent.state.of(kind),
+      challenges: records,
+      messages: set,
+      available: client => available(client, base, parent.state, spent),
+    })
+    values.set(kind.code, settled.state)
+    const paid = payKind({ base, settled, records, emission: byKind.get(kind.code) ?? 0n })
+    minted += paid.minted
+    burned.total += paid.burned
+    for (const { client, amount } of settled.fees) {
+      spent.set(client, (spent.get(client) ?? 0n) + amount)
+      book.spend(depositOf(client, base).account, amount)
+    }
+    for (const [node, amount] of paid.earnings) book.earnNode(node, amount)
+    for (const { verdict } of settled.verdicts) {
+      const place = 3 * kind.code + verdict - 1
+      verdictCounts[place] = (verdictCounts[place] as number) + 1
+    }
+    results.push({
+      kind: kind.code,
+      name: kind.name,
+      verdicts: settled.verdicts,
+      earnings: paid.earnings,
+    })
+  }
+
+  const fees = [...spent.values()].reduce((sum, amount) => sum + amount, 0n)
+  const changes = book.changes()
+  const payouts = changes.reduce((sum, { earned }) => sum + earned, 0n)
+  const sums = { emission, fees, payouts, burned: burned.total, unminted: emission - minted }
+  invariant(
+    sums.payouts + sums.burned + sums.unminted === sums.emission + sums.fees,
+    'payouts + burned + unminted = emission + fees',
+  )
+  const state = nextState(input, values, changes)
+  const penalties = penaltiesOf(set, base)
+  const checkpoint = checkpointOf({ input, state, penalties, sums, verdictCounts })
+  return {
+    checkpoint,
+    root: checkpointRoot(checkpoint),
+    state,
+    kinds: results,
+    changes,
+    penalties,
+    sums,
+  }
+}
+
+/** SSZ roots of the payouts tree's leaves, in order of account. */
+export function payoutLeaves(state: State): Uint8Array[] {
+  return state.core.payouts.map(payout => Payout.hashTreeRoot(payout))
+}
+
+/** Base units each account moved in this epoch. */
+class Accounts {
+  readonly #base: EpochBase
+  readonly #earned = new Map<string, bigint>()
+  readonly #spent = new Map<string, bigint>()
+
+  constructor(base: EpochBase) {
+    this.#base = base
+  }
+
+  earn(account: Uint8Array, amount: bigint): void {
+    if (amount > 0n) add(this.#earned, hex(account), amount)
+  }
+
+  earnNode(index: number, amount: bigint): void {
+    const node = this.#base.node(index)
+    invariant(node !== undefined, 'only nodes of the base are paid')
+    this.earn(node.payout, amount)
+  }
+
+  spend(account: Uint8Array, amount: bigint): void {
+    if (amount > 0n) add(this.#spent, hex(account), amount)
+  }
+
+  changes(): AccountChange[] {
+    const accounts = [...new Set([...this.#earned.keys(), ...this.#spent.keys()])].sort()
+    return accounts.map(account => ({
+      account,
+      earned: this.#earned.get(account) ?? 0n,
+      spent: this.#spent.get(account) ?? 0n,
+    }))
+  }
+}
+
+/** Votes for the parent in this epoch's set share VOTE_SHARE by weight; returns what is minted. */
+function payVotes({ base, set, parent, voters }: SettlementInput, book: Accounts): bigint {
+  const weights = new Map(voters.map(({ index, weight }) => [index, weight]))
+  const parts = new Map<number, Part<number>>()
+  for (const { value } of set.ofType<Vote>(MessageType.vote, KERNEL_KIND)) {
+    const weight = weights.get(value.author)
+    if (weight === undefined || base.node(value.author) === undefined) continue
+    if (!equalBytes(value.checkpoint, parent.root)) continue
+    parts.set(value.author, nodePart(value.author, BigInt(weight)))
+  }
+  const shares = divide(ppm(base.profile.emission, base.profile.voteShare), [...parts.values()])
+  for (const [node, amount] of shares) book.earnNode(node, amount)
+  return total(shares)
+}
+
+function paySubmitters({ base, landed }: SettlementInput, book: Accounts): bigint {
+  const counts = new Map<string, bigint>()
+  for (const account of landed) add(counts, hex(account), 1n)
+  const shares = divide(
+    ppm(base.profile.emission, base.profile.submitReward),
+    [...counts].map(([account, weight]) => ({ key: account, weight, order: account })),
+  )
+  for (const [account, amount] of shares) book.earn(unhex(account), amount)
+  return total(shares)
+}
+
+interface KindPayInput {
+  base: EpochBase
+  settled: KindSettlement<unknown>
+  records: readonly ChallengeRecord[]
+  /** The kind's part of the epoch's emission. */
+  emission: bigint
+}
+
+function payKind({ base, settled, records, emission }: KindPayInput) {
+  const { profile } = base
+  const earnings = new Map<number, bigint>()
+  let burned = 0n
+  for (const { node, amount } of settled.fees) {
+    const burn = ppm(amount, profile.feeBurn)
+    burned += burn
+    add(earnings, node, amount - burn)
+  }
+  const duty = ppm(emission, profile.dutyShare)
+  const remainder = emission - duty
+  const basePot = ppm(remainder, profile.baseShare)
+  const pots = [
+    { amount: duty, parts: dutyParts(base, settled, records), byFees: false },
+    { amount: basePot, parts: nodeParts(settled.proven), byFees: settled.provenIsFees },
+    { amount: remainder - basePot, parts: nodeParts(settled.served), byFees: true },
+  ].filter(({ parts }) => parts.some(({ weight }) => weight > 0n))
+  const byFees = pots.reduce((sum, pot) => sum + (pot.byFees ? pot.amount : 0n), 0n)
+  const bound = ppm(burned, profile.burnMatch)
+  let minted = 0n
+  for (const pot of pots) {
+    const amount = pot.byFees && byFees > bound ? (pot.amount * bound) / byFees : pot.amount
+    for (const [node, share] of divide(amount, pot.parts)) {
+      add(earnings, node, share)
+      minted += share
+    }
+  }
+  return { earnings, burned, minted }
+}
+
+/** One part per on-time reveal that counted, and one per attestation that agrees with its verdict. */
+function dutyParts(
+  base: EpochBase,
+  settled: KindSettlement<unknown>,
+  records: readonly ChallengeRecord[],
+): Part<number>[] {
+  const parts = new Map<number, bigint>()
+  const uncounted = new Set(
+    settled.verdicts
+      .filter(({ counts }) => counts === false)
+      .map(({ challenge }) => hex(challenge)),
+  )
+  for (const { id, onTime, value } of records) {
+    if (onTime && !uncounted.has(hex(id))) add(parts, value.author, 1n)
+  }
+  for (const { agreeing } of settled.verdicts) for (const node of agreeing) add(parts, node, 1n)
+  return nodeParts(new Map([...parts].filter(([node]) => base.node(node) !== undefined)))
+}
+
+function nodeParts(weights: ReadonlyMap<number, bigint>): Part<number>[] {
+  return [...weights].map(([node, weight]) => nodePart(node, weight))
+}
+
+function nodePart(node: number, weight: bigint): Part<number> {
+  return { key: node, weight, order: node.toString().padStart(10, '0') }
+}
+
+function weightOf(kind: Kind<unknown>, { profile }: EpochBase): Part<number> {
+  return {
+    key: kind.code,
+    weight: BigInt(profile.weights[kind.code] ?? 0),
+    order: String(kind.code),
+  }
+}
+
+function depositOf(client: string, base: EpochBase): Deposit {
+  const deposit = base.deposits.get(client)
+  invariant(deposit !== undefined, 'a fee moves out of a deposit that the base holds')
+  return deposit
+}
+
+function available(
+  client: string,
+  base: EpochBase,
+  state: State,
+  spentNow: ReadonlyMap<string, bigint>,
+): bigint {
+  const deposit = base.deposits.get(client)
+  if (deposit === undefined) return 0n
+  const payout = state.core.payouts.find(({ account }) => equalBytes(account, deposit.account))
+  return deposit.amount - (payout?.spent ?? 0n) - (spentNow.get(client) ?? 0n)
+}
+
+function nextState(
+  { base, kinds, set, parent }: SettlementInput,
+  values: ReadonlyMap<number, unknown>,
+  changes: readonly AccountChange[],
+): State {
+  const { core } = parent.state
+  const payouts = new Map(core.payouts.map(payout => [hex(payout.account), payout]))
+  for (const { account, earned, spent } of changes) {
+    const before = payouts.get(account) ?? { account: unhex(account), earned: 0n, spent: 0n }
+    payouts.set(account, {
+      account: before.account,
+      earned: before.earned + earned,
+      spent: before.spent + spent,
+    })
+  }
+  const activity = new Map(core.activity.map(({ node, epoch }) => [node, epoch]))
+  for (const { value } of set.messages()) {
+    const author = (value as Partial<EpochMessage>).author
+    if (author !== undefined) activity.set(author, base.epoch)
+  }
+  return new State(
+    {
+      payouts: [...payouts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, payout]) => payout),
+      deposits: core.deposits,
+      activity: [...activity].sort(([a], [b]) => a - b).map(([node, epoch]) => ({ node, epoch })),
+    },
+    kinds,
+    values,
+  )
+}
+
+/** One penalty per author: the contradiction whose first id is lowest. */
+function penaltiesOf(set: MessageSet, base: EpochBase): PenaltyRecord[] {
+  const byNode = new Map<number, PenaltyRecord>()
+  for (const { author, type, first } of set.contradictions()) {
+    const node = base.node(author)
+    if (node === undefined || !PENALISED.has(type)) continue
+    const known = byNode.get(author)
+    if (known !== undefined && hex(known.evidence) < hex(first)) continue
+    byNode.set(author, {
+      node: author,
+      amount: ppm(node.bond, base.profile.penalty),
+      evidence: first,
+    })
+  }
+  return capped(
+    [...byNode.values()].sort((a, b) => a.node - b.node),
+    base,
+  )
+}
+
+/** In order of node index until the epoch's cap is used up. */
+function capped(penalties: readonly PenaltyRecord[], { nodes, profile }: EpochBase) {
+  let left = ppm(
+    nodes.reduce((sum, { bond }) => sum + bond, 0n),
+    profile.penaltyCap,
+  )
+  return penalties.flatMap(penalty => {
+    const amount = smaller(penalty.amount, left)
+    left -= amount
+    return amount > 0n ? [{ ...penalty, amount }] : []
+  })
+}
+
+const PENALISED: ReadonlySet<MessageType> = new Set([
+  MessageType.attestation,
+  MessageType.beacon,
+  MessageType.commit,
+  MessageType.seal,
+  MessageType.vote,
+])
+
+interface CheckpointInit {
+  input: SettlementInput
+  state: State
+  penalties: readonly PenaltyRecord[]
+  sums: Sums
+  verdictCounts: number[]
+}
+
+function checkpointOf({
+  input,
+  state,
+  penalties,
+  sums,
+  verdictCounts,
+}: CheckpointInit): Checkpoint {
+  const { base, kinds, set, parent } = input
+  const messages = new Array<number>(COUNTED_TYPES).fill(0)
+  for (const { envelope } of set.messages()) {
+    messages[envelope.type] = (messages[envelope.type] as number) + 1
+  }
+  const withDeals = kinds.find(kind => kind.dealsRoot !== undefined)
+  return {
+    epoch: BigInt(base.epoch),
+    base: base.block,
+    parent: parent.root,
+    messages: set.root(),
+    state: state.root(),
+    payouts: listRoot(payoutLeaves(state), ListDepth.payouts),
+    penalties: listRoot(penaltyLeaves(penalties), ListDepth.penalties),
+    deals: withDeals?.dealsRoot?.(state.of(withDeals)) ?? listRoot([], ListDepth.deals),
+    counts: { messages, verdicts: verdictCounts },
+    earnedTotal: parent.checkpoint.earnedTotal + sums.payouts,
+    spentTotal: parent.checkpoint.spentTotal + sums.fees,
+    nextCommittee: input.nextCommittee,
+    rulesVersion: base.profile.rulesVersion,
+  }
+}
+
+export function penaltyLeaves(penalties: readonly PenaltyRecord[]): Uint8Array[] {
+  return penalties.map(penalty => Penalty.hashTreeRoot(penalty))
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a
+  return b
+}
+
+function add<K>(map: Map<K, bigint>, key: K, amount: bigint): void {
+  map.set(key, (map.get(key) ?? 0n) + amount)
+}
+
+function total(shares: ReadonlyMap<unknown, bigint>): bigint {
+  let sum = 0n
+  for (const share of shares.values()) sum += share
+  return sum
+}

@@ -1,0 +1,50 @@
+/**
+ * What settlement carries from epoch to epoch. `State` is how a node stores and sends it;
+ * `StateRoots` is what the checkpoint commits to: one root for the core and one per proof kind.
+ */
+import { ByteListType, ListCompositeType } from '@chainsafe/ssz'
+import { COUNTED_KINDS } from './checkpoint.ts'
+import { Bytes20, Bytes32, ContainerType, Uint32, Uint128, type ValueOf } from './ssz.ts'
+
+const TREE_LIST_MAX = 2 ** 32
+
+/** One leaf of the payouts tree: cumulative totals of an account, in base units. */
+export const Payout = new ContainerType(
+  { account: Bytes20, earned: Uint128, spent: Uint128 },
+  { typeName: 'Payout' },
+)
+export type Payout = ValueOf<typeof Payout>
+
+/** A client's locked deposit: `key` is the Ed25519 key whose deals it pays for. */
+export const Deposit = new ContainerType(
+  { account: Bytes20, key: Bytes32, amount: Uint128 },
+  { typeName: 'Deposit' },
+)
+export type Deposit = ValueOf<typeof Deposit>
+
+export const Activity = new ContainerType({ node: Uint32, epoch: Uint32 }, { typeName: 'Activity' })
+
+/** Every list is in ascending order of its first field, without repetition. */
+export const CoreState = new ContainerType(
+  {
+    payouts: new ListCompositeType(Payout, TREE_LIST_MAX),
+    deposits: new ListCompositeType(Deposit, TREE_LIST_MAX),
+    activity: new ListCompositeType(Activity, TREE_LIST_MAX),
+  },
+  { typeName: 'CoreState' },
+)
+export type CoreState = ValueOf<typeof CoreState>
+
+export const StateRoots = new ContainerType(
+  { core: Bytes32, kinds: new ListCompositeType(Bytes32, COUNTED_KINDS) },
+  { typeName: 'StateRoots' },
+)
+
+/** A whole state as it is stored and sent: at most 64 MiB a kind. */
+export const StateBytes = new ContainerType(
+  {
+    core: CoreState,
+    kinds: new ListCompositeType(new ByteListType(64 * 1024 * 1024), COUNTED_KINDS),
+  },
+  { typeName: 'StateBytes' },
+)

@@ -1,0 +1,4 @@
+import * as native from '../../src/crypto/native.ts'
+import { conformance } from './conformance.ts'
+
+conformance('native', native)

@@ -1,0 +1,303 @@
+/**
+ * A chain in memory on virtual time: blocks at fixed intervals, a registry, and the rules by which
+ * the Checkpoints contract accepts a checkpoint, signatures included.
+ */
+
+import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Submission } from '@cairn/node'
+import {
+  Bytes32,
+  bls,
+  CairnError,
+  Checkpoint,
+  ContainerType,
+  check,
+  checkpointRoot,
+  committeeTree,
+  decode,
+  equalBytes,
+  hex,
+  quorum,
+  type RegistryEntry,
+  sha256,
+  Uint64,
+  type Verifier,
+  voteSigningRoot,
+} from '@cairn/protocol'
+
+export interface SimulatedChainComponents {
+  clock: Clock
+  verifier: Verifier
+}
+
+export interface SimulatedChainInit {
+  /** 32 bytes; block hashes follow from it. */
+  seed: Uint8Array
+  /** Whole seconds between blocks. */
+  blockSeconds: number
+  /** Network id that votes are signed for; set before `start`. */
+  network: Uint8Array
+}
+
+const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
+
+interface PendingSubmission {
+  submission: Submission
+  submitter: Uint8Array
+  done: () => void
+  failed: (error: unknown) => void
+}
+
+export class SimulatedChain {
+  readonly #components: SimulatedChainComponents
+  readonly #init: SimulatedChainInit
+  readonly #blocks: BlockHeader[] = []
+  readonly #registry: { block: bigint; entry: RegistryEntry }[] = []
+  readonly #accepted: AcceptedCheckpoint[] = []
+  readonly #pending: PendingSubmission[] = []
+  readonly #views = new Set<View>()
+  #timer: { cancel(): void } | undefined
+
+  constructor(components: SimulatedChainComponents, init: SimulatedChainInit) {
+    this.#components = components
+    this.#init = init
+    this.#produce(() => {})
+    this.#mineLater()
+  }
+
+  /** Ends block production. */
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  get accepted(): readonly AcceptedCheckpoint[] {
+    return this.#accepted
+  }
+
+  /** Registers nodes in a new block; their index is their place. */
+  register(entries: readonly Omit<RegistryEntry, 'index' | 'registeredAt'>[]): RegistryEntry[] {
+    return this.#produce(({ number, timestamp }) =>
+      entries.map(fields => {
+        const entry = { ...fields, index: this.#registry.length, registeredAt: timestamp }
+        this.#registry.push({ block: number, entry })
+        return entry
+      }),
+    )
+  }
+
+  /** `Checkpoints.start`, in a new block: once, with the genesis checkpoint. */
+  start(genesis: Checkpoint): void {
+    check(this.#accepted.length === 0, 'alreadyStarted', 'the chain was started before')
+    this.#produce(() => this.#accepted.push(this.#land(genesis, 0, new Uint8Array(20))))
+  }
+
+  /** One node's view; `account` lands its submissions. */
+  port(account: Uint8Array): Chain & { setDown(down: boolean): void } {
+    const view = new View({
+      blocks: () => this.#blocks,
+      registry: () => this.#registry,
+      accepted: () => this.#accepted,
+      submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
+    })
+    this.#views.add(view)
+    return view
+  }
+
+  #head(): BlockHeader {
+    return this.#blocks.at(-1) as BlockHeader
+  }
+
+  #mineLater(): void {
+    const { clock } = this.#components
+    this.#timer = clock.at(clock.now() + this.#init.blockSeconds * 1_000, () => {
+      this.#produce(() => {
+        for (const pending of this.#pending.splice(0)) this.#include(pending)
+      })
+      this.#mineLater()
+    })
+  }
+
+  /** Adds a block with what `include` does in it: what a view has seen of a block never changes. */
+  #produce<T>(include: (block: BlockHeader) => T): T {
+    const number = BigInt(this.#blocks.length)
+    const hash = sha256(BlockPreimage.serialize({ seed: this.#init.seed, number }))
+    const timestamp = Math.floor(this.#components.clock.now() / 1_000)
+    const block = { number, hash, timestamp }
+    this.#blocks.push(block)
+    const result = include(block)
+    for (const view of this.#views) view.advance()
+    return result
+  }
+
+  /** An abort ends the wait; what was sent may land all the same. */
+  async #submit(
+    sent: Pick<PendingSubmission, 'submission' | 'submitter'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const abort = () => reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
+      const over = () => signal.removeEventListener('abort', abort)
+      this.#pending.push({
+        ...sent,
+        done: () => {
+          over()
+          resolve()
+        },
+        failed: error => {
+          over()
+          reject(error)
+        },
+      })
+    })
+  }
+
+  #include({ submission, submitter, done, failed }: PendingSubmission): void {
+    try {
+      const checkpoint = decode(Checkpoint, submission.checkpoint)
+      this.#judge(checkpoint, submission)
+      this.#accepted.push(this.#land(checkpoint, submission.round, submitter))
+      done()
+    } catch (error) {
+      failed(refusalOf(error))
+    }
+  }
+
+  #judge(checkpoint: Checkpoint, { round, committee, signature }: Submission): void {
+    const last = this.#accepted.at(-1)
+    check(last !== undefined, 'reverted', 'the contract was not started')
+    const { epoch } = checkpoint
+    check(epoch > BigInt(last.epoch), 'alreadyAccepted', `epoch ${epoch} is accepted already`)
+    const next = epoch === BigInt(last.epoch + 1)
+    check(
+      next && equalBytes(checkpoint.parent, last.root),
+      'wrongParent',
+      'not the next checkpoint',
+    )
+    const tree = committeeTree(committee.members)
+    const { nextCommittee } = decode(Checkpoint, last.checkpoint)
+    check(equalBytes(tree.word, nextCommittee), 'reverted', 'another committee')
+    const absent = new Set(committee.absent)
+    const present = committee.members.filter((_, place) => !absent.has(place))
+    const signed = present.reduce((sum, { weight }) => sum + weight, 0)
+    check(quorum({ signed, total: tree.weight }), 'reverted', 'no quorum')
+    const root = voteSigningRoot(
+      { epoch, round: BigInt(round), checkpoint: checkpointRoot(checkpoint) },
+      this.#init.network,
+    )
+    const key = bls.aggregateKeys(present.map(member => member.key))
+    check(this.#components.verifier.bls(root, key, signature), 'reverted', 'wrong signature')
+  }
+
+  #land(checkpoint: Checkpoint, round: number, submitter: Uint8Array): AcceptedCheckpoint {
+    const root = checkpointRoot(checkpoint)
+    return {
+      epoch: this.#accepted.length - 1,
+      root,
+      checkpoint: Checkpoint.serialize(checkpoint),
+      round,
+      block: this.#head(),
+      transaction: hex(root),
+      submitter,
+      gasUsed: 0n,
+    }
+  }
+}
+
+/** The codes of the port pass; whatever else the contract meets reverts it. */
+function refusalOf(error: unknown): unknown {
+  if (!(error instanceof CairnError)) return error
+  if (['alreadyAccepted', 'wrongParent', 'reverted'].includes(error.code)) return error
+  return new CairnError('reverted', 'the contract refuses the submission', { cause: error })
+}
+
+interface ViewSource {
+  blocks(): readonly BlockHeader[]
+  registry(): readonly { block: bigint; entry: RegistryEntry }[]
+  accepted(): readonly AcceptedCheckpoint[]
+  submit(submission: Submission, signal: AbortSignal): Promise<void>
+}
+
+/** What one node sees; while it is down the view stands still. */
+class View implements Chain {
+  readonly #source: ViewSource
+  readonly #listeners = new Set<() => void>()
+  #height = 0
+  #down = false
+
+  constructor(source: ViewSource) {
+    this.#source = source
+    this.#height = source.blocks().length
+  }
+
+  async start(): Promise<void> {
+    this.advance()
+  }
+
+  async stop(): Promise<void> {
+    this.#listeners.clear()
+  }
+
+  setDown(down: boolean): void {
+    this.#down = down
+    this.advance()
+  }
+
+  advance(): void {
+    if (this.#down) return
+    this.#height = this.#source.blocks().length
+    for (const listener of this.#listeners) listener()
+  }
+
+  head(): BlockHeader | undefined {
+    return this.#source.blocks()[this.#height - 1]
+  }
+
+  healthy(): boolean {
+    return !this.#down
+  }
+
+  lastBlockBefore(seconds: number): BlockHeader | undefined {
+    const blocks = this.#source.blocks()
+    if ((this.head()?.timestamp ?? Number.NEGATIVE_INFINITY) < seconds) return undefined
+    for (let i = this.#height - 1; i >= 0; i--) {
+      const block = blocks[i] as BlockHeader
+      if (block.timestamp < seconds) return block
+    }
+    return undefined
+  }
+
+  block(number: bigint): BlockHeader | undefined {
+    return number < BigInt(this.#height) ? this.#source.blocks()[Number(number)] : undefined
+  }
+
+  registryAt(block: bigint): readonly RegistryEntry[] {
+    return this.#source
+      .registry()
+      .filter(registered => registered.block <= block)
+      .map(({ entry }) => entry)
+  }
+
+  checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
+    const seen = block < BigInt(this.#height) ? block : BigInt(this.#height - 1)
+    return this.#source.accepted().filter(({ block: { number } }) => number <= seen)
+  }
+
+  genesis(): AcceptedCheckpoint | undefined {
+    const head = this.head()
+    return head === undefined ? undefined : this.checkpointsAt(head.number)[0]
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async submit(submission: Submission, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (this.#down) {
+      throw new CairnError('chainUnavailable', 'no RPC answers', { next: 'it is tried again' })
+    }
+    await this.#source.submit(submission, signal)
+  }
+}

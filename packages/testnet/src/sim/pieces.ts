@@ -1,0 +1,97 @@
+import {
+  checkExpected,
+  checkLength,
+  checkRange,
+  checkRoom,
+  type Pieces,
+  type PieceUsage,
+  type PutPieceOptions,
+  pieceMissing,
+} from '@cairn/node'
+import {
+  CommpHasher,
+  type LeafProof,
+  leafProof,
+  type Piece,
+  pieceKey,
+  subtreeRange,
+} from '@cairn/protocol'
+
+interface Held {
+  piece: Piece
+  payload: Uint8Array
+  subtrees: Uint8Array
+}
+
+/** Pieces in memory: every promise of it settles within microtasks. */
+export class MemoryPieces implements Pieces {
+  readonly #quota: number
+  readonly #held = new Map<string, Held>()
+  #used = 0
+
+  constructor({ quota = Number.POSITIVE_INFINITY }: { quota?: number } = {}) {
+    this.#quota = quota
+  }
+
+  has(piece: Piece): boolean {
+    return this.#held.has(pieceKey(piece))
+  }
+
+  list(): Piece[] {
+    return [...this.#held.values()].map(({ piece }) => piece)
+  }
+
+  usage(): PieceUsage {
+    return { used: this.#used, quota: this.#quota }
+  }
+
+  async put(
+    source: AsyncIterable<Uint8Array>,
+    { expected, signal }: PutPieceOptions = {},
+  ): Promise<Piece> {
+    if (expected !== undefined) checkRoom(this.usage(), expected.payload)
+    const hasher = new CommpHasher()
+    const parts: Uint8Array[] = []
+    for await (const part of source) {
+      signal?.throwIfAborted()
+      checkLength(hasher.payload + part.length, expected)
+      hasher.update(part)
+      checkRoom(this.usage(), hasher.payload)
+      parts.push(part.slice())
+    }
+    const { piece, subtrees } = hasher.digest()
+    checkExpected(piece, expected)
+    if (this.has(piece)) return piece
+    this.#held.set(pieceKey(piece), { piece, payload: Buffer.concat(parts), subtrees })
+    this.#used += piece.payload
+    return piece
+  }
+
+  async read(piece: Piece, offset: number, length: number): Promise<Uint8Array> {
+    const { payload } = this.#get(piece)
+    checkRange(piece, offset, length)
+    return new Uint8Array(payload.subarray(offset, offset + length))
+  }
+
+  async prove(piece: Piece, index: number): Promise<LeafProof> {
+    const { payload, subtrees } = this.#get(piece)
+    const { offset, length } = subtreeRange(piece, index)
+    return leafProof({ piece, index, payload: payload.subarray(offset, offset + length), subtrees })
+  }
+
+  async delete(piece: Piece): Promise<void> {
+    if (this.#held.delete(pieceKey(piece))) this.#used -= piece.payload
+  }
+
+  /** Flips a bit of what is held, as a failing disk does. */
+  damage(piece: Piece, offset: number): void {
+    const { payload } = this.#get(piece)
+    payload[offset] = (payload[offset] as number) ^ 1
+  }
+
+  #get(piece: Piece): Held {
+    const held = this.#held.get(pieceKey(piece))
+    if (held === undefined) throw pieceMissing(piece)
+    return held
+  }
+}

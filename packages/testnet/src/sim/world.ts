@@ -1,0 +1,361 @@
+/**
+ * A whole network in memory, on virtual time, replayable from one seed: the node's own code over
+ * simulated ports.
+ */
+import {
+  CairnNode,
+  CoverageNode,
+  type DrandInit,
+  type KindServices,
+  type Log,
+  type NodeKind,
+  type Randomness,
+  type Signer,
+  StorageNode,
+} from '@cairn/node'
+import {
+  bls,
+  COVERAGE,
+  committeeWord,
+  type Deal,
+  type Deposit,
+  drawCommittee,
+  EU868,
+  ed25519,
+  foundingState,
+  genesisCheckpoint,
+  KINDS,
+  NonceChain,
+  networkId,
+  type Profile,
+  plainReader,
+  plainVerifier,
+  type RegistryEntry,
+  STORAGE,
+  type State,
+  sha256,
+  storageKind,
+  storageWith,
+  TESTNET_PROFILE,
+  TOKEN,
+  type Verifier,
+} from '@cairn/protocol'
+import { LocalBeacon } from '../beacon.ts'
+import { testnetCells } from '../field/cells.ts'
+import { RadioField } from '../field/field.ts'
+import { SimulatedChain } from './chain.ts'
+import { VirtualClock } from './clock.ts'
+import { SimulatedNetwork } from './network.ts'
+import { MemoryPieces } from './pieces.ts'
+import { Prng } from './prng.ts'
+import { SimRadio } from './radio.ts'
+import { localRandomness } from './randomness.ts'
+import { memoReader } from './reader.ts'
+import { MemoryStore } from './store.ts'
+import { memoVerifier } from './verifier.ts'
+
+export interface WorldInit {
+  nodes: number
+  /** The first so many offer disk. */
+  providers: number
+  /** The first so many have a radio. */
+  gateways: number
+  /** Everything random follows from it. */
+  seed: number
+  /** Share of deliveries lost, from 0 to below 1. */
+  loss: number
+  log(node: string): Log
+}
+
+/** Virtual time at which a world begins, ms since 1970: a fixed instant, so that runs are equal. */
+const BEGINNING_MS = 1_767_225_600_000
+/** From the beginning to genesis, for connections and the first block, s. */
+const PREPARATION_S = 5
+const CHAIN_ID = 31337n
+const LATENCY_MS = { min: 5, max: 60 }
+/** What the emulated antennas have, 0.1 dBi. */
+const ANTENNA_GAIN = 20
+const DEPOSIT = 1_000_000n * TOKEN
+const PIECES_PER_PROVIDER = 2
+/** Small: what a proof costs here grows with it, and what it shows does not. */
+const PIECE_BYTES = 4_000
+const PRICE_PER_EPOCH = TOKEN
+const DEAL_EPOCHS = 100_000
+const BOND = 100n * TOKEN
+
+export interface SimulatedNode {
+  readonly name: string
+  readonly peer: string
+  readonly node: CairnNode
+}
+
+/** What the simulator decides of one node before it exists. */
+export interface Place {
+  readonly name: string
+  readonly index: number
+  readonly signer: Signer
+  /** 32 bytes that only this node knows. */
+  readonly secret: Uint8Array
+  readonly chain: NonceChain
+  readonly provider: boolean
+  readonly gateway: boolean
+  /** H3 index; 0n without a radio. */
+  readonly cell: bigint
+}
+
+export class World {
+  readonly clock: VirtualClock
+  readonly network: SimulatedNetwork
+  readonly chain: SimulatedChain
+  readonly nodes: SimulatedNode[] = []
+  readonly genesis: number
+  readonly profile: Profile = TESTNET_PROFILE
+  readonly id: Uint8Array
+  readonly registry: readonly RegistryEntry[]
+  readonly places: readonly Place[]
+  readonly #init: WorldInit
+  readonly #verifier: Verifier
+  readonly #reader = memoReader(plainReader)
+  readonly #seed: Uint8Array
+  readonly #stores = new Map<string, MemoryStore>()
+  readonly #radios: SimRadio[] = []
+  readonly #views: ReturnType<SimulatedChain['port']>[] = []
+  readonly #shelves = new Map<number, MemoryPieces>()
+  readonly #field: RadioField
+  readonly #drand: DrandInit
+  readonly #randomness: Randomness
+  #placed: readonly bigint[] | undefined
+
+  constructor(init: WorldInit) {
+    this.#init = init
+    this.#seed = derive(Uint8Array.of(), `seed ${init.seed}`)
+    this.#verifier = memoVerifier(plainVerifier)
+    this.clock = new VirtualClock({ start: BEGINNING_MS })
+    this.genesis = BEGINNING_MS / 1_000 + PREPARATION_S
+    this.id = networkId({
+      chainId: CHAIN_ID,
+      checkpoints: derive(this.#seed, 'checkpoints').slice(0, 20),
+      genesis: BigInt(this.genesis),
+    })
+    this.network = new SimulatedNetwork(
+      { clock: this.clock },
+      { seed: derive(this.#seed, 'network'), latency: LATENCY_MS, loss: init.loss },
+    )
+    this.chain = new SimulatedChain(
+      { clock: this.clock, verifier: this.#verifier },
+      { seed: derive(this.#seed, 'chain'), blockSeconds: 1, network: this.id },
+    )
+    const secret = derive(this.#seed, 'beacon')
+    secret[0] = 0
+    const rounds = { genesis: this.genesis - 1, period: 1 }
+    const beacon = new LocalBeacon({ clock: this.clock }, { ...rounds, secret })
+    this.#drand = { publicKey: beacon.publicKey, ...rounds }
+    this.#randomness = localRandomness(beacon)
+    this.places = Array.from({ length: init.nodes }, (_, index) => this.#place(index))
+    this.#field = new RadioField(
+      { clock: this.clock },
+      {
+        seed: derive(this.#seed, 'field'),
+        gateways: this.places
+          .filter(({ gateway }) => gateway)
+          .map(({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN })),
+      },
+    )
+    this.registry = this.chain.register(this.places.map(place => this.#registration(place)))
+  }
+
+  /** Stores the founding pieces, posts the genesis checkpoint and builds every node. */
+  async begin(): Promise<void> {
+    const client = this.places.at(-1) as Place
+    const deposit = { account: this.#account(client), key: client.signer.identity, amount: DEPOSIT }
+    const deals = await this.#foundingDeals(client)
+    const founding = foundingState(KINDS, [deposit])
+    const genesis = founding.with(founding.core, new Map([[storageKind.code, storageWith(deals)]]))
+    const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
+    const { rulesVersion } = this.profile
+    this.chain.start(genesisCheckpoint({ state: genesis, kinds: KINDS, committee, rulesVersion }))
+    for (const place of this.places) this.nodes.push(this.#build(place, genesis, [deposit]))
+  }
+
+  /** Resolves when every node takes part; the clock must run meanwhile. */
+  async start(): Promise<void> {
+    for (const radio of this.#radios) await radio.start()
+    await Promise.all(this.nodes.map(({ node }) => node.start()))
+  }
+
+  /** Ends a node as a power cut does; what it stored stays. */
+  crash(name: string): void {
+    const at = this.nodes.findIndex(node => node.name === name)
+    const [crashed] = this.nodes.splice(at, 1)
+    if (crashed !== undefined) this.network.crash(crashed.peer)
+  }
+
+  /** Takes every node's view of the chain away, or gives it back. */
+  setChainDown(down: boolean): void {
+    for (const view of this.#views) view.setDown(down)
+  }
+
+  #place(index: number): Place {
+    const { providers, gateways } = this.#init
+    const own = derive(this.#seed, `node ${index}`)
+    const identity = derive(own, 'identity')
+    const voting = derive(own, 'voting')
+    // Below the group order whatever the hash.
+    voting[0] = 0
+    const secret = derive(own, 'secret')
+    const signer: Signer = {
+      identity: ed25519.publicKey(identity),
+      voting: bls.publicKey(voting),
+      signIdentity: root => ed25519.sign(root, identity),
+      signVoting: message => bls.sign(message, voting),
+    }
+    const chain = new NonceChain({ secret, network: this.id, identity: signer.identity })
+    const gateway = index < gateways
+    return {
+      name: `node${index + 1}`,
+      index,
+      signer,
+      secret,
+      chain,
+      provider: index < providers,
+      gateway,
+      cell: gateway ? (this.#cells()[index] ?? 0n) : 0n,
+    }
+  }
+
+  #halves(place: Place, services: KindServices): NodeKind[] {
+    const { clock, voice, epochs, log, store } = services
+    const pieces = this.#shelves.get(place.index)
+    const radio = place.gateway
+      ? new SimRadio(
+          { clock, field: this.#field, store: store.sublevel('radio') },
+          { plan: EU868, gateway: place.name },
+        )
+      : undefined
+    if (radio !== undefined) this.#radios.push(radio)
+    return [
+      new StorageNode(
+        { ...services, view: epochs, ...(pieces === undefined ? {} : { pieces }) },
+        { calendar: epochs.calendar, floorPrice: this.profile.storagePrice },
+      ),
+      new CoverageNode(
+        { clock, voice, view: epochs, log, ...(radio === undefined ? {} : { radio }) },
+        { calendar: epochs.calendar, chain: place.chain, secret: place.secret },
+      ),
+    ]
+  }
+
+  /** Every provider keeps a few pieces for one client from the first epoch on. */
+  async #foundingDeals(client: Place): Promise<Deal[]> {
+    const deals: Deal[] = []
+    for (const { index, provider } of this.places) {
+      if (!provider) continue
+      const pieces = new MemoryPieces()
+      this.#shelves.set(index, pieces)
+      for (let number = 0; number < PIECES_PER_PROVIDER; number++) {
+        const prng = new Prng(this.#seed, `piece ${index} ${number}`)
+        const payload = Uint8Array.from({ length: PIECE_BYTES }, () => prng.u32() & 0xff)
+        const piece = await pieces.put(once(payload))
+        deals.push({
+          client: client.signer.identity,
+          provider: index,
+          piece,
+          group: derive(this.#seed, `group ${index}`),
+          place: number,
+          startEpoch: 0,
+          endEpoch: DEAL_EPOCHS,
+          pricePerEpoch: PRICE_PER_EPOCH,
+          nonce: BigInt(number),
+        })
+      }
+    }
+    return deals
+  }
+
+  #account({ index }: Pick<Place, 'index'>): Uint8Array {
+    return derive(this.#seed, `account ${index}`).slice(0, 20)
+  }
+
+  #store(name: string): MemoryStore {
+    const known = this.#stores.get(name)
+    if (known !== undefined) return known
+    const store = new MemoryStore()
+    this.#stores.set(name, store)
+    return store
+  }
+
+  #cells(): readonly bigint[] {
+    this.#placed ??= testnetCells(this.#init.gateways, derive(this.#seed, 'cells'))
+    return this.#placed
+  }
+
+  #registration({ signer, chain, provider, gateway, cell, index }: Place) {
+    const account = this.#account({ index })
+    return {
+      operator: account,
+      payout: account,
+      identity: signer.identity,
+      voting: signer.voting,
+      cell,
+      region: gateway ? EU868.code : 0,
+      subBand: 0,
+      gain: gateway ? ANTENNA_GAIN : 0,
+      kinds: (provider ? 1 << STORAGE : 0) | (gateway ? 1 << COVERAGE : 0),
+      nonceEnd: chain.end,
+      bond: BOND,
+      exitAt: 0,
+    }
+  }
+
+  #build(place: Place, genesis: State, deposits: readonly Deposit[]): SimulatedNode {
+    const { name, signer } = place
+    const peer = peerName(place.index)
+    const log = this.#init.log(name)
+    const entry = this.registry[place.index] as RegistryEntry
+    const view = this.chain.port(entry.payout)
+    this.#views.push(view)
+    const node = new CairnNode(
+      {
+        clock: this.clock,
+        network: this.network.join(peer),
+        chain: view,
+        randomness: this.#randomness,
+        store: this.#store(name),
+        signer,
+        verifier: this.#verifier,
+        reader: this.#reader,
+        log,
+        count: () => {},
+      },
+      {
+        network: this.id,
+        profile: this.profile,
+        genesis: this.genesis,
+        drand: this.#drand,
+        deposits,
+        kinds: KINDS,
+        halves: services => this.#halves(place, services),
+        genesisState: async () => genesis.encode(),
+        peerOf: ({ index }) => peerName(index),
+      },
+    )
+    return { name, peer, node }
+  }
+}
+
+async function* once(payload: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield payload
+}
+
+function peerName(index: number): string {
+  return `peer${index + 1}`
+}
+
+/** 32 bytes that follow from others and a label. */
+function derive(from: Uint8Array, label: string): Uint8Array {
+  const text = new TextEncoder().encode(label)
+  const bytes = new Uint8Array(from.length + text.length)
+  bytes.set(from)
+  bytes.set(text, from.length)
+  return sha256(bytes)
+}

@@ -1,0 +1,348 @@
+/** `cairn testnet up`: runs a testnet, stores a file in it, watches it, and sums up. */
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
+import { CairnError, COVERAGE, check } from '@cairn/protocol'
+import { askTestnet, FAULTS, type Fault } from './control.ts'
+import { LiveView, type Screen } from './live.ts'
+import { type EpochLine, epochLine, type Summary, totals } from './summary.ts'
+import { preparationOf, Testnet } from './testnet.ts'
+import { verifyInclusions } from './verification.ts'
+
+export interface TestnetUpOptions {
+  dataDir: string
+  nodes: number
+  /** Nodes with a radio; all unless given. */
+  gateways?: number
+  /** Nodes that offer disk; four, or all of fewer, unless given. */
+  providers?: number
+  seed: number
+  /** What to store; a made file of 32 MiB unless given. */
+  file?: string
+  /** Ends after so many checkpoints from the first epoch in which both kinds had a duty. */
+  checkpoints?: number
+  json: boolean
+}
+
+export interface TestnetUpComponents {
+  screen: Screen
+  log: Log
+  /** Ends the testnet. */
+  signal: AbortSignal
+}
+
+const PROVIDERS_DEFAULT = 4
+const FILE_BYTES = 32 * 1024 * 1024
+const COPIES = 2
+/** Without a checkpoint for so many epochs the testnet is stuck. */
+const STALL_EPOCHS = 6
+/** Nodes that lag behind the first one have adopted an epoch within this time, ms. */
+const SETTLING_MS = 15_000
+const SETTLING_POLL_MS = 50
+/** Starts of a testnet that is not ready by genesis. */
+const ATTEMPTS = 4
+/** Fetching the file at the end takes a second; by then it may be that nobody waits any more, ms. */
+const FETCH_MS = 20_000
+
+interface Accepted {
+  accepted: AcceptedCheckpoint
+  settled: Settled
+}
+
+/** Exit code: 0, or 1 when an invariant is broken. Everything is taken down before it resolves. */
+export async function testnetUp(
+  options: TestnetUpOptions,
+  { screen, log, signal }: TestnetUpComponents,
+): Promise<number> {
+  const providers = options.providers ?? Math.min(PROVIDERS_DEFAULT, options.nodes)
+  const gateways = options.gateways ?? options.nodes
+  check(
+    providers <= options.nodes && gateways <= options.nodes,
+    'badTestnet',
+    'there are more providers or gateways than nodes',
+    { facts: { nodes: options.nodes, providers, gateways } },
+  )
+  check(
+    keepersFor(options.nodes, providers) >= 1,
+    'badTestnet',
+    'a testnet stores a file: beside the node that puts it one at least offers disk',
+    { facts: { nodes: options.nodes, providers } },
+  )
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runOnce({ ...options, providers, gateways }, { screen, log, signal }, attempt)
+    } catch (error) {
+      const late = error instanceof CairnError && error.code === 'genesisPassed'
+      if (!late || attempt === ATTEMPTS || signal.aborted) throw error
+      log.warn(
+        { attempt },
+        'the machine is busy: genesis came too soon, begins again with more time',
+      )
+    }
+  }
+}
+
+/** Each attempt gives itself twice the time to genesis of the one before. */
+async function runOnce(
+  options: TestnetUpOptions & { providers: number; gateways: number },
+  components: TestnetUpComponents,
+  attempt: number,
+): Promise<number> {
+  const { dataDir, nodes, seed, providers, gateways } = options
+  const { log } = components
+  const preparationS = preparationOf(nodes) * 2 ** (attempt - 1)
+  const testnet = await Testnet.start({
+    dataDir,
+    nodes,
+    providers,
+    gateways,
+    seed,
+    log,
+    preparationS,
+  })
+  try {
+    return await new Run(testnet, options, components).toTheEnd(providers)
+  } finally {
+    await testnet.stop()
+  }
+}
+
+/** Ends the testnet that runs from a directory. */
+export async function testnetDown(dataDir: string): Promise<void> {
+  await askTestnet(dataDir, 'POST', '/down')
+}
+
+export async function testnetStatus(dataDir: string): Promise<Record<string, unknown>> {
+  return await askTestnet(dataDir, 'GET', '/status')
+}
+
+/** Throws `usage` for a fault that there is not. */
+export async function testnetFault(
+  dataDir: string,
+  fault: string,
+  nodes: readonly string[],
+): Promise<Record<string, unknown>> {
+  check(isFault(fault), 'usage', `there is no fault '${fault}'`, {
+    facts: { known: FAULTS.join(', ') },
+    next: `use one of ${FAULTS.join(', ')}`,
+  })
+  return await askTestnet(dataDir, 'POST', '/fault', { fault, nodes })
+}
+
+class Run {
+  readonly #testnet: Testnet
+  readonly #options: TestnetUpOptions
+  readonly #components: TestnetUpComponents
+  readonly #view: LiveView
+  readonly #lines: EpochLine[] = []
+  /** The last accepted epoch in which every kind had verdicts; until there is one, the last. */
+  #shown: (Accepted & { complete: boolean }) | undefined
+  /** Accepted since the first such epoch, that one included. */
+  #counted = 0
+  readonly #ended = new AbortController()
+  #firstCheckpointMs: number | undefined
+
+  constructor(testnet: Testnet, options: TestnetUpOptions, components: TestnetUpComponents) {
+    this.#testnet = testnet
+    this.#options = options
+    this.#components = components
+    this.#view = new LiveView({ testnet, screen: components.screen })
+  }
+
+  async toTheEnd(providers: number): Promise<number> {
+    const { signal } = this.#components
+    const over = AbortSignal.any([signal, this.#ended.signal])
+    this.#testnet.monitor.onEpoch((accepted, settled) => this.#accepted(accepted, settled))
+    const file = await this.#put(providers, over)
+    await this.#testnet.begin()
+    await this.#testnet.open(() => this.#ended.abort())
+    if (!this.#options.json) this.#view.start()
+    try {
+      await this.#watch(over)
+      if (this.#shown === undefined) return 0
+      const summary = await this.#summary(this.#shown, file, providers)
+      const code = this.#verdict(summary)
+      this.#print({ summary })
+      return code
+    } finally {
+      this.#view.stop()
+    }
+  }
+
+  /** Stores the file from the last node; resolves with its link and hash. */
+  async #put(providers: number, signal: AbortSignal): Promise<StoredFile> {
+    const { daemon } = this.#testnet.running().at(-1) as { daemon: Daemon }
+    const hash = createHash('sha256')
+    const source = this.#options.file === undefined ? madeFile() : givenFile(this.#options.file)
+    const { link } = await daemon.view.put(hashed(source, hash), {
+      copies: Math.min(COPIES, keepersFor(this.#options.nodes, providers)),
+      signal,
+    })
+    return { link, sha256: hash.digest('hex') }
+  }
+
+  #accepted(accepted: AcceptedCheckpoint, settled: Settled): void {
+    this.#firstCheckpointMs ??= Date.now() - performance.timeOrigin
+    const line = epochLine(accepted, settled)
+    const complete = this.#isComplete(settled)
+    if (complete || this.#shown?.complete !== true) this.#shown = { accepted, settled, complete }
+    if (complete || this.#counted > 0) this.#counted++
+    this.#lines.push(line)
+    if (this.#options.json) this.#print(line)
+    else this.#view.epoch(line)
+    if (this.#counted >= (this.#options.checkpoints ?? Number.POSITIVE_INFINITY)) {
+      this.#ended.abort()
+    }
+  }
+
+  /** Every kind has verdicts; without gateways nothing is asked of coverage. */
+  #isComplete({ settlement }: Settled): boolean {
+    return settlement.kinds.every(
+      ({ kind, verdicts }) =>
+        verdicts.length > 0 || (kind === COVERAGE && this.#options.gateways === 0),
+    )
+  }
+
+  /** Resolves when it is over; rejects with `testnetStalled` when no checkpoint comes any more. */
+  async #watch(over: AbortSignal): Promise<void> {
+    const { slotMs, slotsPerEpoch } = this.#testnet.manifest.profile
+    const epochMs = slotMs * slotsPerEpoch
+    const start = this.#testnet.manifest.genesis * 1_000
+    while (!over.aborted) {
+      const last = this.#lines.at(-1)?.epoch ?? -1
+      const behind = (Date.now() - start) / epochMs - 1 - last
+      check(
+        behind < STALL_EPOCHS || this.#testnet.disturbed.size > 0,
+        'testnetStalled',
+        `no checkpoint was accepted after epoch ${last}`,
+        { facts: { last }, next: 'run it again with --log-level debug' },
+      )
+      await wait(slotMs, over)
+      await this.#testnet.monitor.checkAcknowledged(last)
+    }
+  }
+
+  async #summary(last: Accepted, file: StoredFile, providers: number): Promise<Summary> {
+    const { monitor, members, rpcUrl, contracts } = this.#testnet
+    await this.#allSettled((this.#lines.at(-1) as EpochLine).epoch)
+    const running = this.#testnet.running()
+    const prover = running[0]
+    if (prover === undefined) throw new CairnError('nodeStopped', 'no node runs any more')
+    const proven = await verifyInclusions({
+      daemon: prover.daemon,
+      settled: last.settled,
+      accepted: last.accepted.root,
+      rpcUrl,
+      checkpoints: contracts.checkpoints,
+    })
+    monitor.requireRecomputed(
+      this.#lines.map(({ epoch }) => epoch),
+      running.map(({ name }) => name).filter(name => !this.#testnet.disturbed.has(name)),
+    )
+    await monitor.checkAcknowledged(last.accepted.epoch)
+    const { epochs, ...sums } = totals(this.#lines)
+    return {
+      nodes: members.length,
+      epochs,
+      checkpointsAccepted: epochs,
+      ...sums,
+      inclusionVerifiedOnChain: proven.onChain,
+      inclusionVerifiedOffline: proven.offline,
+      fileRetrievedIdentical: await this.#isRetrievable(file, providers),
+      firstCheckpointMs: Math.round(this.#firstCheckpointMs as number),
+      payoutsSumExact: !monitor.violations.some(({ invariant }) => invariant === 'sumsExact'),
+    }
+  }
+
+  /** Fetches the file with a node that neither put it nor keeps any of it, where there is one. */
+  async #isRetrievable({ link, sha256 }: StoredFile, providers: number): Promise<boolean> {
+    const running = this.#testnet.running()
+    const strangers = running.slice(providers, -1)
+    const { daemon } = strangers.at(-1) ?? (running.at(-1) as (typeof running)[number])
+    const hash = createHash('sha256')
+    try {
+      const { stream } = await daemon.view.get(link, AbortSignal.timeout(FETCH_MS))
+      for await (const part of stream) hash.update(part)
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      this.#components.log.error({ err: error }, 'the file could not be fetched')
+      return false
+    }
+    return hash.digest('hex') === sha256
+  }
+
+  /** Waits until the nodes that lag behind the first have adopted an epoch too. */
+  async #allSettled(epoch: number): Promise<void> {
+    const until = Date.now() + SETTLING_MS
+    const behind = () =>
+      this.#testnet.running().some(({ daemon }) => daemon.node.checkpointer.adopted < epoch)
+    while (behind() && Date.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, SETTLING_POLL_MS))
+    }
+  }
+
+  #verdict(summary: Summary): number {
+    const { violations } = this.#testnet.monitor
+    for (const violation of violations) this.#components.log.error(violation, 'an invariant broke')
+    const asked = this.#options.checkpoints !== undefined
+    const complete =
+      summary.inclusionVerifiedOnChain &&
+      summary.inclusionVerifiedOffline &&
+      summary.fileRetrievedIdentical &&
+      summary.payoutsSumExact
+    if (violations.length > 0) this.#print({ violations })
+    return violations.length > 0 || (asked && !complete) ? 1 : 0
+  }
+
+  #print(value: object): void {
+    this.#components.screen.write(`${JSON.stringify(value)}\n`)
+  }
+}
+
+/** Providers that the last node, which puts the file, can store it with: any but itself. */
+function keepersFor(nodes: number, providers: number): number {
+  return Math.min(providers, nodes - 1)
+}
+
+interface StoredFile {
+  link: string
+  sha256: string
+}
+
+async function* madeFile(): AsyncGenerator<Uint8Array> {
+  const part = 1024 * 1024
+  for (let at = 0; at < FILE_BYTES; at += part) yield randomBytes(part)
+}
+
+async function* givenFile(path: string): AsyncGenerator<Uint8Array> {
+  const found = await stat(path).catch(() => undefined)
+  check(found?.isFile() === true, 'noFile', `there is no file at ${path}`, { facts: { path } })
+  yield* createReadStream(path)
+}
+
+async function* hashed(
+  source: AsyncIterable<Uint8Array>,
+  hash: ReturnType<typeof createHash>,
+): AsyncGenerator<Uint8Array> {
+  for await (const part of source) {
+    hash.update(part)
+    yield part
+  }
+}
+
+function isFault(text: string): text is Fault {
+  return (FAULTS as readonly string[]).includes(text)
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}

@@ -1,0 +1,310 @@
+import { strict as assert } from 'node:assert'
+import { DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
+import {
+  type Deal,
+  Deal as DealCodec,
+  encodeProofFile,
+  equalBytes,
+  hex,
+  type Kind,
+  messageId,
+  parseProofFile,
+  STORAGE,
+  type State,
+  storageKind,
+  storageWith,
+  TOKEN,
+  verifyProofFile,
+} from '@cairn/protocol'
+import { bytes32, GENESIS, NETWORK } from '../../../protocol/test/kernel-world.ts'
+import { ECHO } from '../../../protocol/test/kinds/trivial.ts'
+import { DRAND, echoKind, NodeWorld, peerName, signerIn, type WorldNode } from './world.ts'
+
+const client = bytes32('client')
+const deal = (provider: number, startEpoch: number, endEpoch: number): Deal => ({
+  ...DealCodec.defaultValue(),
+  client,
+  provider,
+  piece: { ...DealCodec.defaultValue().piece, payload: 1_000 },
+  startEpoch,
+  endEpoch,
+  pricePerEpoch: TOKEN,
+  nonce: BigInt(startEpoch),
+})
+
+function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
+  const stopped: string[] = []
+  const view = new DaemonView(
+    {
+      node,
+      chain,
+      clock: world.clock,
+      network,
+      signer: signerIn(index),
+      client: {
+        put: async () => ({ link: 'a link', pieces: [], bytes: 1 }),
+        get: async () => {
+          throw new Error('no such link')
+        },
+      },
+      pieces: undefined,
+      radio: undefined,
+      metrics: async () => 'cairn_epoch 1\n',
+      stop: () => stopped.push('stop'),
+    },
+    {
+      manifest: {
+        name: 'a network',
+        chain: {
+          chainId: 31337,
+          rpc: [],
+          contracts: { checkpoints: `0x${'00'.repeat(20)}`, registry: '0x', token: '0x' },
+          finality: 0,
+        },
+        genesis: GENESIS,
+        drand: DRAND,
+        bootstrap: [],
+        deposits: [],
+        profileName: 'testnet',
+        profile: world.profile,
+        genesisState: 'genesis.ssz',
+      },
+      network: NETWORK,
+      version: '1.2.3',
+      account: bytes32('account').slice(0, 20),
+      addresses: () => ['/ip4/127.0.0.1/tcp/1'],
+      peerOf: identity =>
+        peerName(world.registry.findIndex(entry => equalBytes(entry.identity, identity))),
+    },
+  )
+  return { view, stopped }
+}
+
+async function scene() {
+  const world = new NodeWorld({
+    nodes: 4,
+    kinds: [storageKind as unknown as Kind<unknown>, echoKind],
+    entry: index => ({ kinds: (1 << ECHO) | (index === 2 ? 1 << STORAGE : 0) }),
+    genesisState: (founding: State) =>
+      founding.with(
+        founding.core,
+        new Map([[STORAGE, storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)])]]),
+      ),
+  })
+  const nodes = await world.start(0, 1, 2, 3)
+  const [one] = nodes as [WorldNode]
+  return { world, nodes, one, ...viewOf(world, one) }
+}
+
+describe('what a daemon shows', () => {
+  it('before the start of the network', async () => {
+    const { view } = await scene()
+    const status = await view.status()
+    assert.equal(status.epoch.number, -1)
+    assert.equal(status.accepted, -1)
+    assert.equal(status.index, 0)
+    assert.equal(status.peers, 3)
+    assert.equal(status.version, '1.2.3')
+    assert.ok(status.ready, JSON.stringify(status.reasons))
+    assert.equal(await view.epoch(0), undefined, 'what has not begun is not shown')
+    assert.equal(await view.recompute(0), undefined)
+    assert.equal(await view.prove(bytes32('nothing')), undefined)
+    assert.deepEqual(await view.messages({ epoch: 0, limit: 5 }), { messages: [] })
+  })
+
+  it('of itself and its peers', async () => {
+    const { world, nodes, view } = await scene()
+    await world.run(2, 5, 300)
+    const status = await view.status()
+    assert.equal(status.epoch.number, 2)
+    assert.equal(status.epoch.slot, 5)
+    assert.equal(status.epoch.startsAt, world.epochStart(2))
+    assert.equal(status.epoch.endsAt, world.epochStart(3))
+    assert.equal(status.accepted, 1)
+    assert.equal(status.chain.head?.number, nodes[0]?.chain.head()?.number)
+    assert.ok(status.ready, JSON.stringify(status.reasons))
+    const peers = await view.peers()
+    assert.deepEqual(
+      peers.map(({ peerId, index }) => [peerId, index]),
+      [1, 2, 3].map(index => [peerName(index), index]),
+    )
+    assert.equal(new Set(peers.map(({ name }) => name)).size, 3)
+  })
+
+  it('of itself when something is wrong', async () => {
+    const { world, one, view } = await scene()
+    await world.run(1, 2)
+    one.chain.setDown(true)
+    world.network.partition([[peerName(0)]])
+    await world.run(2, 2)
+    const { ready, reasons, chain, peers } = await view.status()
+    assert.equal(ready, false)
+    assert.equal(chain.healthy, false)
+    assert.equal(peers, 0)
+    const codes = reasons.map(({ code }) => code)
+    assert.ok(codes.includes('chain') && codes.includes('peers'), codes.join())
+    assert.ok(!codes.includes('base'), 'what follows from the chain is not said besides')
+  })
+
+  it('of an epoch that is open, frozen, and accepted', async () => {
+    const { world, nodes, one, view } = await scene()
+    await world.run(2, 8)
+    const open = await view.epoch(2)
+    assert.equal(open?.phase, 'open')
+    assert.ok((open?.messages.challenge ?? 0) > 0)
+    assert.deepEqual(open?.verdicts, {})
+    assert.equal(open?.checkpoint, undefined)
+    assert.deepEqual(open?.seed, world.seed(2))
+    for (const { chain } of nodes) chain.setDown(true)
+    await world.run(3, 1)
+    assert.equal((await view.epoch(2))?.phase, 'frozen')
+    for (const { chain } of nodes) chain.setDown(false)
+    await world.run(4)
+    const accepted = await view.epoch(2)
+    assert.equal(accepted?.phase, 'accepted')
+    const [, , , landed] = world.chain.accepted
+    assert.deepEqual(accepted?.checkpoint?.root, landed?.root)
+    assert.equal(accepted?.verdicts.echo?.pass, 4)
+    assert.deepEqual(Object.keys(accepted?.verdicts ?? {}), ['storage', 'echo'])
+    const counted = Object.values(accepted?.messages ?? {}).reduce((sum, count) => sum + count, 0)
+    assert.equal(counted, (await one.node.ledger.final(2))?.ids.length)
+    assert.equal(await view.epoch(5), undefined)
+  })
+
+  it('of the messages of an epoch, page by page and by author', async () => {
+    const { world, view } = await scene()
+    await world.run(2)
+    const all = await view.messages({ epoch: 1, limit: 1_000 })
+    assert.ok(all.messages.length > 10)
+    assert.equal(all.next, undefined)
+    for (const author of [undefined, 2]) {
+      const wanted = all.messages.filter(m => author === undefined || m.author === author)
+      for (const limit of [1, 3, wanted.length, wanted.length + 1]) {
+        const found: MessageView[] = []
+        let after: Uint8Array | undefined
+        do {
+          const page = await view.messages({
+            epoch: 1,
+            limit,
+            ...(author === undefined ? {} : { author }),
+            ...(after === undefined ? {} : { after }),
+          })
+          assert.ok(page.messages.length <= limit)
+          found.push(...page.messages)
+          after = page.next
+        } while (after !== undefined)
+        assert.deepEqual(found, wanted)
+      }
+    }
+    const types = new Set(all.messages.map(({ type, kind }) => `${type} ${kind}`))
+    assert.deepEqual([...types].sort(), [
+      'attestation echo',
+      'challenge echo',
+      'seal echo',
+      'vote kernel',
+    ])
+    const [first] = all.messages
+    assert.deepEqual(await view.message(first?.id as Uint8Array), first)
+    assert.equal(await view.message(bytes32('nothing')), undefined)
+  })
+
+  it('as proofs that hold without it', async () => {
+    const { world, one, view } = await scene()
+    await world.run(3)
+    const final = await one.node.ledger.final(1)
+    for (const id of final?.ids ?? []) {
+      const proof = await view.prove(id)
+      assert.ok(proof)
+      const read = parseProofFile(JSON.stringify(encodeProofFile(proof)))
+      assert.deepEqual(hex(verifyProofFile(read)), hex(world.chain.accepted[2]?.root as Uint8Array))
+      assert.ok(read.message && equalBytes(messageId(read.message), id))
+    }
+    const account = world.registry[1]?.payout as Uint8Array
+    const payout = await view.provePayout(account)
+    assert.ok(payout?.payout && payout.payout.earned > 0n)
+    verifyProofFile(payout)
+    const earlier = await view.provePayout(account, 0)
+    assert.ok((earlier?.payout?.earned ?? 0n) < payout.payout.earned)
+    assert.equal(await view.provePayout(bytes32('nobody').slice(0, 20)), undefined)
+    assert.equal(await view.provePayout(account, 77), undefined)
+    assert.equal(await view.provePayout(account, -1), undefined)
+  })
+
+  it('as sums that it redoes, with a reason for every verdict', async () => {
+    const { world, view } = await scene()
+    await world.run(3)
+    const redone = await view.recompute(1)
+    assert.equal(redone?.equal, true)
+    assert.deepEqual(redone?.computed, redone?.accepted)
+    const { sums } = redone as NonNullable<typeof redone>
+    assert.equal(sums.payouts + sums.burned + sums.unminted, sums.emission + sums.fees)
+    const verdicts = await view.verdicts(1, 'echo')
+    assert.equal(verdicts?.verdicts.length, 4)
+    for (const { verdict, reason, facts } of verdicts?.verdicts ?? []) {
+      assert.equal(verdict, 'pass')
+      assert.equal(reason, 'echoed')
+      assert.ok('slot' in facts)
+    }
+    assert.equal(await view.verdicts(1, 'nothing'), undefined)
+    assert.equal(await view.verdicts(9, 'echo'), undefined)
+  })
+
+  it('of deals: those that are live or to come', async () => {
+    const { world, view } = await scene()
+    await world.run(4)
+    const deals = await view.deals()
+    assert.deepEqual(deals.map(({ firstEpoch, lastEpoch }) => [firstEpoch, lastEpoch]).sort(), [
+      [1, 89],
+      [50, 89],
+    ])
+    assert.ok(deals.every(({ client: of }) => equalBytes(of, client)))
+    assert.deepEqual(await view.pieces(), [])
+  })
+
+  it('as events, while somebody listens', async () => {
+    const { world, view } = await scene()
+    const events: NodeEvent[] = []
+    const unsubscribe = view.subscribe(event => events.push(event))
+    await world.run(2, 6)
+    const of = (type: string) => events.filter(event => event.type === type)
+    assert.deepEqual(
+      of('epoch').map(({ data }) => (data as { epoch: number }).epoch),
+      [0, 1, 2],
+    )
+    assert.deepEqual(
+      of('checkpoint').map(({ data }) => (data as { epoch: number }).epoch),
+      [0, 1],
+    )
+    assert.equal(of('verdict').length, 8)
+    assert.ok(of('message').length > 20)
+    assert.ok(events.every(({ at }, n) => at >= (events[n - 1]?.at ?? 0)))
+    unsubscribe()
+    const before = events.length
+    await world.run(3)
+    assert.equal(events.length, before)
+  })
+
+  it('tells of no old epoch as a new one when its sums are redone', async () => {
+    const { world, one, view } = await scene()
+    await world.run(12)
+    one.node.epochs.forget(40)
+    const events: NodeEvent[] = []
+    view.subscribe(event => events.push(event))
+    assert.equal((await world.until(view.recompute(1)))?.equal, true)
+    assert.deepEqual(
+      events.filter(({ type }) => type === 'epoch'),
+      [],
+    )
+  })
+
+  it('and passes on what it is asked to do', async () => {
+    const { view, stopped } = await scene()
+    const { signal } = new AbortController()
+    const nothing = (async function* () {})()
+    assert.equal((await view.put(nothing, { copies: 1, signal })).link, 'a link')
+    await assert.rejects(view.get('x', signal), /no such link/)
+    assert.match(await view.metrics(), /^cairn_/)
+    view.stop()
+    assert.deepEqual(stopped, ['stop'])
+  })
+})

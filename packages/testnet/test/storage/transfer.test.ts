@@ -1,0 +1,148 @@
+import { strict as assert } from 'node:assert'
+import { type Network, pullPiece, RANGE_BYTES, RANGES_IN_FLIGHT, servePieces } from '@cairn/node'
+import { ContainerType, decode, hashPiece, Piece, Uint32 } from '@cairn/protocol'
+import { MemoryPieces } from '@cairn/testnet'
+import { pattern, stream, World } from './world.ts'
+
+const payload = pattern(5 * RANGE_BYTES + 1_234)
+const { piece } = hashPiece(payload)
+const Range = new ContainerType({ piece: Piece, offset: Uint32, length: Uint32 })
+
+describe('pulling a piece', () => {
+  let world: World
+  let receiver: Network
+
+  beforeEach(async () => {
+    world = new World({ nodes: 0 })
+    receiver = world.network.join('receiver')
+    await receiver.start()
+  })
+  afterEach(() => world.stop())
+
+  async function holder(name: string): Promise<MemoryPieces> {
+    const pieces = new MemoryPieces()
+    await pieces.put(stream(payload))
+    const network = world.network.join(name)
+    servePieces(network, [new MemoryPieces(), pieces])
+    await network.start()
+    return pieces
+  }
+
+  async function stranger(name: string, answer: (request: Uint8Array) => Promise<Uint8Array>) {
+    const network = world.network.join(name)
+    const options = { maxRequestBytes: 100, maxResponseBytes: 1024 * 1024, perSecond: 1_000 }
+    network.serve('piece-get', options, answer)
+    await network.start()
+  }
+
+  async function pull(peers: string[], signal = new AbortController().signal): Promise<Buffer> {
+    const { clock } = world
+    const collect = async () => {
+      const parts: Uint8Array[] = []
+      for await (const part of pullPiece({ network: receiver, clock }, { piece, peers, signal })) {
+        parts.push(part)
+      }
+      return Buffer.concat(parts)
+    }
+    return await world.run(collect())
+  }
+
+  it('gives the bytes in order, from one peer or several', async () => {
+    await holder('a')
+    await holder('b')
+    assert.ok((await pull(['a'])).equals(payload))
+    assert.ok((await pull(['a', 'b'])).equals(payload))
+  })
+
+  it('gives nothing of an empty piece, without asking anybody', async () => {
+    const { clock, network } = world
+    const empty = hashPiece(new Uint8Array(0)).piece
+    const { signal } = new AbortController()
+    const init = { piece: empty, peers: ['nobody'], signal }
+    for await (const _ of pullPiece({ network: receiver, clock }, init)) assert.fail()
+    assert.equal(network.tally.requests, 0)
+  })
+
+  it('has no more under way than the credit, however slow its reader', async () => {
+    await holder('a')
+    const { clock, network } = world
+    const { signal } = new AbortController()
+    const bytes = pullPiece({ network: receiver, clock }, { piece, peers: ['a'], signal })
+    await world.run(bytes.next())
+    await clock.run({ until: clock.now() + 5_000 })
+    assert.equal(network.tally.requests, RANGES_IN_FLIGHT)
+    assert.ok(RANGES_IN_FLIGHT * RANGE_BYTES < 4 * 1024 * 1024)
+    await world.run(bytes.return(undefined))
+  })
+
+  it('passes over peers that are away, refuse, or send too little or too much', async () => {
+    await holder('good')
+    await stranger('short', async request => {
+      return new Uint8Array(decode(Range, request).length - 1)
+    })
+    await stranger('long', async request => {
+      return new Uint8Array(Math.min(decode(Range, request).length + 1, 1024 * 1024))
+    })
+    await stranger('empty', async () => new Uint8Array(0))
+    await stranger('broken', async () => {
+      throw new Error('no')
+    })
+    for (const bad of ['away', 'short', 'empty', 'broken']) {
+      assert.ok((await pull([bad, 'good'])).equals(payload), bad)
+    }
+    await assert.rejects(pull(['away', 'short', 'empty', 'broken']), error => {
+      const { code, facts } = error as { code: string; facts: Record<string, string> }
+      assert.equal(code, 'pieceUnavailable')
+      assert.match(String(facts.answers), /short: truncated/)
+      assert.match(String(facts.answers), /away: unreachable/)
+      return true
+    })
+  })
+
+  it('gives up a peer that never answers', async () => {
+    await stranger('silent', () => new Promise(() => {}))
+    await holder('good')
+    assert.ok((await pull(['silent', 'good'])).equals(payload))
+    await assert.rejects(pull(['silent']), { code: 'pieceUnavailable' })
+  })
+
+  it('ends at once when its signal aborts', async () => {
+    await stranger('silent', () => new Promise(() => {}))
+    const controller = new AbortController()
+    world.clock.at(world.clock.now() + 1_000, () => controller.abort(new Error('given up')))
+    const before = world.clock.now()
+    await assert.rejects(pull(['silent'], controller.signal), /given up/)
+    assert.ok(world.clock.now() - before <= 1_100)
+  })
+
+  it('gets through although a tenth of everything is lost', async () => {
+    world = new World({ nodes: 0, loss: 0.1 })
+    receiver = world.network.join('receiver')
+    await receiver.start()
+    await holder('a')
+    await holder('b')
+    assert.ok((await pull(['a', 'b'])).equals(payload))
+  })
+
+  it('answers no range that is too long or not of the piece', async () => {
+    await holder('a')
+    const { signal } = new AbortController()
+    const ask = (offset: number, length: number, of = piece) =>
+      world.run(
+        receiver.request('a', 'piece-get', Range.serialize({ piece: of, offset, length }), {
+          signal,
+          maxResponseBytes: 2 * RANGE_BYTES,
+        }),
+      )
+    assert.equal((await ask(0, RANGE_BYTES)).length, RANGE_BYTES)
+    await assert.rejects(ask(0, RANGE_BYTES + 1), { code: 'badRange' })
+    await assert.rejects(ask(payload.length, 1), { code: 'badRange' })
+    await assert.rejects(ask(2 ** 32 - 1, 5), { code: 'badRange' })
+    await assert.rejects(ask(0, 1, { ...piece, payload: 5 }), { code: 'pieceMissing' })
+    const hostile = receiver.request('a', 'piece-get', new Uint8Array(7), {
+      signal,
+      maxResponseBytes: 10,
+    })
+    await assert.rejects(world.run(hostile), { code: 'badLength' })
+  })
+})

@@ -1,0 +1,371 @@
+/** Nodes that do storage and nothing else, over simulated ports, in one epoch. */
+import {
+  type Candidate,
+  Client,
+  type ClientComponents,
+  type Log,
+  type Network,
+  StorageNode,
+  servePieces,
+  signerOf,
+  type Voice,
+} from '@cairn/node'
+import {
+  Attestation,
+  bls,
+  CairnError,
+  Challenge,
+  type Codec,
+  challengeInput,
+  challengeRecords,
+  type Deal,
+  decode,
+  type Envelope,
+  type EpochBase,
+  type EpochMessage,
+  ed25519,
+  epochStart,
+  equalBytes,
+  type Kind,
+  type Known,
+  MessageSet,
+  MessageType,
+  messageId,
+  type Piece,
+  peek,
+  plainVerifier,
+  type RegistryEntry,
+  rulebook,
+  STORAGE,
+  seal,
+  slotStart,
+  storageKind,
+  subjectOf,
+  TESTNET_PROFILE,
+} from '@cairn/protocol'
+import { MemoryPieces, MemoryStore, SimulatedNetwork, VirtualClock } from '@cairn/testnet'
+import {
+  baseOf,
+  bytes32,
+  clientKey,
+  clientSecret,
+  EPOCH,
+  entryOf,
+  nodeSecret,
+  stateOf,
+} from '../../../protocol/test/kinds/storage/world.ts'
+
+export { dealOf, EPOCH } from '../../../protocol/test/kinds/storage/world.ts'
+
+const BOOK = rulebook([storageKind as unknown as Kind<unknown>])
+export const peerName = (index: number) => `peer${index}`
+const votingSecret = (index: number) => bytes32(0, index + 1)
+
+export interface WorldInit {
+  nodes?: number
+  deals?: Deal[]
+  quota?: number
+  loss?: number
+  floorPrice?: bigint
+  /** Length of a slot; the testnet profile's by default. */
+  slotMs?: number
+  /** Operator of each node by index; its own by default. */
+  operator?(index: number): number
+}
+
+export interface TestNode {
+  index: number
+  peer: string
+  network: Network
+  pieces: MemoryPieces
+  store: MemoryStore
+  voice: TestVoice
+  half: StorageNode
+  published: Envelope[]
+}
+
+/** A voice over one message set that all nodes share at once, as after a perfect gossip. */
+export class TestVoice implements Voice {
+  readonly relayed: { envelope: Envelope; at: number }[] = []
+  readonly #index: number
+  readonly #claims: MemoryStore
+  readonly #world: World
+
+  constructor(world: World, index: number, claims: MemoryStore) {
+    this.#world = world
+    this.#index = index
+    this.#claims = claims
+  }
+
+  index(): number {
+    return this.#index
+  }
+
+  async say(): Promise<undefined> {
+    return undefined
+  }
+
+  async sign<V extends EpochMessage>(
+    type: MessageType,
+    codec: Codec<V>,
+    base: EpochBase,
+    value: Omit<V, 'epoch' | 'base' | 'author'>,
+  ): Promise<Envelope> {
+    const author = this.#index
+    const whole = { ...value, epoch: base.epoch, base: base.tag, author } as unknown as V
+    const sign = (root: Uint8Array) => ed25519.sign(root, nodeSecret(author))
+    const envelope = seal(type, codec, whole, base.network, sign)
+    const { rule, value: decoded } = peek(envelope, BOOK)
+    const key = new TextEncoder().encode(subjectOf(type, decoded, rule))
+    const before = await this.#claims.get(key)
+    const id = messageId(envelope)
+    if (before !== undefined && !equalBytes(before, id)) {
+      throw new CairnError('equivocation', 'this node already said something else about it')
+    }
+    await this.#claims.batch([{ key, value: id }])
+    return envelope
+  }
+
+  async relay(envelope: Envelope): Promise<void> {
+    this.relayed.push({ envelope, at: this.#world.clock.now() })
+    this.#world.add(envelope)
+  }
+}
+
+export class World {
+  readonly clock: VirtualClock
+  readonly network: SimulatedNetwork
+  readonly base: EpochBase
+  readonly set = new MessageSet()
+  readonly nodes: TestNode[] = []
+  readonly lines: { text: string; facts: object }[] = []
+  readonly log: Log
+  readonly #init: WorldInit
+  readonly #stores = new Map<number, MemoryStore>()
+  readonly #pieces = new Map<number, MemoryPieces>()
+
+  constructor(init: WorldInit = {}) {
+    this.#init = init
+    const { nodes = 8, deals = [], operator = index => index } = init
+    const { slotMs = TESTNET_PROFILE.slotMs } = init
+    const registry: RegistryEntry[] = Array.from({ length: nodes }, (_, index) =>
+      entryOf(index, {
+        voting: bls.publicKey(votingSecret(index)),
+        operator: bytes32(operator(index), 3).slice(0, 20),
+      }),
+    )
+    this.base = baseOf({
+      registry,
+      state: stateOf(deals),
+      profile: { ...TESTNET_PROFILE, slotMs },
+    })
+    this.clock = new VirtualClock({ start: epochStart(this.base, EPOCH) })
+    this.network = new SimulatedNetwork(
+      { clock: this.clock },
+      { seed: bytes32(1), latency: { min: 5, max: 40 }, loss: init.loss ?? 0 },
+    )
+    const line = (facts: object, text: string) => this.lines.push({ facts, text })
+    this.log = { error: line, warn: line, info: line, debug: line, child: () => this.log }
+    for (let index = 0; index < nodes; index++) this.nodes.push(this.#build(index))
+  }
+
+  async start(): Promise<void> {
+    for (const { half, network } of this.nodes) {
+      await half.start()
+      await network.start()
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const { half, network } of this.nodes) {
+      await half.stop()
+      await network.stop()
+    }
+  }
+
+  node(index: number): TestNode {
+    return this.nodes[index] as TestNode
+  }
+
+  /** Ends a node as a power cut does and starts it again over what it stored. */
+  async restart(index: number): Promise<TestNode> {
+    const { half } = this.node(index)
+    this.network.crash(peerName(index))
+    await half.stop()
+    const node = this.#build(index)
+    this.nodes[index] = node
+    await node.half.start()
+    await node.network.start()
+    return node
+  }
+
+  /** Runs a task while virtual time passes. */
+  async run<T>(task: Promise<T>, ms = 600_000): Promise<T> {
+    let outcome: { value: T } | { error: unknown } | undefined
+    task.then(
+      value => {
+        outcome = { value }
+      },
+      (error: unknown) => {
+        outcome = { error }
+      },
+    )
+    const end = this.clock.now() + ms
+    while (outcome === undefined && this.clock.now() < end) {
+      await this.clock.run({ until: this.clock.now() + 50 })
+    }
+    if (outcome === undefined) throw new Error('the task did not end in time')
+    if ('error' in outcome) throw outcome.error
+    return outcome.value
+  }
+
+  async toSlot(slot: number, plus = 0): Promise<void> {
+    await this.clock.run({ until: slotStart(this.base, EPOCH, slot) + plus })
+  }
+
+  add(envelope: Envelope): void {
+    const { value, rule } = peek(envelope, BOOK)
+    const subject = subjectOf(envelope.type, value, rule)
+    this.set.add({ id: messageId(envelope), value, envelope }, subject, value.kind)
+  }
+
+  /** The challenge of the duty's challenger at `order`, in everybody's ledger. */
+  challenge(target: number, order = 0): Known<Challenge> & { envelope: Envelope; slot: number } {
+    const { base } = this
+    const author = base.duty(STORAGE, target).challengers[order] as number
+    const { network, seed, epoch, tag } = base
+    const input = challengeInput({ network, seed, kind: STORAGE, target })
+    const output = bls.sign(input, votingSecret(author))
+    const value: Challenge = { epoch, base: tag, kind: STORAGE, author, target, output }
+    const envelope = seal(MessageType.challenge, Challenge, value, network, root =>
+      ed25519.sign(root, nodeSecret(author)),
+    )
+    this.add(envelope)
+    const slot = storageKind.revealSlot(base, order, output)
+    return { id: messageId(envelope), value: decode(Challenge, envelope.body), envelope, slot }
+  }
+
+  /** Has every assigned verifier ask and attest. */
+  async attestAll(challenge: Known<Challenge>, slot: number): Promise<Attestation[]> {
+    const { verifiers } = this.base.duty(STORAGE, challenge.value.target)
+    const { signal } = new AbortController()
+    const attesting = verifiers.map(async author => {
+      const finding = await this.node(author).half.attest(challenge, this.base, signal)
+      if (finding === undefined) return undefined
+      const { epoch, tag } = this.base
+      const value: Attestation = {
+        epoch,
+        base: tag,
+        kind: STORAGE,
+        author,
+        challenge: challenge.id,
+        seenSlot: slot,
+        ...finding,
+      }
+      const sign = (root: Uint8Array) => ed25519.sign(root, nodeSecret(author))
+      this.add(seal(MessageType.attestation, Attestation, value, this.base.network, sign))
+      return value
+    })
+    const said = await this.run(Promise.all(attesting), 30_000)
+    return said.filter(value => value !== undefined)
+  }
+
+  settle() {
+    return storageKind.settle({
+      base: this.base,
+      state: this.base.state(storageKind),
+      challenges: challengeRecords(this.base, storageKind, this.set),
+      messages: this.set,
+      available: client => this.base.deposits.get(client)?.amount ?? 0n,
+    })
+  }
+
+  /** A client of its own peer; `holders` are the peers of the nodes that have the piece. */
+  async client(change: Partial<ClientComponents> = {}, number = 1) {
+    const network = this.network.join(`client${number}`)
+    const cache = new MemoryPieces()
+    servePieces(network, [cache])
+    await network.start()
+    const deals: Envelope[] = []
+    let random = number * 1_000
+    const candidates: Candidate[] = this.base.nodes.map(entry => ({
+      entry,
+      peer: peerName(entry.index),
+    }))
+    const client = new Client(
+      {
+        clock: this.clock,
+        network,
+        cache,
+        signer: {
+          key: clientKey(1),
+          sign: root => ed25519.sign(root, clientSecret(1)),
+        },
+        verifier: plainVerifier,
+        log: this.log,
+        random: length => bytes32(random++, 7).slice(0, length),
+        epoch: () => EPOCH,
+        candidates: () => candidates,
+        holders: async piece => this.holders(piece),
+        publishDeal: async envelope => {
+          deals.push(envelope)
+        },
+        ...change,
+      },
+      { network: this.base.network, profile: this.base.profile },
+    )
+    return { client, cache, deals, network, candidates }
+  }
+
+  holders(piece: Piece): string[] {
+    return this.nodes.filter(({ pieces }) => pieces.has(piece)).map(({ peer }) => peer)
+  }
+
+  #build(index: number): TestNode {
+    const peer = peerName(index)
+    const network = this.network.join(peer)
+    const store = this.#stores.get(index) ?? new MemoryStore()
+    const { quota, floorPrice = 0n } = this.#init
+    const pieces = this.#pieces.get(index) ?? new MemoryPieces(quota === undefined ? {} : { quota })
+    this.#stores.set(index, store)
+    this.#pieces.set(index, pieces)
+    const voice = new TestVoice(this, index, store.sublevel('claims') as MemoryStore)
+    const published: Envelope[] = []
+    const identity = { secret: nodeSecret(index), publicKey: ed25519.publicKey(nodeSecret(index)) }
+    const voting = {
+      secret: votingSecret(index),
+      publicKey: bls.publicKey(votingSecret(index)),
+    }
+    const half = new StorageNode(
+      {
+        clock: this.clock,
+        network,
+        store,
+        voice,
+        view: {
+          base: epoch => (epoch === EPOCH ? this.base : undefined),
+          known: () => this.set,
+        },
+        signer: signerOf({ identity, voting }),
+        verifier: plainVerifier,
+        log: this.log,
+        pieces,
+        envelopeOf: (_, id) => this.set.get(id)?.envelope,
+        peerOf: entry => peerName(entry.index),
+        publishDeal: async envelope => {
+          published.push(envelope)
+        },
+      },
+      { calendar: this.base, floorPrice },
+    )
+    servePieces(network, [pieces])
+    return { index, peer, network, pieces, store, voice, half, published }
+  }
+}
+
+/** Bytes that look random and are the same in every run. */
+export { pattern } from '../../../protocol/test/piece/vectors.ts'
+
+export async function* stream(bytes: Uint8Array, size = 10_000): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size)
+}

@@ -1,0 +1,175 @@
+/** The protocol package in a page: no Node below it, and the same verdicts. */
+import { strict as assert } from 'node:assert'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import {
+  bls,
+  type Checkpoint,
+  COUNTED_KINDS,
+  COUNTED_TYPES,
+  checkpointRoot,
+  ed25519,
+  encodeProofFile,
+  hex,
+  inclusionProof,
+  ListDepth,
+  listRoot,
+  MessageType,
+  messageId,
+  Payout,
+  type ProofFileJson,
+} from '@cairn/protocol'
+
+const run = promisify(execFile)
+
+const ROOT = join(import.meta.dirname, '..')
+const SOURCE = join(ROOT, 'packages/protocol/src')
+const PAGE = join(import.meta.dirname, 'browser/page.ts')
+
+const ZERO = new Uint8Array(32)
+const MESSAGE = { type: MessageType.ready, body: new Uint8Array(17), signature: new Uint8Array(64) }
+const PAYOUT = { account: new Uint8Array(20).fill(3), earned: 10n ** 30n, spent: 7n }
+const IDS = [messageId(MESSAGE), ZERO.slice().fill(0xfe), ZERO.slice().fill(0xff)]
+const PAYOUTS = [Payout.hashTreeRoot(PAYOUT)]
+
+const CHECKPOINT: Checkpoint = {
+  epoch: 4n,
+  base: { number: 1n, hash: ZERO },
+  parent: ZERO,
+  messages: listRoot(IDS, ListDepth.messages),
+  state: ZERO,
+  payouts: listRoot(PAYOUTS, ListDepth.payouts),
+  penalties: ZERO,
+  deals: ZERO,
+  counts: {
+    messages: new Array<number>(COUNTED_TYPES).fill(0),
+    verdicts: new Array<number>(3 * COUNTED_KINDS).fill(0),
+  },
+  earnedTotal: 10n ** 30n,
+  spentTotal: 7n,
+  nextCommittee: ZERO,
+  rulesVersion: 1,
+}
+
+describe('the protocol package in a browser', function () {
+  this.timeout(30_000)
+
+  it('verifies the proof files that a node wrote, and refuses changed ones', async () => {
+    const [message, payout] = proofFiles()
+    const changed: ProofFileJson[] = [
+      { ...message, index: 1 },
+      { ...message, leaf: '11'.repeat(32) },
+      { ...payout, path: payout.path.with(0, '11'.repeat(32)) },
+      { ...payout, payout: { account: '03'.repeat(20), earned: '1', spent: '7' } },
+    ]
+    const verdicts = await inPage<string[]>(
+      `import { hex, parseProofFile, verifyProofFile } from '@cairn/protocol'
+       const verdict = file => {
+         try { return hex(verifyProofFile(parseProofFile(JSON.stringify(file)))) }
+         catch (error) { return error.code }
+       }
+       const result = input.map(verdict)`,
+      [message, payout, ...changed],
+    )
+    const root = hex(checkpointRoot(CHECKPOINT))
+    assert.deepEqual(verdicts, [root, root, ...changed.map(() => 'badProof')])
+  })
+
+  it('accepts the signatures that a node made, and refuses them over other bytes', async () => {
+    const secret = new Uint8Array(32).fill(7)
+    const keys = [ed25519, bls].map(scheme => ({
+      key: hex(scheme.publicKey(secret)),
+      signature: hex(scheme.sign(IDS[0] as Uint8Array, secret)),
+    }))
+    const verdicts = await inPage<boolean[][]>(
+      `import { bls, ed25519, unhex } from '@cairn/protocol'
+       const result = [ed25519, bls].map((scheme, i) => {
+         const { key, signature } = input.keys[i]
+         return input.messages.map(message =>
+           scheme.verify(unhex(message), unhex(key), unhex(signature)))
+       })`,
+      { keys, messages: IDS.slice(0, 2).map(hex) },
+    )
+    assert.deepEqual(verdicts, [
+      [true, false],
+      [true, false],
+    ])
+  })
+
+  it('runs on portable code alone', async () => {
+    const found = await inPage<boolean[]>(
+      `import * as protocol from '@cairn/protocol'
+       import * as portable from '${join(SOURCE, 'crypto/portable.ts')}'
+       const result = ['bls', 'ed25519', 'sha256', 'sha256Pairs', 'keccak256']
+         .map(name => protocol[name] === portable[name])`,
+      null,
+    )
+    assert.deepEqual(found, [true, true, true, true, true])
+  })
+
+  it('cannot reach a module of Node there', async () => {
+    await assert.rejects(
+      inPage(`import '${join(SOURCE, 'crypto/native.ts')}'; const result = 0`, null),
+      /native\.ts imports node:crypto, which no browser has/,
+    )
+  })
+
+  it('reaches a module of Node in its source from crypto/native.ts only', () => {
+    const portable = reachable('crypto/portable.ts')
+    assert.ok(portable.size > 60, `${portable.size} files`)
+    assert.deepEqual([...portable].filter(needsNode), [])
+    assert.deepEqual([...reachable('crypto/native.ts')].filter(needsNode), ['crypto/native.ts'])
+  })
+})
+
+function proofFiles(): [ProofFileJson, ProofFileJson] {
+  const about = { network: ZERO, epoch: 4, checkpoint: CHECKPOINT }
+  const of = (field: 'messages' | 'payouts', leaves: Uint8Array[]) =>
+    inclusionProof({ checkpoint: CHECKPOINT, field, leaves, position: 0 })
+  return [
+    encodeProofFile({ ...about, inclusion: of('messages', IDS), message: MESSAGE }),
+    encodeProofFile({ ...about, inclusion: of('payouts', PAYOUTS), payout: PAYOUT }),
+  ]
+}
+
+/** What `script`, given `input`, leaves in `result`, in a process that is as bare as a page. */
+async function inPage<T>(script: string, input: unknown): Promise<T> {
+  const code = `const input = ${JSON.stringify(input)}; ${script}; console.log(JSON.stringify(result))`
+  const { stdout } = await run(
+    process.execPath,
+    ['--conditions=cairn-source', `--import=${PAGE}`, '--input-type=module', '--eval', code],
+    { cwd: ROOT },
+  )
+  return JSON.parse(stdout)
+}
+
+/** Files that index.ts leads to, '#crypto' being `crypto`; paths from src/. */
+function reachable(crypto: string): Set<string> {
+  const files = new Set<string>()
+  const visit = (path: string) => {
+    if (files.has(path)) return
+    files.add(path)
+    for (const wanted of importsOf(path)) {
+      if (wanted === '#crypto') visit(crypto)
+      else if (wanted.startsWith('.')) {
+        visit(relative(SOURCE, join(SOURCE, dirname(path), wanted)))
+      }
+    }
+  }
+  visit('index.ts')
+  return files
+}
+
+function needsNode(path: string): boolean {
+  return importsOf(path).some(wanted => isBuiltin(wanted))
+}
+
+function importsOf(path: string): string[] {
+  const code = readFileSync(join(SOURCE, path), 'utf8')
+  return [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g)].map(
+    match => match[1] as string,
+  )
+}

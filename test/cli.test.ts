@@ -1,0 +1,180 @@
+/** The command against a running network, as an operator and a stranger use it. */
+import { strict as assert } from 'node:assert'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type {
+  Json,
+  MessagePage,
+  MessageView,
+  NodeStatus,
+  PeerView,
+  RecomputeView,
+  VerdictsView,
+} from '@cairn/node'
+import { CommpHasher, type ProofFileJson, pieceCid } from '@cairn/protocol'
+import { EXIT_CODES } from '../packages/cli/src/exit-codes.ts'
+import { type CairnFailure, cairn, jsonOf } from '../packages/cli/test/process.ts'
+import { adopted, sharedTestnet, until } from './network.ts'
+
+const FILE_BYTES = 300_000
+/** Until a node knows the epoch that has begun, ms. */
+const SOON_MS = 5_000
+/** Until a beacon was heard and the epoch accepted, ms. */
+const HEARD_MS = 25_000
+
+describe('cairn --data-dir, with the directory of a testnet’s node', () => {
+  const running = sharedTestnet()
+  let directory = ''
+  /** An epoch that node1 adopted. */
+  let epoch = 0
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'cairn-test-'))
+    const { node } = running().testnet.daemon('node1')
+    if (node.checkpointer.adopted < 0) await adopted(node, 0)
+    epoch = node.checkpointer.adopted
+  })
+  after(async () => {
+    await rm(directory, { recursive: true, force: true })
+    assert.deepEqual(running().testnet.monitor.violations, [])
+  })
+
+  function on(name: string, ...args: string[]) {
+    const dataDir = running().file.nodes.find(node => node.name === name)?.dataDir
+    assert.ok(dataDir !== undefined)
+    return cairn([...args, '--json', '--data-dir', dataDir])
+  }
+
+  it('says what a node is, and whom it is connected to', async () => {
+    const [self, ...others] = running().file.nodes
+    const ready = await until(
+      SOON_MS,
+      () => on('node1', 'status'),
+      ({ code }) => code === 0,
+    )
+    const status = jsonOf<Json<NodeStatus>>(ready)
+    assert.deepEqual([status.ready, status.reasons], [true, []])
+    assert.deepEqual([status.peerId, status.index], [self?.peerId, self?.index])
+    assert.ok(status.accepted >= epoch)
+
+    const { peers } = jsonOf<{ peers: Json<PeerView>[] }>(await on('node1', 'peers'))
+    assert.deepEqual(
+      new Set(peers.map(({ peerId, index }) => `${peerId} ${index}`)),
+      new Set(others.map(({ peerId, index }) => `${peerId} ${index}`)),
+    )
+  })
+
+  it('stores a file and gets the same bytes back from another node', async () => {
+    const path = join(directory, 'given')
+    const back = join(directory, 'back')
+    const bytes = randomBytes(FILE_BYTES)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    await writeFile(path, bytes)
+    const put = jsonOf<{ link: string; pieces: string[]; bytes: number }>(
+      await on('node4', 'put', path, '--copies', '2'),
+    )
+    assert.equal(put.bytes, FILE_BYTES)
+    assert.ok(put.pieces.length > 0)
+
+    const got = await on('node1', 'get', put.link, '-o', back)
+    assert.deepEqual(jsonOf(got), { path: back, bytes: FILE_BYTES, sha256 })
+    assert.ok(bytes.equals(await readFile(back)))
+    const again = await on('node1', 'get', put.link, '-o', back)
+    assert.equal(again.code, EXIT_CODES.taken.code, 'an existing file is not replaced')
+  })
+
+  it('names a file by its piece CID without any node', async () => {
+    const path = join(directory, 'piece')
+    const bytes = randomBytes(5_000)
+    await writeFile(path, bytes)
+    const hasher = new CommpHasher()
+    hasher.update(bytes)
+    const { v2, bytes: length } = jsonOf(await cairn(['piece', 'cid', path, '--json']))
+    assert.deepEqual([v2, length], [pieceCid(hasher.digest().piece), bytes.length])
+  })
+
+  it('settles an accepted epoch again to the same root', async () => {
+    const result = await on('node1', 'ledger', 'recompute', String(epoch))
+    assert.equal(result.code, 0)
+    const view = jsonOf<Json<RecomputeView>>(result)
+    assert.deepEqual([view.equal, view.computed], [true, view.accepted])
+  })
+
+  it('proves a message to somebody who has the file and the chain only', async () => {
+    const { messages } = jsonOf<Json<MessagePage>>(
+      await on('node1', 'ledger', 'show', '--epoch', String(epoch)),
+    )
+    const attestation = messages.find(({ type }) => type === 'attestation')
+    assert.ok(attestation !== undefined)
+    const one = jsonOf<Json<MessageView>>(await on('node1', 'ledger', 'show', attestation.id))
+    assert.deepEqual(one, attestation)
+
+    const path = join(directory, 'proof.json')
+    assert.equal((await on('node1', 'ledger', 'prove', one.id, '-o', path)).code, 0)
+    const { chain, manifest } = running().file
+    const onChain = ['--rpc', chain.rpc, '--network', manifest]
+    const stranger = (file: string, ...args: string[]) =>
+      cairn(['ledger', 'verify', file, '--json', ...args], { cwd: directory })
+    const offline = jsonOf(await stranger(path))
+    assert.deepEqual([offline.valid, offline.against, offline.leaf], [true, 'file', one.id])
+    const proven = jsonOf(await stranger(path, ...onChain))
+    assert.deepEqual([proven.valid, proven.against, proven.epoch], [true, 'chain', epoch])
+
+    const proof = JSON.parse(await readFile(path, 'utf8')) as ProofFileJson
+    const forgeries: Record<string, ProofFileJson> = {
+      path: { ...proof, path: [changed(proof.path[0] ?? ''), ...proof.path.slice(1)] },
+      // Past its header, before its signature: the id covers type and body.
+      message: { ...proof, message: changed(proof.message ?? '', 60) },
+      epoch: { ...proof, epoch: proof.epoch + 1 },
+    }
+    for (const [field, forgery] of Object.entries(forgeries)) {
+      const file = join(directory, `${field}.json`)
+      await writeFile(file, JSON.stringify(forgery))
+      const refused = await stranger(file, ...onChain)
+      assert.equal(refused.code, EXIT_CODES.notTrue.code, `${field}: ${refused.stdout}`)
+    }
+  })
+
+  it('explains each beacon and each witness with numbers', async () => {
+    const { view: other, node } = running().testnet.daemon('node2')
+    // Not every beacon of every epoch is heard.
+    const heard = await until(
+      HEARD_MS,
+      () => other.verdicts(node.checkpointer.adopted, 'coverage'),
+      found => found?.verdicts.some(({ parts }) => parts.length > 0) === true,
+    )
+    assert.ok(heard !== undefined)
+    const node1 = running().testnet.daemon('node1').node
+    if (node1.checkpointer.adopted < heard.epoch) await adopted(node1, heard.epoch)
+    const view = jsonOf<Json<VerdictsView>>(
+      await on('node1', 'coverage', 'explain', String(heard.epoch)),
+    )
+    assert.equal(view.kind, 'coverage')
+    assert.deepEqual(
+      view.verdicts.map(({ target, verdict, reason }) => [target, verdict, reason]),
+      heard.verdicts.map(({ target, verdict, reason }) => [target, verdict, reason]),
+    )
+    for (const { reason, parts } of view.verdicts) {
+      assert.ok(reason.length > 0)
+      for (const part of parts) assert.ok(part.reason.length > 0)
+    }
+    const witness = view.verdicts.flatMap(({ parts }) => parts)[0]
+    assert.ok(witness !== undefined && Object.keys(witness.facts).length > 0)
+  })
+
+  it('says what there is not, by code', async () => {
+    const unknown = await on('node1', 'ledger', 'show', 'ab'.repeat(32))
+    assert.equal(unknown.code, EXIT_CODES.notFound.code)
+    assert.equal(jsonOf<CairnFailure>(unknown).error.code, 'notFound')
+    const early = await on('node1', 'ledger', 'recompute', '100000')
+    assert.equal(early.code, EXIT_CODES.notFound.code)
+    const taken = await on('node1', 'start', '--network', running().file.manifest)
+    assert.notEqual(taken.code, 0, 'a second daemon on the same directory')
+  })
+})
+
+/** The same digits but one. */
+function changed(digits: string, at = digits.length - 1): string {
+  return digits.slice(0, at) + (digits[at] === '0' ? '1' : '0') + digits.slice(at + 1)
+}
