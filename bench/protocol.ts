@@ -20,6 +20,7 @@ import {
   sha256Pairs,
   subtreeRange,
   treeHeight,
+  upperTree,
 } from '@cairn/protocol'
 import {
   bls as portableBls,
@@ -118,11 +119,12 @@ async function envelopes(): Promise<Line> {
 async function proof(): Promise<Line> {
   const payload = pattern(payloadCapacity(18))
   const { piece, subtrees } = hashPiece(payload)
+  const tree = upperTree(piece, subtrees)
   const question = askedLeaves(inventoryOf(stateOf([dealOf({ piece })]), 0, EPOCH), pattern(96))
   const answer = question.map(({ leaf: index }) => {
     const { offset, length } = subtreeRange(piece, index)
     const part = payload.subarray(offset, offset + length)
-    return foundLeaf(leafProof({ piece, index, payload: part, subtrees }))
+    return foundLeaf(leafProof({ tree, index, payload: part }))
   })
   const pair = pattern(64)
   const hashes = question.length * treeHeight(piece)

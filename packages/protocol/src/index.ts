@@ -39,10 +39,13 @@ export * from './piece/cid.ts'
 export * from './piece/fr32.ts'
 export * from './piece/hasher.ts'
 export * from './piece/piece.ts'
+export * from './piece/range.ts'
 export {
   type LeafProof,
   type LeafProofInit,
   leafProof,
+  type UpperTree,
+  upperTree,
   type VerifyLeafInit,
   verifyLeaf,
 } from './piece/tree.ts'

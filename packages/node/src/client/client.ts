@@ -5,7 +5,6 @@
  */
 import { createHash } from 'node:crypto'
 import {
-  CairnError,
   check,
   type Envelope,
   invariant,
@@ -15,11 +14,12 @@ import {
   payloadCapacity,
   pieceCid,
   pieceKey,
+  RANGE_BYTES,
   type Verifier,
 } from '@cairn/protocol'
 import { pipe } from 'it-pipe'
 import type { Pieces } from '../pieces/pieces.ts'
-import { pullPiece, RANGE_BYTES } from '../pieces/transfer.ts'
+import { pullPiece } from '../pieces/transfer.ts'
 import type { Clock, Log, Network } from '../ports.ts'
 import { encodeLink, parseLink } from './link.ts'
 import { decodePieceList, LISTED_PIECES_MAX, PieceList } from './piece-list.ts'
@@ -241,7 +241,7 @@ export class Client {
     return Buffer.concat(parts)
   }
 
-  /** All holders together first, then each alone: of several one may have sent wrong bytes. */
+  /** Ranges are dealt among the holders, and verified as they come. */
   async #fetch(piece: Piece, signal: AbortSignal): Promise<void> {
     const { cache, shelf, clock, network, holders, log } = this.#components
     if (cache.has(piece)) return
@@ -250,24 +250,11 @@ export class Client {
       return
     }
     const peers = (await holders(piece)).filter(peer => peer !== network.self).slice(0, HOLDERS_MAX)
-    const alone = peers.map(peer => [peer])
-    const failures: string[] = []
-    for (const from of peers.length > 1 ? [peers, ...alone] : alone) {
-      try {
-        const source = pullPiece({ network, clock }, { piece, peers: from, signal })
-        await cache.put(source, { expected: piece, signal })
-        return
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!(error instanceof CairnError) || error.code === 'volumeFull') throw error
-        failures.push(`${from.join(' and ')}: ${error.code}`)
-        log.warn({ err: error, piece: pieceCid(piece), from }, 'a piece could not be fetched')
-      }
+    const onRefused = (peer: string, code: string) => {
+      log.warn({ piece: pieceCid(piece), peer, code }, 'a holder does not give a piece')
     }
-    throw new CairnError('pieceUnavailable', 'no holder gives the piece', {
-      facts: { piece: pieceCid(piece), holders: peers.length, answers: failures.join('; ') },
-      next: 'try again later: a holder may come back',
-    })
+    const source = pullPiece({ network, clock }, { piece, peers, signal, onRefused })
+    await cache.put(source, { expected: piece, signal })
   }
 
   #hold(piece: Piece): void {

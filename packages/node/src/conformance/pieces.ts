@@ -1,5 +1,13 @@
 import { strict as assert } from 'node:assert'
-import { dataLeaves, hashPiece, SUBTREE_PAYLOAD, verifyLeaf } from '@cairn/protocol'
+import {
+  dataLeaves,
+  enclosingRange,
+  hashPiece,
+  RANGE_BYTES,
+  SUBTREE_PAYLOAD,
+  verifyLeaf,
+  verifyRange,
+} from '@cairn/protocol'
 import type { Pieces } from '../pieces/pieces.ts'
 import type { ConformanceCase } from './case.ts'
 
@@ -65,6 +73,8 @@ export function piecesCases(open: (quota: number) => Promise<PiecesWorld>): Conf
       assert.ok(!pieces.has(piece))
       await assert.rejects(pieces.read(piece, 0, 1), { code: 'pieceMissing' })
       await assert.rejects(pieces.prove(piece, 0), { code: 'pieceMissing' })
+      const range = { piece, offset: 0, length: 1 }
+      await assert.rejects(pieces.readProven(range), { code: 'pieceMissing' })
       await pieces.delete(piece)
       const kept = await pieces.put(stream(sample(100), 100))
       // The same root over another length is another piece.
@@ -74,6 +84,29 @@ export function piecesCases(open: (quota: number) => Promise<PiecesWorld>): Conf
       const piece = await pieces.put(stream(sample(2 * SUBTREE_PAYLOAD + 500), 30_000))
       for (const index of [0, 2_047, 2_048, 4_096, dataLeaves(piece) - 1]) {
         assert.ok(verifyLeaf({ ...(await pieces.prove(piece, index)), index, piece }))
+      }
+    }),
+    rule('gives ranges with their proof, whole subtrees around what is asked', async pieces => {
+      const payload = sample(20 * SUBTREE_PAYLOAD + 500)
+      const piece = await pieces.put(stream(payload, 100_000))
+      for (const [offset, length] of [
+        [0, 1],
+        [3 * SUBTREE_PAYLOAD - 1, 2],
+        [4 * SUBTREE_PAYLOAD, RANGE_BYTES],
+        [payload.length - 1, 1],
+      ] as const) {
+        const range = enclosingRange({ piece, offset, length })
+        const proof = await pieces.readProven({ piece, offset, length })
+        assert.ok(verifyRange(range, proof))
+        const expected = payload.slice(range.offset, range.offset + range.length)
+        assert.deepEqual(Buffer.from(proof.payload), Buffer.from(expected))
+      }
+      for (const [offset, length] of [
+        [0, 0],
+        [1, RANGE_BYTES],
+        [payload.length, 1],
+      ] as const) {
+        await assert.rejects(pieces.readProven({ piece, offset, length }), { code: 'badRange' })
       }
     }),
     rule('lists and deletes', async pieces => {

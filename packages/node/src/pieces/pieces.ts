@@ -1,4 +1,4 @@
-import type { LeafProof, Piece } from '@cairn/protocol'
+import type { LeafProof, Piece, PieceRange, RangeProof } from '@cairn/protocol'
 
 export interface PieceUsage {
   /** Bytes taken: payloads, and the roots kept beside them. */
@@ -22,6 +22,11 @@ export interface Pieces {
   put(source: AsyncIterable<Uint8Array>, options?: PutPieceOptions): Promise<Piece>
   /** Payload bytes; throws `pieceMissing`, `badRange`, `pieceDamaged`. */
   read(piece: Piece, offset: number, length: number): Promise<Uint8Array>
+  /**
+   * The enclosing range, with its proof; the bytes are proven to whoever verifies them, not looked at
+   * here. Throws `pieceMissing`, `badRange`, `pieceDamaged`.
+   */
+  readProven(range: PieceRange): Promise<RangeProof>
   /** One leaf with its path; throws `pieceMissing`, `pieceDamaged`. */
   prove(piece: Piece, leaf: number): Promise<LeafProof>
   list(): Piece[]

@@ -15,16 +15,22 @@ import { join } from 'node:path'
 import {
   CairnError,
   CommpHasher,
+  enclosingRange,
   invariant,
   type LeafProof,
   leafProof,
   NODE_BYTES,
   type Piece,
+  type PieceRange,
   parsePieceCid,
   pieceCid,
   pieceKey,
+  type RangeProof,
+  rangeNeighbours,
   subtreeCount,
   subtreeRange,
+  type UpperTree,
+  upperTree,
 } from '@cairn/protocol'
 import type { Log } from '../ports.ts'
 import type { Pieces, PieceUsage, PutPieceOptions } from './pieces.ts'
@@ -36,6 +42,7 @@ import {
   pieceDamaged,
   pieceMissing,
 } from './refusals.ts'
+import { Trees } from './trees.ts'
 
 const VOLUME_FILE = 'volume.json'
 const INCOMING = 'incoming'
@@ -96,6 +103,7 @@ export class PieceStore implements Pieces {
   readonly #directory: string
   readonly #quota: number
   readonly #pieces: Map<string, Piece>
+  readonly #trees = new Trees(piece => this.#tree(piece))
   #used = 0
   #written = 0
   /** Renames and deletions one after the other: two puts of one piece must count once. */
@@ -173,21 +181,32 @@ export class PieceStore implements Pieces {
     }
   }
 
+  async readProven(range: PieceRange): Promise<RangeProof> {
+    const { piece } = range
+    if (!this.has(piece)) throw pieceMissing(piece)
+    const enclosing = enclosingRange(range)
+    const { offset, length } = enclosing
+    const [tree, payload] = await Promise.all([
+      this.#trees.get(piece),
+      this.read(piece, offset, length),
+    ])
+    return { payload, neighbours: rangeNeighbours(tree, enclosing) }
+  }
+
   async prove(piece: Piece, index: number): Promise<LeafProof> {
+    if (!this.has(piece)) throw pieceMissing(piece)
     const { offset, length } = subtreeRange(piece, index)
-    const payload = await this.read(piece, offset, length)
-    let subtrees: Uint8Array
-    try {
-      subtrees = await readFile(this.#path(piece) + TREE)
-    } catch (cause) {
-      throw this.has(piece) ? pieceDamaged(piece, cause) : pieceMissing(piece)
-    }
-    return leafProof({ piece, index, payload, subtrees })
+    const [tree, payload] = await Promise.all([
+      this.#trees.get(piece),
+      this.read(piece, offset, length),
+    ])
+    return leafProof({ tree, index, payload })
   }
 
   async delete(piece: Piece): Promise<void> {
     // Gone for everybody at once; its file follows in its turn, before any that is moved in again.
     if (!this.#pieces.delete(pieceKey(piece))) return
+    this.#trees.forget(piece)
     await this.#exclusive(async () => {
       const path = this.#path(piece)
       await rm(path, { force: true })
@@ -204,6 +223,16 @@ export class PieceStore implements Pieces {
     await rename(incoming, path)
     await syncDirectory(folder)
     if (made !== undefined) await syncDirectory(join(this.#directory, PIECES))
+  }
+
+  async #tree(piece: Piece): Promise<UpperTree> {
+    let subtrees: Uint8Array
+    try {
+      subtrees = await readFile(this.#path(piece) + TREE)
+    } catch (cause) {
+      throw this.has(piece) ? pieceDamaged(piece, cause) : pieceMissing(piece)
+    }
+    return upperTree(piece, new Uint8Array(subtrees))
   }
 
   #path(piece: Piece): string {

@@ -1,31 +1,33 @@
 /**
- * Pieces between peers. The receiver pulls: it asks for ranges of at most 1 MiB and has no more than
- * `RANGES_IN_FLIGHT` of them under way, so neither side ever holds more than that, however slow the
- * other one is.
+ * Pieces between peers. The receiver pulls: it asks for ranges of at most 1 MiB of the tree and has
+ * no more than `RANGES_IN_FLIGHT` of them under way, so neither side ever holds more than that,
+ * however slow the other one is. Each range comes with its proof and is verified as it arrives.
  */
 import {
   CairnError,
-  ContainerType,
   check,
   decode,
-  Piece,
+  type Piece,
+  PieceRange,
   pieceCid,
-  Uint32,
-  type ValueOf,
+  RANGE_BYTES,
+  RangeProof,
+  rangeFrom,
+  verifyRange,
 } from '@cairn/protocol'
 import { deadline } from '../clock.ts'
 import type { Clock, Network } from '../ports.ts'
 import type { Pieces } from './pieces.ts'
-import { pieceMissing } from './refusals.ts'
+import { checkRange, pieceMissing } from './refusals.ts'
 
 export const PieceProtocol = { get: 'piece-get', put: 'piece-put' } as const
 
-/** Longest range of one answer. */
-export const RANGE_BYTES = 1024 * 1024
 /** Stays below the 4 MiB at which streams give up. */
 export const RANGES_IN_FLIGHT = 3
 /** Ranges of one peer answered per second: 256 MiB. */
 const GETS_PER_SECOND = 256
+/** What an answer has beside the bytes of its range, at most. */
+const PROOF_BYTES = RangeProof.maxSize - RANGE_BYTES
 /** A peer that cannot send 1 MiB in this time is passed over, ms. */
 const RANGE_TIMEOUT_MS = 20_000
 /** A peer is asked so often for what got lost, or while it is busy. */
@@ -34,27 +36,18 @@ const BUSY_WAIT_MS = 250
 /** Codes after which asking the same peer again may help. */
 const TRANSIENT: ReadonlySet<string> = new Set(['timeout', 'busy', 'unreachable'])
 
-const PieceRange = new ContainerType(
-  { piece: Piece, offset: Uint32, length: Uint32 },
-  { typeName: 'PieceRange' },
-)
-type PieceRange = ValueOf<typeof PieceRange>
-
-/** Serves every piece of these to anybody who knows its name. */
+/** Serves every piece of these, with proof, to anybody who knows its name. */
 export function servePieces(network: Network, sources: readonly Pieces[]): void {
   const options = {
     maxRequestBytes: PieceRange.maxSize,
-    maxResponseBytes: RANGE_BYTES,
+    maxResponseBytes: RangeProof.maxSize,
     perSecond: GETS_PER_SECOND,
   }
   network.serve(PieceProtocol.get, options, async request => {
-    const { piece, offset, length } = decode(PieceRange, request)
-    check(length <= RANGE_BYTES, 'badRange', 'a range is longer than an answer may be', {
-      facts: { length, max: RANGE_BYTES },
-    })
-    const source = sources.find(pieces => pieces.has(piece))
-    if (source === undefined) throw pieceMissing(piece)
-    return await source.read(piece, offset, length)
+    const range = decode(PieceRange, request)
+    const source = sources.find(pieces => pieces.has(range.piece))
+    if (source === undefined) throw pieceMissing(range.piece)
+    return RangeProof.serialize(await source.readProven(range))
   })
 }
 
@@ -67,31 +60,43 @@ export interface PullInit {
   piece: Piece
   /** Peers that may hold it; ranges are dealt among them. */
   peers: readonly string[]
+  /** First payload byte wanted: 0, or where an earlier transfer ended. */
+  offset?: number
+  /** Payload bytes wanted: by default all from `offset` on. */
+  length?: number
   signal: AbortSignal
+  /** Told of each peer that is not asked again; `pieceDamaged`: it sent bytes of something else. */
+  onRefused?(peer: string, code: string): void
 }
 
 /**
- * The payload in order. Says nothing of whether the bytes are right: only hashing all of them does.
- * Throws `pieceUnavailable` when no peer gives a range.
+ * The payload in order. Each part was verified against the piece's root before it is given out, so
+ * what has come is right whatever comes of the rest. Throws `badRange`, and `pieceUnavailable` when
+ * no peer gives a range.
  */
 export async function* pullPiece(
   components: PullComponents,
-  { piece, peers, signal }: PullInit,
+  init: PullInit,
 ): AsyncGenerator<Uint8Array> {
+  const { piece, signal, offset = 0, length = piece.payload - offset } = init
+  checkRange(piece, offset, length)
+  const end = offset + length
   const stopped = new AbortController()
   const stop = () => stopped.abort(signal.reason)
   if (signal.aborted) stop()
   else signal.addEventListener('abort', stop, { once: true })
-  const pull = new Pull(components, piece, peers, stopped.signal)
+  const pull = new Pull(components, init, stopped.signal)
   const underWay: Promise<Uint8Array>[] = []
   try {
-    for (let next = 0; next < piece.payload || underWay.length > 0; ) {
-      while (next < piece.payload && underWay.length < RANGES_IN_FLIGHT) {
-        const range = pull.range(next)
+    for (let next = offset; next < end || underWay.length > 0; ) {
+      while (next < end && underWay.length < RANGES_IN_FLIGHT) {
+        const range = rangeFrom(piece, next, end)
+        const stop = Math.min(end, range.offset + range.length)
+        const part = pull.part(range, next, stop)
         // Its rejection is passed on when its turn comes; until then it is not unhandled.
-        void Promise.allSettled([range])
-        underWay.push(range)
-        next += RANGE_BYTES
+        void Promise.allSettled([part])
+        underWay.push(part)
+        next = stop
       }
       yield await (underWay.shift() as Promise<Uint8Array>)
     }
@@ -104,36 +109,30 @@ export async function* pullPiece(
 
 class Pull {
   readonly #components: PullComponents
-  readonly #piece: Piece
-  readonly #peers: readonly string[]
+  readonly #init: PullInit
   readonly #signal: AbortSignal
   /** Peers that are not asked again, with the code of why. */
   readonly #failed = new Map<string, string>()
 
-  constructor(
-    components: PullComponents,
-    piece: Piece,
-    peers: readonly string[],
-    signal: AbortSignal,
-  ) {
+  constructor(components: PullComponents, init: PullInit, signal: AbortSignal) {
     this.#components = components
-    this.#piece = piece
-    this.#peers = peers
+    this.#init = init
     this.#signal = signal
   }
 
-  async range(offset: number): Promise<Uint8Array> {
-    const length = Math.min(RANGE_BYTES, this.#piece.payload - offset)
-    const first = offset / RANGE_BYTES
-    for (let i = 0; i < this.#peers.length; i++) {
-      const peer = this.#peers[(first + i) % this.#peers.length] as string
-      const bytes = await this.#ask(peer, { piece: this.#piece, offset, length })
-      if (bytes !== undefined) return bytes
+  /** The payload bytes from `start` to `stop`, which lie within the range. */
+  async part(range: PieceRange, start: number, stop: number): Promise<Uint8Array> {
+    const { piece, peers } = this.#init
+    const first = Math.floor(range.offset / RANGE_BYTES)
+    for (let i = 0; i < peers.length; i++) {
+      const peer = peers[(first + i) % peers.length] as string
+      const bytes = await this.#ask(peer, range)
+      if (bytes !== undefined) return bytes.subarray(start - range.offset, stop - range.offset)
     }
     throw new CairnError('pieceUnavailable', 'no peer gives the bytes of the piece', {
       facts: {
-        piece: pieceCid(this.#piece),
-        offset,
+        piece: pieceCid(piece),
+        offset: range.offset,
         answers: [...this.#failed].map(([peer, code]) => `${peer}: ${code}`).join(', '),
       },
       next: 'try again later: a holder may come back',
@@ -150,11 +149,17 @@ class Pull {
       } catch (error) {
         this.#signal.throwIfAborted()
         const code = error instanceof CairnError ? error.code : 'internal'
-        if (!TRANSIENT.has(code) || attempt === ATTEMPTS_PER_PEER - 1) this.#failed.set(peer, code)
+        if (!TRANSIENT.has(code) || attempt === ATTEMPTS_PER_PEER - 1) this.#refuse(peer, code)
         else if (code !== 'timeout') await clock.until(clock.now() + BUSY_WAIT_MS, this.#signal)
       }
     }
     return undefined
+  }
+
+  #refuse(peer: string, code: string): void {
+    if (this.#failed.has(peer)) return
+    this.#failed.set(peer, code)
+    this.#init.onRefused?.(peer, code)
   }
 
   async #request(peer: string, range: PieceRange): Promise<Uint8Array> {
@@ -163,12 +168,14 @@ class Pull {
     try {
       const bytes = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {
         signal: limit.signal,
-        maxResponseBytes: range.length,
+        maxResponseBytes: range.length + PROOF_BYTES,
       })
-      check(bytes.length === range.length, 'truncated', 'a range came back shorter', {
-        facts: { peer, expected: range.length, found: bytes.length },
+      const proof = decode(RangeProof, bytes)
+      check(verifyRange(range, proof), 'pieceDamaged', 'a range is not that of the piece', {
+        facts: { peer, piece: pieceCid(range.piece), offset: range.offset },
+        next: 'fetch the piece from another holder',
       })
-      return bytes
+      return proof.payload
     } finally {
       limit.clear()
     }

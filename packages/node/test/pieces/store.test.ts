@@ -139,8 +139,11 @@ describe('piece store', () => {
     await writeFile(path(piece), payload)
     await assert.rejects(store.prove(piece, 3_000), { code: 'pieceDamaged' })
     assert.ok(await store.prove(piece, 0))
-    await rm(`${path(piece)}.tree`)
-    await assert.rejects(store.prove(piece, 0), { code: 'pieceDamaged' })
+    const again = await open()
+    await writeFile(`${path(piece)}.tree`, bytes(64))
+    await assert.rejects(again.prove(piece, 0), { code: 'pieceDamaged' })
+    const range = { piece, offset: 0, length: 1 }
+    await assert.rejects(again.readProven(range), { code: 'pieceDamaged' })
     await rm(path(piece))
     await assert.rejects(store.read(piece, 0, 1), { code: 'pieceDamaged' })
   })

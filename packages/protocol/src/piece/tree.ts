@@ -24,14 +24,19 @@ const ZERO_HEIGHT_MAX = 31
 
 const ZERO_ROOTS = zeroRoots()
 
+/** What stands above a piece's subtrees of 64 KiB: with it any part of the piece can be proven. */
+export interface UpperTree {
+  readonly piece: Piece
+  /** From the subtrees' roots up to the piece's, 32 bytes each. */
+  readonly levels: readonly Uint8Array[]
+}
+
 export interface LeafProofInit {
-  piece: Piece
+  tree: UpperTree
   /** Below `dataLeaves(piece)`. */
   index: number
   /** The payload bytes of `subtreeRange(piece, index)`. */
   payload: Uint8Array
-  /** Roots of all subtrees, 32 bytes each, as `CommpHasher` gives them. */
-  subtrees: Uint8Array
 }
 
 export interface LeafProof {
@@ -74,20 +79,34 @@ export function topOf(nodes: Uint8Array, from: number, to: number): Uint8Array {
 }
 
 /**
+ * `subtrees` are the roots as `CommpHasher` gives them, 32 bytes each. Throws `pieceDamaged` when
+ * they do not lead to the piece's root.
+ */
+export function upperTree(piece: Piece, subtrees: Uint8Array): UpperTree {
+  const expected = NODE_BYTES * subtreeCount(piece)
+  if (subtrees.length === expected) {
+    const levels = levelsAbove(subtrees, subtreeHeight(piece), treeHeight(piece))
+    if (equalBytes(levels.at(-1) as Uint8Array, piece.root)) return { piece, levels }
+  }
+  throw new CairnError('pieceDamaged', 'the stored tree is not that of the piece', {
+    facts: { bytes: subtrees.length, expected },
+    next: 'fetch the piece again from another holder',
+  })
+}
+
+/**
  * A leaf and its path. Throws `pieceDamaged` when the bytes are not those that the piece was hashed
  * from: whoever stores a piece must say that a leaf is missing rather than seal a wrong one.
  */
-export function leafProof({ piece, index, payload, subtrees }: LeafProofInit): LeafProof {
+export function leafProof({ tree, index, payload }: LeafProofInit): LeafProof {
+  const { piece, levels: upper } = tree
   invariant(index >= 0 && index < dataLeaves(piece), 'a leaf is one of the payload')
   const height = subtreeHeight(piece)
   const place = Math.floor(index / 2 ** SUBTREE_HEIGHT)
   const lower = levelsAbove(fr32Pad(payload), 0, height)
-  const upper = levelsAbove(subtrees, height, treeHeight(piece))
   const whole =
     payload.length === subtreeRange(piece, index).length &&
-    subtrees.length === NODE_BYTES * subtreeCount(piece) &&
-    equalBytes(lower.at(-1) as Uint8Array, nodeAt(subtrees, height, place)) &&
-    equalBytes(upper.at(-1) as Uint8Array, piece.root)
+    equalBytes(lower.at(-1) as Uint8Array, nodeAt(upper[0] as Uint8Array, height, place))
   if (!whole) {
     throw new CairnError('pieceDamaged', 'the stored bytes are not those of the piece', {
       facts: { leaf: index, subtree: place },
@@ -132,7 +151,8 @@ function siblings(levels: readonly Uint8Array[], from: number, position: number)
   })
 }
 
-function nodeAt(level: Uint8Array, height: number, place: number): Uint8Array {
+/** Node at a place of a level; beyond the level's end stand zeros. */
+export function nodeAt(level: Uint8Array, height: number, place: number): Uint8Array {
   const start = place * NODE_BYTES
   return start < level.length ? level.slice(start, start + NODE_BYTES) : zeroRoot(height)
 }

@@ -15,6 +15,7 @@ import {
   type LeafProof,
   leafProof,
   levelsAbove,
+  upperTree,
   verifyLeaf,
   zeroRoot,
 } from '../../src/piece/tree.ts'
@@ -40,7 +41,11 @@ function rootOf(payload: Uint8Array): Uint8Array {
 function prove(payload: Uint8Array, index: number): LeafProof {
   const { piece, subtrees } = hashPiece(payload)
   const { offset, length } = subtreeRange(piece, index)
-  return leafProof({ piece, index, payload: payload.slice(offset, offset + length), subtrees })
+  return leafProof({
+    tree: upperTree(piece, subtrees),
+    index,
+    payload: payload.slice(offset, offset + length),
+  })
 }
 
 describe('piece tree', () => {
@@ -176,7 +181,8 @@ describe('leaf proof', () => {
     const payload = pattern(2 * SUBTREE_PAYLOAD)
     const { piece, subtrees } = hashPiece(payload)
     const first = payload.slice(0, SUBTREE_PAYLOAD)
-    const init = { piece, index: 5, payload: first, subtrees }
+    const tree = upperTree(piece, subtrees)
+    const init = { tree, index: 5, payload: first }
     assert.ok(leafProof(init))
     const damaged = (bytes: Uint8Array, at: number) => {
       const copy = bytes.slice()
@@ -187,12 +193,14 @@ describe('leaf proof', () => {
       { ...init, payload: damaged(first, 60_000) },
       { ...init, payload: first.slice(1) },
       { ...init, payload: new Uint8Array(0) },
-      { ...init, subtrees: damaged(subtrees, 3) },
-      { ...init, subtrees: damaged(subtrees, 35) },
-      { ...init, subtrees: subtrees.slice(32) },
       { ...init, index: 2050 },
     ]
     for (const broken of cases) assert.throws(() => leafProof(broken), { code: 'pieceDamaged' })
+    const longer = new Uint8Array([...subtrees, ...zeroRoot(11)])
+    const caches = [damaged(subtrees, 3), damaged(subtrees, 35), subtrees.slice(32), longer]
+    for (const cache of [...caches, new Uint8Array(0), subtrees.slice(1)]) {
+      assert.throws(() => upperTree(piece, cache), { code: 'pieceDamaged' })
+    }
   })
 })
 

@@ -10,17 +10,23 @@ import {
 } from '@cairn/node'
 import {
   CommpHasher,
+  enclosingRange,
   type LeafProof,
   leafProof,
   type Piece,
+  type PieceRange,
   pieceKey,
+  type RangeProof,
+  rangeNeighbours,
   subtreeRange,
+  type UpperTree,
+  upperTree,
 } from '@cairn/protocol'
 
 interface Held {
   piece: Piece
   payload: Uint8Array
-  subtrees: Uint8Array
+  tree: UpperTree
 }
 
 /** Pieces in memory: every promise of it settles within microtasks. */
@@ -62,7 +68,8 @@ export class MemoryPieces implements Pieces {
     const { piece, subtrees } = hasher.digest()
     checkExpected(piece, expected)
     if (this.has(piece)) return piece
-    this.#held.set(pieceKey(piece), { piece, payload: Buffer.concat(parts), subtrees })
+    const tree = upperTree(piece, subtrees)
+    this.#held.set(pieceKey(piece), { piece, payload: Buffer.concat(parts), tree })
     this.#used += piece.payload
     return piece
   }
@@ -73,10 +80,18 @@ export class MemoryPieces implements Pieces {
     return new Uint8Array(payload.subarray(offset, offset + length))
   }
 
+  async readProven(range: PieceRange): Promise<RangeProof> {
+    const { tree } = this.#get(range.piece)
+    const enclosing = enclosingRange(range)
+    const { offset, length } = enclosing
+    const payload = await this.read(range.piece, offset, length)
+    return { payload, neighbours: rangeNeighbours(tree, enclosing) }
+  }
+
   async prove(piece: Piece, index: number): Promise<LeafProof> {
-    const { payload, subtrees } = this.#get(piece)
+    const { payload, tree } = this.#get(piece)
     const { offset, length } = subtreeRange(piece, index)
-    return leafProof({ piece, index, payload: payload.subarray(offset, offset + length), subtrees })
+    return leafProof({ tree, index, payload: payload.subarray(offset, offset + length) })
   }
 
   async delete(piece: Piece): Promise<void> {

@@ -275,7 +275,7 @@ describe('client', () => {
       await assert.rejects(world.run(get), error => {
         const { code, facts } = error as { code: string; facts: Record<string, unknown> }
         assert.equal(code, 'pieceUnavailable')
-        assert.match(String(facts.answers), /pieceMismatch/)
+        assert.match(String(facts.answers), /peer2: pieceDamaged/)
         return true
       })
       assert.ok(Buffer.concat(got).equals(file.slice(0, 100_000)))
@@ -353,7 +353,7 @@ describe('client', () => {
       const sent = Proposal.serialize(proposal(good()))
       const init = { signal: new AbortController().signal, maxResponseBytes: 100 }
       const lied = liar.request(peerName(0), 'piece-put', sent, init)
-      await assert.rejects(world.run(lied), { code: 'pieceMismatch' })
+      await assert.rejects(world.run(lied), { code: 'pieceUnavailable' })
       // One that serves nothing at all.
       const mute = network.request(peerName(0), 'piece-put', sent, init)
       await assert.rejects(world.run(mute), { code: 'pieceUnavailable' })

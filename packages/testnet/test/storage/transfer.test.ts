@@ -1,12 +1,19 @@
 import { strict as assert } from 'node:assert'
-import { type Network, pullPiece, RANGE_BYTES, RANGES_IN_FLIGHT, servePieces } from '@cairn/node'
-import { ContainerType, decode, hashPiece, Piece, Uint32 } from '@cairn/protocol'
+import { type Network, type PullInit, pullPiece, RANGES_IN_FLIGHT, servePieces } from '@cairn/node'
+import {
+  decode,
+  hashPiece,
+  PieceRange,
+  RANGE_BYTES,
+  RangeProof,
+  SUBTREE_PAYLOAD,
+  verifyRange,
+} from '@cairn/protocol'
 import { MemoryPieces } from '@cairn/testnet'
 import { pattern, stream, World } from './world.ts'
 
 const payload = pattern(5 * RANGE_BYTES + 1_234)
 const { piece } = hashPiece(payload)
-const Range = new ContainerType({ piece: Piece, offset: Uint32, length: Uint32 })
 
 describe('pulling a piece', () => {
   let world: World
@@ -35,13 +42,13 @@ describe('pulling a piece', () => {
     await network.start()
   }
 
-  async function pull(peers: string[], signal = new AbortController().signal): Promise<Buffer> {
+  async function pull(peers: string[], init: Partial<PullInit> = {}): Promise<Buffer> {
     const { clock } = world
+    const { signal } = new AbortController()
     const collect = async () => {
       const parts: Uint8Array[] = []
-      for await (const part of pullPiece({ network: receiver, clock }, { piece, peers, signal })) {
-        parts.push(part)
-      }
+      const source = pullPiece({ network: receiver, clock }, { piece, peers, signal, ...init })
+      for await (const part of source) parts.push(part)
       return Buffer.concat(parts)
     }
     return await world.run(collect())
@@ -75,28 +82,81 @@ describe('pulling a piece', () => {
     await world.run(bytes.return(undefined))
   })
 
-  it('passes over peers that are away, refuse, or send too little or too much', async () => {
+  it('gives any part, to the byte', async () => {
+    await holder('a')
+    const ends = [0, 1, SUBTREE_PAYLOAD - 1, SUBTREE_PAYLOAD, RANGE_BYTES + 7, payload.length]
+    for (const offset of ends) {
+      for (const end of ends.filter(other => other >= offset)) {
+        const part = await pull(['a'], { offset, length: end - offset })
+        assert.ok(part.equals(payload.subarray(offset, end)), `${offset} to ${end}`)
+      }
+    }
+    const offset = 3 * RANGE_BYTES - 5
+    assert.ok((await pull(['a'], { offset })).equals(payload.subarray(offset)))
+    for (const init of [{ offset: payload.length + 1 }, { offset: -1 }, { offset: 0.5 }]) {
+      await assert.rejects(pull(['a'], init), { code: 'badRange' })
+    }
+    await assert.rejects(pull(['a'], { offset: 1, length: payload.length }), { code: 'badRange' })
+  })
+
+  it('goes on where an earlier transfer ended, with others', async () => {
+    await holder('a')
+    const { clock } = world
+    const { signal } = new AbortController()
+    const first = pullPiece({ network: receiver, clock }, { piece, peers: ['a'], signal })
+    const { value } = await world.run(first.next())
+    assert.ok(value instanceof Uint8Array)
+    await world.run(first.return(undefined))
+    await holder('b')
+    const rest = await pull(['b'], { offset: value.length })
+    assert.ok(Buffer.concat([value, rest]).equals(payload))
+  })
+
+  it('passes over peers that are away, refuse, or send what is no range', async () => {
     await holder('good')
-    await stranger('short', async request => {
-      return new Uint8Array(decode(Range, request).length - 1)
-    })
-    await stranger('long', async request => {
-      return new Uint8Array(Math.min(decode(Range, request).length + 1, 1024 * 1024))
-    })
+    await stranger('long', async () => new Uint8Array(1024 * 1024))
     await stranger('empty', async () => new Uint8Array(0))
     await stranger('broken', async () => {
       throw new Error('no')
     })
-    for (const bad of ['away', 'short', 'empty', 'broken']) {
+    for (const bad of ['away', 'long', 'empty', 'broken']) {
       assert.ok((await pull([bad, 'good'])).equals(payload), bad)
     }
-    await assert.rejects(pull(['away', 'short', 'empty', 'broken']), error => {
+    await assert.rejects(pull(['away', 'long', 'empty', 'broken']), error => {
       const { code, facts } = error as { code: string; facts: Record<string, string> }
       assert.equal(code, 'pieceUnavailable')
-      assert.match(String(facts.answers), /short: truncated/)
+      assert.match(String(facts.answers), /empty: badLength/)
       assert.match(String(facts.answers), /away: unreachable/)
       return true
     })
+  })
+
+  it('finds out who sends other bytes at the first range, tells it, and asks the others', async () => {
+    const [whole, rotten] = [await holder('good'), await holder('rotten')]
+    rotten.damage(piece, 2 * RANGE_BYTES + 99)
+    let asked = 0
+    await stranger('liar', async request => {
+      asked++
+      const range = decode(PieceRange, request)
+      return RangeProof.serialize({
+        ...(await whole.readProven(range)),
+        payload: new Uint8Array(range.length),
+      })
+    })
+    await stranger('short', async request => {
+      const { payload: bytes, neighbours } = await whole.readProven(decode(PieceRange, request))
+      return RangeProof.serialize({ payload: bytes.slice(1), neighbours })
+    })
+    const refused: string[] = []
+    const onRefused = (peer: string, code: string) => refused.push(`${peer}: ${code}`)
+    const peers = ['liar', 'short', 'rotten', 'good']
+    assert.ok((await pull(peers, { onRefused })).equals(payload))
+    assert.deepEqual(refused.toSorted(), [
+      'liar: pieceDamaged',
+      'rotten: pieceDamaged',
+      'short: pieceDamaged',
+    ])
+    assert.equal(asked, 1)
   })
 
   it('gives up a peer that never answers', async () => {
@@ -111,7 +171,7 @@ describe('pulling a piece', () => {
     const controller = new AbortController()
     world.clock.at(world.clock.now() + 1_000, () => controller.abort(new Error('given up')))
     const before = world.clock.now()
-    await assert.rejects(pull(['silent'], controller.signal), /given up/)
+    await assert.rejects(pull(['silent'], { signal: controller.signal }), /given up/)
     assert.ok(world.clock.now() - before <= 1_100)
   })
 
@@ -129,13 +189,15 @@ describe('pulling a piece', () => {
     const { signal } = new AbortController()
     const ask = (offset: number, length: number, of = piece) =>
       world.run(
-        receiver.request('a', 'piece-get', Range.serialize({ piece: of, offset, length }), {
+        receiver.request('a', 'piece-get', PieceRange.serialize({ piece: of, offset, length }), {
           signal,
           maxResponseBytes: 2 * RANGE_BYTES,
         }),
       )
-    assert.equal((await ask(0, RANGE_BYTES)).length, RANGE_BYTES)
-    await assert.rejects(ask(0, RANGE_BYTES + 1), { code: 'badRange' })
+    const answer = decode(RangeProof, await ask(5, RANGE_BYTES - 5))
+    assert.ok(verifyRange({ piece, offset: 0, length: RANGE_BYTES }, answer))
+    await assert.rejects(ask(1, RANGE_BYTES), { code: 'badRange' })
+    await assert.rejects(ask(0, 0), { code: 'badRange' })
     await assert.rejects(ask(payload.length, 1), { code: 'badRange' })
     await assert.rejects(ask(2 ** 32 - 1, 5), { code: 'badRange' })
     await assert.rejects(ask(0, 1, { ...piece, payload: 5 }), { code: 'pieceMissing' })

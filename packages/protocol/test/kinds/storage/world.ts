@@ -42,6 +42,7 @@ import {
   subtreeRange,
   TESTNET_PROFILE,
   TOKEN,
+  upperTree,
   Verdict,
 } from '@cairn/protocol'
 import {
@@ -187,7 +188,7 @@ export function answerOf(
     const { subtrees } = hashPiece(whole)
     const { offset, length } = subtreeRange(piece, leaf)
     const payload = whole.slice(offset, offset + length)
-    const answer = foundLeaf(leafProof({ piece, index: leaf, payload, subtrees }))
+    const answer = foundLeaf(leafProof({ tree: upperTree(piece, subtrees), index: leaf, payload }))
     if (wrong.includes(place)) answer[0] = bytes32(place, 0x11)
     return answer
   })
