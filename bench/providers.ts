@@ -119,6 +119,7 @@ function providerOf(index: number, { base, network, pieces }: Parts): Provider {
       verifier: plainVerifier,
       log,
       publishDeal: async () => {},
+      refusalOf: () => undefined,
     },
     { calendar: base, floorPrice: 0n },
   )

@@ -13,6 +13,8 @@ import {
   foundingState,
   hex,
   type Kind,
+  type Known,
+  type MessageType,
   type Profile,
   plainReader,
   type Reader,
@@ -69,6 +71,8 @@ export interface KindServices {
   envelopeOf(epoch: number, id: Uint8Array): Envelope | undefined
   /** Takes a complete deal in and gossips it. */
   publishDeal(envelope: Envelope): Promise<void>
+  /** Why a message that belongs to no epoch yet would not be taken in here. */
+  refusalOf(type: MessageType, message: Known<unknown>): string | undefined
 }
 
 export interface CairnNodeInit {
@@ -158,6 +162,7 @@ export class CairnNode {
       peerOf,
       envelopeOf: (epoch, messageId) => epochs.record(epoch)?.set.get(messageId)?.envelope,
       publishDeal: envelope => this.publishDeal(envelope),
+      refusalOf: (type, message) => ingest.refusalOf(type, message),
     })
     this.settlements = new Settlements({ chain, ledger, epochs, states }, { kinds, book })
     this.#sync = new Sync(

@@ -384,9 +384,10 @@ export class DaemonView implements NodeView {
 
   #message(id: Uint8Array, epoch: number, envelope: Envelope): MessageView {
     const { type, body, signature } = envelope
-    if (type === MessageType.deal) {
-      const value = decode(Deal, body)
-      return { id, epoch, type: typeName(type), kind: 'storage', value, signature }
+    const standing = this.#components.node.book.standing(type)
+    if (standing !== undefined) {
+      const value = decode(standing.rule.codec, body) as object
+      return { id, epoch, type: typeName(type), kind: standing.kind.name, value, signature }
     }
     const value =
       type === MessageType.vote

@@ -58,6 +58,7 @@ class Base implements EpochBase {
   readonly #byIndex: ReadonlyMap<number, RegistryEntry>
   readonly #state: State
   readonly #idle: ReadonlySet<number>
+  #spent: ReadonlyMap<string, bigint> | undefined
   readonly #rings = new Map<number, Ring>()
   readonly #targets = new Map<number, ReadonlySet<number>>()
 
@@ -85,6 +86,14 @@ class Base implements EpochBase {
 
   idle(index: number): boolean {
     return this.#idle.has(index)
+  }
+
+  available(client: string): bigint {
+    const deposit = this.deposits.get(client)
+    if (deposit === undefined) return 0n
+    const { payouts } = this.#state.core
+    this.#spent ??= new Map(payouts.map(({ account, spent }) => [hex(account), spent]))
+    return deposit.amount - (this.#spent.get(hex(deposit.account)) ?? 0n)
   }
 
   state<S>(kind: Kind<S>): S {

@@ -17,6 +17,7 @@ export const MessageType = {
   deal: 8,
   vote: 9,
   proposal: 10,
+  dealEnd: 11,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]
 

@@ -34,6 +34,8 @@ export interface EpochBase {
   node(index: number): RegistryEntry | undefined
   /** Clients' deposits in the carried state at the base, by key in hexadecimal. */
   readonly deposits: ReadonlyMap<string, Deposit>
+  /** What a client's deposit still covers at the base, base units, by key in hexadecimal. */
+  available(client: string): bigint
   /** Carried state of one kind at the base. */
   state<S>(kind: Kind<S>): S
   duty(kind: number, target: number): Duty
@@ -89,6 +91,10 @@ export interface StandingRule<V> {
   verify(message: Known<V>, signature: Uint8Array, base: EpochBase, verifier: Verifier): DutyAnswer
   /** Whether it still belongs into a set: not carried already, not expired, covered. */
   pending(message: Known<V>, base: EpochBase): boolean
+  /** Who pays for it; what waits for a checkpoint is weighed together by type and account. */
+  account(value: V): string
+  /** Whether its account can pay for it beside those of it that wait already. */
+  fits?(message: Known<V>, waiting: readonly Known<V>[], base: EpochBase): boolean
 }
 
 export interface AttestationRecord {

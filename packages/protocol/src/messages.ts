@@ -31,7 +31,7 @@ const Unsigned = new ContainerType(
   { typeName: 'Unsigned' },
 )
 
-/** `signature` is 64 bytes (Ed25519), 96 (BLS, votes) or 128 (a deal: client, then provider). */
+/** `signature` is 64 bytes (Ed25519), 96 (BLS, votes) or 128 (client, then provider). */
 export const Envelope = new ContainerType(
   { type: Uint16, body: new ByteListType(BODY_MAX_BYTES), signature: new ByteListType(128) },
   { typeName: 'Envelope' },
@@ -100,12 +100,15 @@ export function messageId(envelope: Pick<Envelope, 'type' | 'body'>): Uint8Array
   return sha256(Unsigned.serialize({ type: envelope.type, body: envelope.body }))
 }
 
+/** Types of messages that belong to no epoch of their own. */
+const WITHOUT_EPOCH: ReadonlySet<number> = new Set([MessageType.deal, MessageType.dealEnd])
+
 /** Where `author` stands in every epoch message: behind epoch, base and kind. */
 const AUTHOR_OFFSET = 13
 
 /** Node index of who signed; undefined for messages that belong to no epoch of their own. */
 export function authorOf({ type, body }: Pick<Envelope, 'type' | 'body'>): number | undefined {
-  if (type === MessageType.deal || body.length < AUTHOR_OFFSET + 4) return undefined
+  if (WITHOUT_EPOCH.has(type) || body.length < AUTHOR_OFFSET + 4) return undefined
   return new DataView(body.buffer, body.byteOffset + AUTHOR_OFFSET, 4).getUint32(0, true)
 }
 

@@ -7,7 +7,14 @@ import { challengeInput } from './challenge.ts'
 import { voteSigningRoot } from './checkpoint.ts'
 import { MessageType } from './domain.ts'
 import { CairnError } from './errors.ts'
-import type { DutyAnswer, EpochBase, Kind, KnownMessages, MessageRule } from './kind.ts'
+import type {
+  DutyAnswer,
+  EpochBase,
+  Kind,
+  KnownMessages,
+  MessageRule,
+  StandingRule,
+} from './kind.ts'
 import {
   Attestation,
   Challenge,
@@ -32,20 +39,33 @@ const VERDICTS: ReadonlySet<number> = new Set(Object.values(Verdict))
 export interface Rulebook {
   readonly kinds: readonly Kind<unknown>[]
   rule(type: number, kind: number): MessageRule<EpochMessage> | undefined
+  /** Of a message that belongs to no epoch of its own. */
+  standing(type: number): StandingOf | undefined
+}
+
+export interface StandingOf {
+  readonly kind: Kind<unknown>
+  readonly rule: StandingRule<unknown>
 }
 
 export function rulebook(kinds: readonly Kind<unknown>[]): Rulebook {
   const rules = new Map<string, MessageRule<EpochMessage>>()
   const add = <V extends EpochMessage>(kind: number, rule: MessageRule<V>) =>
     rules.set(`${rule.type}/${kind}`, rule as unknown as MessageRule<EpochMessage>)
+  const standing = new Map<number, StandingOf>()
   add(KERNEL_KIND, readyRule)
   for (const kind of kinds) {
     add(kind.code, challengeRule(kind))
     add(kind.code, attestationRule(kind))
     add(kind.code, sealRule(kind))
     for (const rule of kind.messages) add(kind.code, rule)
+    for (const rule of kind.standing) standing.set(rule.type, { kind, rule })
   }
-  return { kinds, rule: (type, kind) => rules.get(`${type}/${kind}`) }
+  return {
+    kinds,
+    rule: (type, kind) => rules.get(`${type}/${kind}`),
+    standing: type => standing.get(type),
+  }
 }
 
 /** Why a message was refused, by who is at fault: `reject` costs the forwarder score. */

@@ -119,6 +119,7 @@ describe('message types', () => {
         report: 6,
         ready: 7,
         deal: 8,
+        dealEnd: 11,
         vote: 9,
         proposal: 10,
       },

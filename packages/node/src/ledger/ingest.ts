@@ -34,6 +34,7 @@ import type { EpochRecord, Epochs } from './epochs.ts'
 import { SURPLUS_MAX, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_AUTHOR_MAX } from './epochs.ts'
 import type { Ledger } from './ledger.ts'
 import { voteSubject } from './settlements.ts'
+import { StandingMessages, standingMessage } from './standing.ts'
 
 /** How a message came: only gossip and the node's own voice are subject to the clock. */
 export type Source = 'gossip' | 'sync' | 'disk' | 'own'
@@ -80,9 +81,6 @@ interface Coming {
   readonly at: number
 }
 
-/** Standing messages kept that no checkpoint holds yet. */
-export const STANDING_MAX = 10_000
-
 /** What others refer to: when one arrives, those that waited for it are judged again. */
 const AWAITED: ReadonlySet<MessageType> = new Set([
   MessageType.challenge,
@@ -90,16 +88,11 @@ const AWAITED: ReadonlySet<MessageType> = new Set([
   MessageType.beacon,
 ])
 
-interface Standing extends Known<unknown> {
-  readonly envelope: Envelope
-  readonly rule: StandingRule<unknown>
-}
-
 export class Ingest {
   readonly #components: IngestComponents
   readonly #init: IngestInit
   readonly #listeners: ((arrival: Arrival) => void)[] = []
-  readonly #standing = new Map<string, Standing>()
+  readonly #standing = new StandingMessages()
   /** Messages whose store is under way, so that a second copy is not judged meanwhile. */
   readonly #pending = new Set<string>()
 
@@ -125,10 +118,9 @@ export class Ingest {
       const next = this.#components.epochs.record(base.epoch + 1)
       if (next !== undefined) await this.#retry(next)
     })
-    for await (const { id, envelope } of this.#components.ledger.standing()) {
-      const rule = this.#standingRule(envelope.type)
-      if (rule === undefined) continue
-      this.#standing.set(hex(id), { id, envelope, rule, value: decode(rule.codec, envelope.body) })
+    for await (const stored of this.#components.ledger.standing()) {
+      const rule = this.#standingRule(stored.envelope.type)
+      if (rule !== undefined) this.#standing.add(standingMessage(stored, rule))
     }
   }
 
@@ -213,16 +205,45 @@ export class Ingest {
       return this.#refuse('reject', codeOf(error))
     }
     const id = this.#components.reader.id(envelope)
-    if (this.#standing.has(hex(id))) return this.#refuse('ignore', 'known', id)
+    if (this.#standing.has(id)) return this.#refuse('ignore', 'known', id)
     const message = { id, value }
-    if (!rule.pending(message, base)) return this.#refuse('ignore', 'notPending', id)
+    const refusal = this.#refusal(rule, message, base)
+    if (refusal !== undefined) return this.#refuse('ignore', refusal, id)
     const verified = rule.verify(message, envelope.signature, base, this.#components.verifier)
     if (verified === 'unknown') return this.#refuse('ignore', 'unknownAuthor', id)
     if (verified === 'no') return this.#refuse('reject', 'badSignature', id)
-    if (this.#standing.size >= STANDING_MAX) return this.#refuse('ignore', 'standingFull', id)
-    await this.#components.ledger.putStanding({ id, envelope })
-    this.#standing.set(hex(id), { id, value, envelope, rule })
+    // Weighed from now on, not from when it is on disk: others arrive meanwhile.
+    this.#standing.add({ ...message, envelope, rule })
+    try {
+      await this.#components.ledger.putStanding({ id, envelope })
+    } catch (error) {
+      this.#standing.delete(id)
+      throw error
+    }
     return this.#accept(id)
+  }
+
+  /**
+   * Why a message that belongs to no epoch yet would not be taken in now, whoever signed it;
+   * undefined: it would, or it is here.
+   */
+  refusalOf(type: MessageType, message: Known<unknown>): string | undefined {
+    const rule = this.#standingRule(type)
+    const base = this.#latestBase()
+    if (rule === undefined) return 'unknownType'
+    if (base === undefined) return 'noBase'
+    return this.#standing.has(message.id) ? undefined : this.#refusal(rule, message, base)
+  }
+
+  #refusal(
+    rule: StandingRule<unknown>,
+    message: Known<unknown>,
+    base: EpochBase,
+  ): string | undefined {
+    if (!rule.pending(message, base)) return 'notPending'
+    if (!this.#standing.hasRoom(rule, message.value)) return 'standingFull'
+    const beside = this.#standing.beside(rule, message.value)
+    return rule.fits?.(message, beside, base) === false ? 'notCovered' : undefined
   }
 
   /**
@@ -233,7 +254,7 @@ export class Ingest {
     if (record.base === undefined) return
     const latest = this.#latestBase() ?? record.base
     const lapsed: Uint8Array[] = []
-    for (const message of [...this.#standing.values()]) {
+    for (const message of this.#standing.all()) {
       if (message.rule.pending(message, record.base)) {
         await this.addStandingTo(record, message.envelope)
       } else if (!message.rule.pending(message, latest)) {
@@ -260,15 +281,14 @@ export class Ingest {
 
   /** Forgets standing messages that an accepted checkpoint holds, or that lapsed. */
   async settled(ids: readonly Uint8Array[]): Promise<void> {
-    const included = ids.filter(id => this.#standing.delete(hex(id)))
+    const included = ids.filter(id => this.#standing.delete(id))
     if (included.length > 0) await this.#components.ledger.dropStanding(included)
   }
 
   /** Standing messages of one type that no checkpoint holds yet. */
   pendingStanding<V>(type: MessageType): Known<V>[] {
-    return [...this.#standing.values()].filter(
-      ({ envelope }) => envelope.type === type,
-    ) as unknown as Known<V>[]
+    const ofType = this.#standing.all().filter(({ envelope }) => envelope.type === type)
+    return ofType as unknown as Known<V>[]
   }
 
   async #addVote(envelope: Envelope, coming: Coming): Promise<Outcome> {
@@ -441,11 +461,7 @@ export class Ingest {
   }
 
   #standingRule(type: number): StandingRule<unknown> | undefined {
-    for (const kind of this.#init.book.kinds) {
-      const rule = kind.standing.find(standing => standing.type === type)
-      if (rule !== undefined) return rule
-    }
-    return undefined
+    return this.#init.book.standing(type)?.rule
   }
 
   #latestBase(): EpochBase | undefined {

@@ -131,10 +131,9 @@ export class Settlements {
   }
 
   #addTo(set: MessageSet, id: Uint8Array, envelope: Envelope): void {
-    for (const kind of this.#init.kinds) {
-      const rule = kind.standing.find(({ type }) => type === envelope.type)
-      if (rule === undefined) continue
-      const value = decode(rule.codec, envelope.body)
+    const standing = this.#init.book.standing(envelope.type)
+    if (standing !== undefined) {
+      const value = decode(standing.rule.codec, envelope.body)
       set.add({ id, value, envelope }, standingSubject(id), 'standing')
       return
     }

@@ -13,6 +13,7 @@ import {
   ContainerType,
   Deal,
   dealEnvelope,
+  dealId,
   dealSigningRoot,
   Envelope,
   type EpochBase,
@@ -588,6 +589,8 @@ const noteRule: StandingRule<{ number: number; until: number; from: number }> = 
   codec: Note,
   verify: (_, [first]) => (first === 1 ? 'yes' : first === 2 ? 'unknown' : 'no'),
   pending: ({ value: { from, until } }, { epoch }) => from <= epoch && epoch <= until,
+  account: ({ until }) => String(until),
+  fits: ({ value }, waiting) => value.number < 1_000_000 || waiting.length === 0,
 }
 const noting = { ...echo, standing: [noteRule] } as unknown as Kind<unknown>
 
@@ -676,14 +679,41 @@ describe('a standing message', () => {
     assert.equal(second.node.epochs.replay(0).set.standing(MessageType.deal).length, 1)
   })
 
-  it('is one of a bounded number', async () => {
+  it('is one of a bounded number, of which no account takes all', async () => {
     const { hearer } = await scene(2, NOTING)
     const { ingest } = hearer.node
-    for (let n = 0; n < STANDING_MAX; n++) await ingest.standing(note(n))
-    assert.equal(hearer.counts.get('accept/new'), STANDING_MAX)
-    assert.equal((await ingest.standing(note(STANDING_MAX))).reason, 'standingFull')
-    await ingest.settled([messageId(note(0))])
-    assert.equal((await ingest.standing(note(STANDING_MAX))).reason, 'new')
+    const half = STANDING_MAX / 2
+    for (let n = 0; n < half; n++) await ingest.standing(note(n))
+    assert.equal(hearer.counts.get('accept/new'), half)
+    assert.equal((await ingest.standing(note(half))).reason, 'standingFull')
+    const quarter = half / 2
+    for (let n = 0; n < quarter; n++) await ingest.standing(note(n, { until: 10 }))
+    assert.equal(hearer.counts.get('accept/new'), half + quarter)
+    assert.equal((await ingest.standing(note(quarter, { until: 10 }))).reason, 'standingFull')
+    assert.equal((await ingest.standing(note(0, { until: 11 }))).reason, 'new')
+    await ingest.settled([messageId(note(0, { until: 10 }))])
+    assert.equal((await ingest.standing(note(quarter, { until: 10 }))).reason, 'new')
+    assert.equal((await ingest.standing(note(half))).reason, 'standingFull')
+  })
+
+  it('is weighed beside those of its account that wait, also while they are being stored', async () => {
+    const { hearer } = await scene(2, NOTING)
+    const { ingest } = hearer.node
+    const dear = (number: number, until: number) => ingest.standing(note(number, { until }))
+    const reasons = await Promise.all([dear(1_000_001, 7), dear(1_000_002, 7), dear(1_000_003, 8)])
+    assert.deepEqual(
+      reasons.map(({ reason }) => reason),
+      ['new', 'notCovered', 'new'],
+    )
+    const { body } = note(1_000_002, { until: 7 })
+    const waiting = {
+      id: messageId({ type: MessageType.deal, body }),
+      value: Note.deserialize(body),
+    }
+    assert.equal(ingest.refusalOf(MessageType.deal, waiting), 'notCovered')
+    await ingest.settled([messageId(note(1_000_001, { until: 7 }))])
+    assert.equal(ingest.refusalOf(MessageType.deal, waiting), undefined)
+    assert.equal((await dear(1_000_002, 7)).reason, 'new')
   })
 
   it('that is a deal needs both signatures', async () => {
@@ -731,5 +761,10 @@ describe('a standing message', () => {
     const shifted = { ...deal(5n), startEpoch: 40, endEpoch: 90 }
     assert.equal(await tell(made, signed(shifted)), 'ignore notPending')
     assert.equal(await tell(made, signed({ ...deal(6n), endEpoch: 2 })), 'reject badSignature')
+    // 100 tokens pay one deal of a token for four epochs, and another of 24, and nothing beside them.
+    assert.equal(await tell(made, signed(deal(7n, 24n * TOKEN))), 'accept new')
+    assert.equal(await tell(made, signed(deal(8n, 1n))), 'ignore notCovered')
+    await hearer.node.ingest.settled([dealId(deal(1n))])
+    assert.equal(await tell(made, signed(deal(8n, 1n))), 'accept new')
   })
 })

@@ -5,9 +5,11 @@ import {
   type ClientComponents,
   type Log,
   type Network,
+  StandingMessages,
   StorageNode,
   servePieces,
   signerOf,
+  standingMessage,
   type Voice,
 } from '@cairn/node'
 import {
@@ -137,6 +139,8 @@ export class World {
   readonly network: SimulatedNetwork
   readonly base: EpochBase
   readonly set = new MessageSet()
+  /** Deals that everybody knows and no state carries. */
+  readonly waiting = new StandingMessages()
   readonly nodes: TestNode[] = []
   readonly lines: { text: string; facts: object }[] = []
   readonly log: Log
@@ -321,6 +325,22 @@ export class World {
     return this.nodes.filter(({ pieces }) => pieces.has(piece)).map(({ peer }) => peer)
   }
 
+  /** As a node's ingest does with what waits for a checkpoint. */
+  #wait(envelope: Envelope): void {
+    const rule = BOOK.standing(envelope.type)?.rule
+    if (rule === undefined) return
+    const message = standingMessage({ id: messageId(envelope), envelope }, rule)
+    if (!this.waiting.has(message.id)) this.waiting.add(message)
+  }
+
+  #refusalOf(type: MessageType, message: Known<unknown>): string | undefined {
+    const rule = BOOK.standing(type)?.rule
+    if (rule === undefined || this.waiting.has(message.id)) return undefined
+    if (!rule.pending(message, this.base)) return 'notPending'
+    const beside = this.waiting.beside(rule, message.value)
+    return rule.fits?.(message, beside, this.base) === false ? 'notCovered' : undefined
+  }
+
   #build(index: number): TestNode {
     const peer = peerName(index)
     const network = this.network.join(peer)
@@ -354,7 +374,9 @@ export class World {
         peerOf: entry => peerName(entry.index),
         publishDeal: async envelope => {
           published.push(envelope)
+          this.#wait(envelope)
         },
+        refusalOf: (type, message) => this.#refusalOf(type, message),
       },
       { calendar: this.base, floorPrice },
     )

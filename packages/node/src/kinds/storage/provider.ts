@@ -19,8 +19,11 @@ import {
   isCovered,
   isTimely,
   isWellFormed,
+  type Known,
+  MessageType,
   offersStorage,
   pieceCid,
+  storageKind,
   type Verifier,
 } from '@cairn/protocol'
 import { deadline } from '../../clock.ts'
@@ -55,6 +58,8 @@ export interface ProviderComponents {
   log: Log
   /** Gossips a deal with both signatures; the client does the same. */
   publishDeal(envelope: Envelope): Promise<void>
+  /** Why a message would not be taken in beside those that wait for a checkpoint. */
+  refusalOf(type: MessageType, message: Known<unknown>): string | undefined
 }
 
 export interface ProviderInit {
@@ -122,7 +127,7 @@ export class Provider {
   }
 
   #admit({ deal, signature }: Proposal, base: EpochBase): void {
-    const { voice, clock, verifier, pieces } = this.#components
+    const { voice, clock, verifier, pieces, refusalOf } = this.#components
     const own = voice.index(base)
     check(deal.provider === own, 'otherProvider', 'the deal names another provider', {
       facts: { provider: deal.provider, own },
@@ -142,7 +147,16 @@ export class Provider {
     check(asked >= floor, 'priceTooLow', 'the price is below this provider’s', {
       facts: { floorPrice: this.#init.floorPrice },
     })
-    check(isCovered(deal, base), 'notCovered', 'the client’s deposit does not cover the deal')
+    const available = base.available(hex(deal.client))
+    const covered = isCovered(deal, base, { state: base.state(storageKind) })
+    check(covered, 'notCovered', 'the client’s deposit does not cover the deal', {
+      facts: { available },
+    })
+    // What was signed and is in no checkpoint yet counts too.
+    const refusal = refusalOf(MessageType.deal, { id: dealId(deal), value: deal })
+    check(refusal === undefined, refusal ?? '', 'the deal would not be relayed', {
+      facts: { available },
+    })
     const root = dealSigningRoot(deal, base.network)
     const signed = verifier.ed25519(root, deal.client, signature) && ed25519.isValidKey(deal.client)
     check(signed, 'badSignature', 'the client’s signature does not hold')

@@ -6,6 +6,7 @@ import {
   type EpochBase,
   type Kind,
   type Known,
+  type MessageType,
   type RegistryEntry,
   storageKind,
   type Verifier,
@@ -36,6 +37,7 @@ export interface StorageComponents {
   envelopeOf(epoch: number, id: Uint8Array): Envelope | undefined
   peerOf(entry: RegistryEntry): string
   publishDeal(envelope: Envelope): Promise<void>
+  refusalOf(type: MessageType, message: Known<unknown>): string | undefined
 }
 
 export interface StorageInit {

@@ -51,14 +51,18 @@ export interface DealSignatures {
   provider: Uint8Array
 }
 
-export function dealEnvelope(deal: Deal, { client, provider }: DealSignatures): Envelope {
+export function dealEnvelope(deal: Deal, signatures: DealSignatures): Envelope {
+  return { ...unsigned(deal), signature: joinSignatures(signatures) }
+}
+
+export function joinSignatures({ client, provider }: DealSignatures): Uint8Array {
   const signature = new Uint8Array(DEAL_SIGNATURE_BYTES)
   signature.set(client)
   signature.set(provider, SIGNATURE_BYTES)
-  return { ...unsigned(deal), signature }
+  return signature
 }
 
-/** Undefined unless both are there. */
+/** Of a deal or its end; undefined unless both are there. */
 export function dealSignatures(signature: Uint8Array): DealSignatures | undefined {
   if (signature.length !== DEAL_SIGNATURE_BYTES) return undefined
   return {

@@ -2,16 +2,19 @@
 import { MessageType } from '../../messages.ts'
 import { hex } from '../../ssz.ts'
 import type { Deal } from './deal.ts'
+import { canEnd, type DealEnd } from './deal-end.ts'
+import { outlay } from './funds.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import { dealIndex, type KnownDeal, knownDeal, sortDeals } from './state.ts'
 
-export type DealEnd = 'expired' | 'uncovered'
+/** `agreed`: by client and provider. */
+export type EndReason = 'expired' | 'uncovered' | 'agreed'
 
 /** A deal that is not carried on. */
 export interface EndedDeal {
   readonly id: Uint8Array
   readonly deal: Deal
-  readonly reason: DealEnd
+  readonly reason: EndReason
 }
 
 export function nextDeals(
@@ -22,24 +25,29 @@ export function nextDeals(
   const next = new Map<string, KnownDeal>()
   const ended: EndedDeal[] = []
   const committed = new Map<string, bigint>()
+  // This epoch is charged already.
+  const weigh = (deal: Deal) => outlay(deal, base.epoch + 1, base.profile)
   const carry = (item: KnownDeal) => {
     const client = hex(item.deal.client)
-    committed.set(client, (committed.get(client) ?? 0n) + item.deal.pricePerEpoch)
+    committed.set(client, (committed.get(client) ?? 0n) + weigh(item.deal))
     next.set(item.key, item)
   }
+  const agreed = new Set(
+    messages.standing<DealEnd>(MessageType.dealEnd).map(({ value }) => hex(value.deal)),
+  )
   for (const item of dealIndex(state).byId.values()) {
     const { id, key, deal } = item
     if (uncovered.has(key)) ended.push({ id, deal, reason: 'uncovered' })
     else if (deal.endEpoch <= base.epoch + 1) ended.push({ id, deal, reason: 'expired' })
+    else if (agreed.has(key) && canEnd(deal, base.epoch)) ended.push({ id, deal, reason: 'agreed' })
     else carry(item)
   }
-  const minimum = BigInt(base.profile.minDealEpochs)
   for (const { value } of messages.standing<Deal>(MessageType.deal)) {
     const item = knownDeal(value)
     const client = hex(value.client)
     // A deal that ended cannot come back: it would have to begin before this epoch.
     if (dealIndex(state).byId.has(item.key) || value.startEpoch < base.epoch) continue
-    const promised = ((committed.get(client) ?? 0n) + value.pricePerEpoch) * minimum
+    const promised = (committed.get(client) ?? 0n) + weigh(value)
     if (promised <= (left.get(client) ?? available(client))) carry(item)
   }
   return { deals: sortDeals(next.values()), ended }

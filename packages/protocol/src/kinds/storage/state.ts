@@ -38,8 +38,8 @@ export interface DealIndex {
   readonly byId: ReadonlyMap<string, KnownDeal>
   /** Each by ascending id. */
   readonly byProvider: ReadonlyMap<number, readonly KnownDeal[]>
-  /** Sum of the prices per epoch of a client's deals, by key in hexadecimal. */
-  readonly committed: ReadonlyMap<string, bigint>
+  /** Each by ascending id; by key in hexadecimal. */
+  readonly byClient: ReadonlyMap<string, readonly KnownDeal[]>
 }
 
 // States and deals are immutable and shared by consecutive epochs, so what is derived of them is
@@ -114,15 +114,18 @@ function providerLeaf(deals: readonly KnownDeal[]): Uint8Array {
 function buildIndex(state: StorageState): DealIndex {
   const byId = new Map<string, KnownDeal>()
   const byProvider = new Map<number, KnownDeal[]>()
-  const committed = new Map<string, bigint>()
+  const byClient = new Map<string, KnownDeal[]>()
   for (const item of sortDeals(state.deals.map(knownDeal))) {
     const { deal, key } = item
     byId.set(key, item)
-    const ofProvider = byProvider.get(deal.provider)
-    if (ofProvider === undefined) byProvider.set(deal.provider, [item])
-    else ofProvider.push(item)
-    const client = hex(deal.client)
-    committed.set(client, (committed.get(client) ?? 0n) + deal.pricePerEpoch)
+    push(byProvider, deal.provider, item)
+    push(byClient, hex(deal.client), item)
   }
-  return { byId, byProvider, committed }
+  return { byId, byProvider, byClient }
+}
+
+function push<K>(map: Map<K, KnownDeal[]>, key: K, item: KnownDeal): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [item])
+  else list.push(item)
 }

@@ -144,6 +144,38 @@ describe('deal', () => {
     assert.equal(pending(dealOf({ client: clientKey(2) }), base(needed)), false)
   })
 
+  it('is pending when what the deposit still covers does', () => {
+    const amount = BigInt(minDealEpochs) * 100n
+    const paid = { ...deposit(1, amount + 50n) }
+    const payouts = (spent: bigint) => [{ account: paid.account, earned: 7n, spent }]
+    assert.equal(pending(dealOf(), baseOf({ deposits: [paid], payouts: payouts(50n) })), true)
+    assert.equal(pending(dealOf(), baseOf({ deposits: [paid], payouts: payouts(51n) })), false)
+  })
+
+  it('finds room that a deal leaves which runs out', () => {
+    const other = dealOf({ nonce: 5n, startEpoch: 1, endEpoch: EPOCH + 2 })
+    const base = (amount: bigint) =>
+      baseOf({ state: stateOf([other]), deposits: [deposit(1, amount)] })
+    const successor = dealOf({ startEpoch: EPOCH + 2 })
+    const needed = BigInt(minDealEpochs) * 100n + 2n * 100n
+    assert.equal(pending(successor, base(needed)), true)
+    assert.equal(pending(successor, base(needed - 1n)), false)
+  })
+
+  it('fits beside those of its client that wait, and those alone', () => {
+    const amount = BigInt(minDealEpochs) * 300n
+    const base = (state = stateOf([])) => baseOf({ state, deposits: [deposit(1, amount)] })
+    const known = (deal: Deal) => ({ id: dealId(deal), value: deal })
+    const two = [2n, 3n].map(nonce => known(dealOf({ nonce })))
+    const fits = (waiting: typeof two, at = base()) => rule?.fits?.(known(dealOf()), waiting, at)
+    assert.equal(fits(two), true)
+    assert.equal(fits([...two, known(dealOf({ nonce: 4n, pricePerEpoch: 1n }))]), false)
+    const carried = base(stateOf(two.map(({ value }) => value)))
+    assert.equal(fits(two, carried), true, 'those that the base carries are not counted twice')
+    assert.equal(rule?.account(dealOf()), hex(clientKey(1)))
+    assert.notEqual(rule?.account(dealOf({ client: clientKey(2) })), hex(clientKey(1)))
+  })
+
   it('refuses hostile bytes with a code', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), bytes => {

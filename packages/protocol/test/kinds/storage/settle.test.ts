@@ -2,6 +2,8 @@ import { strict as assert } from 'node:assert'
 import {
   type Attestation,
   answerPath,
+  type Deal,
+  dealId,
   dealsRoot,
   type EpochBase,
   hex,
@@ -40,7 +42,7 @@ import {
 } from './world.ts'
 
 const verifiersOf = (base: EpochBase, target = 0) => base.duty(STORAGE, target).verifiers
-const { challenge, attestation, seal, deal } = MessageType
+const { challenge, attestation, seal, deal, dealEnd } = MessageType
 
 interface Scene {
   missing?: number[]
@@ -356,6 +358,57 @@ describe('settlement of storage: deals', () => {
       settled.ended.map(({ reason }) => reason),
       ['expired'],
     )
+  })
+
+  it('ends a deal by agreement after charging it for the epoch', () => {
+    const quotients = [{ provider: 0, answered: 1, asked: 1, epoch: EPOCH - 1 }]
+    const [over, going] = [1n, 2n].map(nonce => dealOf({ nonce })) as [Deal, Deal]
+    const base = baseOf({ state: stateOf([over, going], quotients) })
+    const settled = settleOf({ base, messages: [message(dealEnd, { deal: dealId(over) })] })
+    assert.equal(settled.fees.length, 2)
+    assert.deepEqual(
+      settled.ended.map(({ deal: ended, reason }) => [ended, reason]),
+      [[over, 'agreed']],
+    )
+    assert.deepEqual(settled.state.deals, [going])
+    assert.deepEqual(
+      storageKind.dealsRoot?.(settled.state),
+      dealsRoot(stateOf([going])),
+      'nothing of it stays in the tree of deals',
+    )
+  })
+
+  it('ends no deal that has not begun, nor one that the parent does not carry', () => {
+    const coming = dealOf({ startEpoch: EPOCH + 1 })
+    const base = baseOf({ state: stateOf([coming]) })
+    const end = message(dealEnd, { deal: dealId(coming) })
+    assert.deepEqual(settleOf({ base, messages: [end] }).state.deals, [coming])
+    const late = settleOf({ base: baseOf(), messages: [message(deal, coming), end] })
+    assert.deepEqual(late.state.deals, [coming])
+    assert.deepEqual(late.ended, [])
+  })
+
+  it('never takes in again what ended by agreement', () => {
+    const over = dealOf({ startEpoch: EPOCH })
+    const messages = [message(deal, over), message(dealEnd, { deal: dealId(over) })]
+    const first = settleOf({ base: baseOf({ state: stateOf([over]) }), messages })
+    assert.deepEqual(first.state.deals, [])
+    const next = settleOf({ base: baseOf({ epoch: EPOCH + 1 }), state: first.state, messages })
+    assert.deepEqual(next.state.deals, [])
+  })
+
+  it('takes in the successor of a deal that runs out, though the deposit covers only one', () => {
+    const old = dealOf({ startEpoch: 1, endEpoch: EPOCH + 3 })
+    const next = dealOf({ startEpoch: EPOCH + 3 })
+    const { minDealEpochs } = baseOf().profile
+    const amount = (epochs: number) => BigInt(minDealEpochs + epochs) * 100n
+    const carried = (left: bigint) =>
+      settleOf({
+        base: baseOf({ state: stateOf([old]), deposits: [deposit(1, left)] }),
+        messages: [message(deal, next)],
+      }).state.deals.length
+    assert.equal(carried(amount(2)), 2)
+    assert.equal(carried(amount(2) - 1n), 1)
   })
 
   it('charges no deal that the parent has ended since the base', () => {

@@ -6,7 +6,10 @@ import {
   type Challenge,
   challengeRecords,
   Deal,
+  DealEnd,
   type Deposit,
+  dealEndEnvelope,
+  dealEndSigningRoot,
   dealEnvelope,
   dealId,
   dealSigningRoot,
@@ -25,6 +28,7 @@ import {
   MessageType,
   messageId,
   messageSigningRoot,
+  type Payout,
   type Piece,
   pieceKey,
   proofRoot,
@@ -94,9 +98,10 @@ export function deposit(client: number, amount: bigint): Deposit {
 export interface BaseInit extends Partial<Omit<EpochBaseInit, 'state'>> {
   state?: StorageState
   deposits?: Deposit[]
+  payouts?: Payout[]
 }
 
-export function baseOf({ state, deposits, ...init }: BaseInit = {}): EpochBase {
+export function baseOf({ state, deposits, payouts = [], ...init }: BaseInit = {}): EpochBase {
   const kinds = [storageKind]
   const { core } = emptyState(kinds)
   return epochBase({
@@ -111,7 +116,11 @@ export function baseOf({ state, deposits, ...init }: BaseInit = {}): EpochBase {
     stateEpoch: -1,
     ...init,
     state: new State(
-      { ...core, deposits: deposits ?? [deposit(1, 1_000_000n), deposit(2, 1_000_000n)] },
+      {
+        ...core,
+        deposits: deposits ?? [deposit(1, 1_000_000n), deposit(2, 1_000_000n)],
+        payouts,
+      },
       kinds,
       new Map([[STORAGE, state ?? storageKind.emptyState()]]),
     ),
@@ -155,6 +164,18 @@ export function signDeal(
 ): Envelope {
   const root = dealSigningRoot(deal, network)
   return dealEnvelope(deal, {
+    client: ed25519.sign(root, clientSecret(client)),
+    provider: ed25519.sign(root, nodeSecret(deal.provider)),
+  })
+}
+
+export function signEnd(
+  deal: Deal,
+  { client = 1, network = NETWORK }: { client?: number; network?: Uint8Array } = {},
+): Envelope {
+  const end = { deal: dealId(deal) }
+  const root = dealEndSigningRoot(end, network)
+  return dealEndEnvelope(end, {
     client: ed25519.sign(root, clientSecret(client)),
     provider: ed25519.sign(root, nodeSecret(deal.provider)),
   })
@@ -261,12 +282,16 @@ export interface Message {
 }
 
 /** Unsigned: settlement is given messages that were judged before. */
-export function message(type: MessageType, value: Challenge | Attestation | Seal | Deal): Message {
+export function message(
+  type: MessageType,
+  value: Challenge | Attestation | Seal | Deal | DealEnd,
+): Message {
   const codec = {
     [MessageType.challenge]: ChallengeType,
     [MessageType.attestation]: AttestationType,
     [MessageType.seal]: Seal,
     [MessageType.deal]: Deal,
+    [MessageType.dealEnd]: DealEnd,
   }[type as number] as typeof ChallengeType
   const body = codec.serialize(value as Challenge)
   const id = hex(messageId({ type, body }))
@@ -275,7 +300,7 @@ export function message(type: MessageType, value: Challenge | Attestation | Seal
   return {
     envelope: { type, body, signature: new Uint8Array(64) },
     value,
-    kind: type === MessageType.deal ? 'standing' : STORAGE,
+    kind: storageKind.standing.some(rule => rule.type === type) ? 'standing' : STORAGE,
     subject: `${type}/${author}/${about}`,
   }
 }

@@ -1,0 +1,91 @@
+/** How the messages of storage that belong to no epoch of their own are judged. */
+import { ed25519 } from '#crypto'
+import type { EpochBase, StandingRule } from '../../kind.ts'
+import { MessageType } from '../../messages.ts'
+import { hex } from '../../ssz.ts'
+import type { Verifier } from '../../verifier.ts'
+import { Deal, dealSignatures, dealSigningRoot, isWellFormed, offersStorage } from './deal.ts'
+import { canEnd, DealEnd, dealEndSigningRoot } from './deal-end.ts'
+import { isCovered } from './funds.ts'
+import { dealIndex, type StorageState } from './state.ts'
+
+/** The state of storage that is carried at a base. */
+export type StateAt = (base: EpochBase) => StorageState
+
+export function storageStanding(stateAt: StateAt): readonly StandingRule<unknown>[] {
+  return [dealRule(stateAt), dealEndRule(stateAt)] as readonly StandingRule<unknown>[]
+}
+
+/**
+ * A deal is taken in before it begins, so that one that ended is never taken in again, and not long
+ * before, so that nobody keeps a place in the state for nothing.
+ */
+export function isTimely({ startEpoch }: Deal, { epoch, profile }: EpochBase): boolean {
+  return startEpoch >= epoch && startEpoch <= epoch + profile.minDealEpochs
+}
+
+function dealRule(stateAt: StateAt): StandingRule<Deal> {
+  return {
+    type: MessageType.deal,
+    codec: Deal,
+    verify({ value: deal }, signature, base, verifier) {
+      const signatures = dealSignatures(signature)
+      if (signatures === undefined || !isWellFormed(deal, base.profile)) return 'no'
+      const provider = base.node(deal.provider)
+      if (provider === undefined || !offersStorage(provider)) return 'unknown'
+      const root = dealSigningRoot(deal, base.network)
+      const signed =
+        verifier.ed25519(root, provider.identity, signatures.provider) &&
+        isClient(deal, root, signatures.client, verifier)
+      return signed ? 'yes' : 'no'
+    },
+    pending({ id, value: deal }, base) {
+      const state = stateAt(base)
+      const carried = dealIndex(state).byId.has(hex(id))
+      return !carried && isTimely(deal, base) && isCovered(deal, base, { state })
+    },
+    account: ({ client }) => hex(client),
+    fits({ value: deal }, others, base) {
+      const state = stateAt(base)
+      const carried = dealIndex(state).byId
+      const waiting = others.filter(({ id }) => !carried.has(hex(id))).map(({ value }) => value)
+      return isCovered(deal, base, { state, waiting })
+    },
+  }
+}
+
+function dealEndRule(stateAt: StateAt): StandingRule<DealEnd> {
+  const dealOf = ({ deal: id }: DealEnd, base: EpochBase) =>
+    dealIndex(stateAt(base)).byId.get(hex(id))?.deal
+  return {
+    type: MessageType.dealEnd,
+    codec: DealEnd,
+    verify({ value }, signature, base, verifier) {
+      const deal = dealOf(value, base)
+      const provider = deal && base.node(deal.provider)
+      if (deal === undefined || provider === undefined) return 'unknown'
+      const signatures = dealSignatures(signature)
+      if (signatures === undefined) return 'no'
+      const root = dealEndSigningRoot(value, base.network)
+      const signed =
+        verifier.ed25519(root, provider.identity, signatures.provider) &&
+        isClient(deal, root, signatures.client, verifier)
+      return signed ? 'yes' : 'no'
+    },
+    pending({ value }, base) {
+      const deal = dealOf(value, base)
+      return deal !== undefined && canEnd(deal, base.epoch)
+    },
+    // There is at most one of each deal, and that was paid for.
+    account: () => '',
+  }
+}
+
+function isClient(
+  { client }: Deal,
+  root: Uint8Array,
+  signature: Uint8Array,
+  verifier: Verifier,
+): boolean {
+  return verifier.ed25519(root, client, signature) && ed25519.isValidKey(client)
+}
