@@ -155,6 +155,21 @@ export interface SettledVerdict {
   readonly counts?: boolean
 }
 
+/** What settlement found of a node beside the verdicts, with its numbers: `explain` prints it. */
+export interface SettledFinding {
+  readonly node: number
+  /** The kind's own. */
+  readonly code: string
+  readonly facts: VerdictFacts
+}
+
+/** An offence that a kind found; the kernel knows what it costs. */
+export interface KindPenalty {
+  readonly node: number
+  /** Id of the message that anybody verifies again. */
+  readonly evidence: Uint8Array
+}
+
 /** A fee moved out of a client's deposit to a node that earned it. */
 export interface Fee {
   /** Deal key, hexadecimal. */
@@ -173,6 +188,8 @@ export interface KindSettlement<S> {
   readonly provenIsFees: boolean
   readonly served: ReadonlyMap<number, bigint>
   readonly fees: readonly Fee[]
+  readonly findings?: readonly SettledFinding[]
+  readonly penalties?: readonly KindPenalty[]
 }
 
 export interface Kind<S> {

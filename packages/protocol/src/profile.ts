@@ -7,6 +7,8 @@ import { CairnError, type Facts } from './errors.ts'
 export const PPM = 1_000_000n
 /** Base units of one token. */
 export const TOKEN = 10n ** 18n
+/** Most debts that one challenge may ask again: with them a storage proof has 184 KiB. */
+export const DEBTS_PER_CHALLENGE_MAX = 200
 
 export interface Profile {
   /** Length of a slot in ms; a block of slots makes an epoch of whole seconds. */
@@ -48,6 +50,12 @@ export interface Profile {
   /** Epochs for which the last quotient pays where nothing was asked on time. */
   carryEpochs: number
   minDealEpochs: number
+  /** Debts that one challenge asks again at most. */
+  debtsPerChallenge: number
+  /** Epochs after the first that asked a debt again in vain until its piece counts as lost. */
+  repairAfterEpochs: number
+  /** A withheld deal takes so many times its price from its provider's score. */
+  withheldWeight: number
   /** Epochs without a valid beacon or report after which a gateway's units are 0. */
   staleEpochs: number
   /** Minted per epoch at most, base units. */
@@ -88,6 +96,8 @@ const shared = {
   weights: { 1: 1, 2: 1 },
   bondCap: 10_000n * TOKEN,
   committeeMax: 512,
+  debtsPerChallenge: DEBTS_PER_CHALLENGE_MAX,
+  withheldWeight: 10,
   rulesVersion: 1,
 } as const
 
@@ -119,6 +129,7 @@ export const PUBLIC_PROFILE: Profile = {
   retainEpochs: 168,
   carryEpochs: 3,
   minDealEpochs: 168,
+  repairAfterEpochs: 24,
   staleEpochs: 48,
 }
 
@@ -150,6 +161,7 @@ export const TESTNET_PROFILE: Profile = {
   retainEpochs: 100,
   carryEpochs: 3,
   minDealEpochs: 4,
+  repairAfterEpochs: 3,
   staleEpochs: 12,
 }
 
@@ -197,6 +209,16 @@ export function checkProfile(p: Profile): void {
       reportStep,
     })
   }
+  if (p.debtsPerChallenge < 1 || p.debtsPerChallenge > DEBTS_PER_CHALLENGE_MAX) {
+    refuse('1 <= debts per challenge <= what a proof has room for', {
+      debtsPerChallenge: p.debtsPerChallenge,
+      max: DEBTS_PER_CHALLENGE_MAX,
+    })
+  }
+  if (p.repairAfterEpochs < 1) {
+    refuse('repair after epochs >= 1', { repairAfterEpochs: p.repairAfterEpochs })
+  }
+  if (p.withheldWeight < 0) refuse('withheld weight >= 0', { withheldWeight: p.withheldWeight })
   const { voteShare, submitReward } = p
   if (voteShare < 0n || submitReward < 0n || voteShare + submitReward > PPM) {
     refuse('vote share + submit reward <= 1,000,000', {

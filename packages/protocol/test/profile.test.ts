@@ -92,6 +92,26 @@ const refusals: Refusal[] = [
     change: { burnMatch: PPM + 1n },
     facts: { burnMatch: PPM + 1n },
   },
+  {
+    title: 'more debts per challenge than a proof has room for',
+    change: { debtsPerChallenge: 201 },
+    facts: { debtsPerChallenge: 201, max: 200 },
+  },
+  {
+    title: 'debts that are never asked again',
+    change: { debtsPerChallenge: 0 },
+    facts: { debtsPerChallenge: 0, max: 200 },
+  },
+  {
+    title: 'no time to answer a debt',
+    change: { repairAfterEpochs: 0 },
+    facts: { repairAfterEpochs: 0 },
+  },
+  {
+    title: 'a score that grows by withholding',
+    change: { withheldWeight: -1 },
+    facts: { withheldWeight: -1 },
+  },
 ]
 
 describe('profile', () => {
@@ -117,6 +137,8 @@ describe('profile', () => {
     assert.deepEqual(row('idleEpochs'), [12, 6])
     assert.deepEqual(row('termEpochs'), [24, 12])
     assert.deepEqual(row('activationEpochs'), [1, 0])
+    assert.deepEqual(row('debtsPerChallenge'), [200, 200])
+    assert.deepEqual(row('repairAfterEpochs'), [24, 3])
     assert.deepEqual(row('dutyShare'), [100_000n, 100_000n])
     assert.deepEqual(row('baseShare'), [300_000n, 300_000n])
     assert.deepEqual(row('emission'), [10n ** 21n, 10n ** 21n])
@@ -139,5 +161,7 @@ describe('profile', () => {
   it('may use every slot that fits, to the last', () => {
     checkProfile({ ...TESTNET_PROFILE, storageReveal: [1, 9], coverageReveal: [4, 4] })
     checkProfile({ ...TESTNET_PROFILE, voteShare: 0n, submitReward: PPM, burnMatch: 0n })
+    checkProfile({ ...TESTNET_PROFILE, debtsPerChallenge: 1, repairAfterEpochs: 1 })
+    checkProfile({ ...TESTNET_PROFILE, withheldWeight: 0 })
   })
 })

@@ -18,9 +18,26 @@ import { COUNTED_KINDS, COUNTED_TYPES, checkpointRoot } from '../checkpoint.ts'
 import { MessageType } from '../domain.ts'
 import type { CommitteeMember } from '../draw.ts'
 import { invariant } from '../errors.ts'
-import type { ChallengeRecord, EpochBase, Kind, KindSettlement, SettledVerdict } from '../kind.ts'
+import type {
+  ChallengeRecord,
+  EpochBase,
+  Kind,
+  KindPenalty,
+  KindSettlement,
+  SettledFinding,
+  SettledVerdict,
+} from '../kind.ts'
 import { type EpochMessage, KERNEL_KIND, type Vote } from '../messages.ts'
-import { Bytes32, ContainerType, equalBytes, hex, Uint32, Uint128, unhex } from '../ssz.ts'
+import {
+  Bytes32,
+  ContainerType,
+  compareBytes,
+  equalBytes,
+  hex,
+  Uint32,
+  Uint128,
+  unhex,
+} from '../ssz.ts'
 import { type Deposit, Payout } from '../state.ts'
 import { ListDepth, listRoot } from '../tree.ts'
 import { challengeRecords } from './records.ts'
@@ -58,7 +75,7 @@ export interface AccountChange {
 export interface PenaltyRecord {
   readonly node: number
   readonly amount: bigint
-  /** Id of the first of the two contradicting messages. */
+  /** Id of the lower of two contradicting messages, or of the one that a kind names. */
   readonly evidence: Uint8Array
 }
 
@@ -66,6 +83,7 @@ export interface KindResult {
   readonly kind: number
   readonly name: string
   readonly verdicts: readonly SettledVerdict[]
+  readonly findings: readonly SettledFinding[]
   /** Emission and fees of this epoch by node index, base units. */
   readonly earnings: ReadonlyMap<number, bigint>
 }
@@ -107,6 +125,7 @@ export function settle(input: SettlementInput): Settlement {
   const spent = new Map<string, bigint>()
   const results: KindResult[] = []
   const values = new Map<number, unknown>()
+  const offences: KindPenalty[] = []
   const verdictCounts = new Array<number>(3 * COUNTED_KINDS).fill(0)
   for (const kind of kinds) {
     const records = challengeRecords(base, kind, set)
@@ -118,6 +137,7 @@ export function settle(input: SettlementInput): Settlement {
       available: client => available(client, base, parent.state, spent),
     })
     values.set(kind.code, settled.state)
+    offences.push(...(settled.penalties ?? []))
     const paid = payKind({ base, settled, records, emission: byKind.get(kind.code) ?? 0n })
     minted += paid.minted
     burned.total += paid.burned
@@ -134,6 +154,7 @@ export function settle(input: SettlementInput): Settlement {
       kind: kind.code,
       name: kind.name,
       verdicts: settled.verdicts,
+      findings: settled.findings ?? [],
       earnings: paid.earnings,
     })
   }
@@ -147,7 +168,7 @@ export function settle(input: SettlementInput): Settlement {
     'payouts + burned + unminted = emission + fees',
   )
   const state = nextState(input, values, changes)
-  const penalties = penaltiesOf(set, base)
+  const penalties = penaltiesOf(set, base, offences)
   const checkpoint = checkpointOf({ input, state, penalties, sums, verdictCounts })
   return {
     checkpoint,
@@ -347,19 +368,22 @@ function nextState(
   )
 }
 
-/** One penalty per author: the contradiction whose first id is lowest. */
-function penaltiesOf(set: MessageSet, base: EpochBase): PenaltyRecord[] {
+/** One penalty per author: of its contradictions and offences the one whose evidence is lowest. */
+function penaltiesOf(
+  set: MessageSet,
+  base: EpochBase,
+  offences: readonly KindPenalty[],
+): PenaltyRecord[] {
+  const contradictions = set
+    .contradictions()
+    .filter(({ type }) => PENALISED.has(type))
+    .map(({ author, first }) => ({ node: author, evidence: first }))
   const byNode = new Map<number, PenaltyRecord>()
-  for (const { author, type, first } of set.contradictions()) {
-    const node = base.node(author)
-    if (node === undefined || !PENALISED.has(type)) continue
-    const known = byNode.get(author)
-    if (known !== undefined && hex(known.evidence) < hex(first)) continue
-    byNode.set(author, {
-      node: author,
-      amount: ppm(node.bond, base.profile.penalty),
-      evidence: first,
-    })
+  for (const { node, evidence } of [...contradictions, ...offences]) {
+    const entry = base.node(node)
+    const known = byNode.get(node)
+    if (entry === undefined || (known && compareBytes(known.evidence, evidence) < 0)) continue
+    byNode.set(node, { node, amount: ppm(entry.bond, base.profile.penalty), evidence })
   }
   return capped(
     [...byNode.values()].sort((a, b) => a.node - b.node),

@@ -494,6 +494,30 @@ describe('penalties', () => {
     }
   })
 
+  it('are for what a kind found, one per node with the lowest evidence of all', () => {
+    const low = new Uint8Array(32).fill(1)
+    const high = new Uint8Array(32).fill(255)
+    const offences = [
+      { node: 2, evidence: high },
+      { node: liar, evidence: low },
+      { node: liar, evidence: high },
+      { node: 99, evidence: low },
+    ]
+    const found = { node: 2, code: 'lied', facts: { times: 2 } }
+    const kind = scripted({ penalties: offences, findings: [found] })
+    const kinds = new KernelWorld({ deposits, profile: { penaltyCap: PPM }, kinds: [kind] })
+    const votes = ['one', 'another'].map(label => kinds.vote(liar, bytes32(label)))
+    const result = settle(kinds.settlement(votes))
+    assert.deepEqual(
+      result.penalties,
+      [
+        { node: 2, amount: 10n * TOKEN, evidence: high },
+        { node: liar, amount: 10n * TOKEN, evidence: low },
+      ].sort((a, b) => a.node - b.node),
+    )
+    assert.deepEqual(result.kinds[0]?.findings, [found])
+  })
+
   it('are for no other contradiction, and for nobody unknown to the base', () => {
     const tips = [1n, 2n].map(amount => world.tip(2, 0, amount))
     const strangers = ['one', 'another'].map(label => world.vote(99, bytes32(label)))

@@ -13,6 +13,7 @@ import {
   isSealSigned,
   judgeProof,
   type Known,
+  LEAVES_PER_CHALLENGE,
   type LeafAnswer,
   MessageType,
   NO_DIGEST,
@@ -20,9 +21,9 @@ import {
   type RegistryEntry,
   Seal,
   SealedProof,
-  SealedWrong,
   STORAGE,
   StorageReason,
+  sealedWrong,
   slotAt,
   storageEvidence,
   storageQuestion,
@@ -166,13 +167,14 @@ export class Asker {
   }
 }
 
-/** What is to be attested of a sealed answer. */
+/** What is to be attested of a sealed answer. Of several wrong leaves one is evidence enough. */
 function findingOf(
   attester: number,
   question: readonly AskedLeaf[],
   { proof, seal, envelope }: Answer,
 ): Finding {
   const judged = judgeProof(question, proof)
+  const answered = judged.map(judgement => judgement === 'right')
   const place = judged.indexOf('wrong')
   const answer = proof[place]
   if (answer !== undefined) {
@@ -181,15 +183,15 @@ function findingOf(
     return {
       verdict: Verdict.fail,
       reason: StorageReason.wrongLeaf,
-      evidence: SealedWrong.serialize({ seal, signature, place, answer, path }),
+      evidence: sealedWrong({ seal, signature, place, answer, path }, answered),
     }
   }
-  const right = judged.flatMap((judgement, at) => (judgement === 'right' ? [at] : []))
-  const whole = right.length === judged.length
+  // A debt that is still owed was told of before: only what is newly asked decides.
+  const whole = answered.slice(0, LEAVES_PER_CHALLENGE).every(right => right)
   return {
     verdict: whole ? Verdict.pass : Verdict.inconclusive,
     reason: whole ? StorageReason.ok : StorageReason.leafMissing,
-    evidence: storageEvidence(answerDigest(attester, seal.proofRoot), right),
+    evidence: storageEvidence(answerDigest(attester, seal.proofRoot), answered),
   }
 }
 

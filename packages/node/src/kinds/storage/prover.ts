@@ -48,6 +48,8 @@ const REQUEST_MAX_BYTES = 512
 const REQUESTS_PER_SECOND = 50
 /** Answers formed at once: three challengers ask in an epoch, and one of them may ask again. */
 const FORMING_MAX = 8
+/** Leaves read at once: a challenge with debts asks up to 220, each a block of 64 KiB. */
+const READS_AT_ONCE = 20
 /** Answers are kept for the epoch before the present one too. */
 const KEPT_EPOCHS = 2
 
@@ -158,7 +160,11 @@ export class Prover {
   async #form(challenge: Challenge, id: Uint8Array, base: EpochBase): Promise<Uint8Array> {
     const { voice, seals } = this.#components
     const question = storageQuestion(challenge, base)
-    const proof = await Promise.all(question.map(asked => this.#leaf(asked)))
+    const proof: LeafAnswer[] = []
+    for (let from = 0; from < question.length; from += READS_AT_ONCE) {
+      const asked = question.slice(from, from + READS_AT_ONCE)
+      proof.push(...(await Promise.all(asked.map(leaf => this.#leaf(leaf)))))
+    }
     const seal = await voice.sign(MessageType.seal, Seal, base, {
       kind: STORAGE,
       challenge: id,

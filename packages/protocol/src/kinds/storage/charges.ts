@@ -2,17 +2,24 @@
  * What an epoch of each deal costs:
  *
  *     fee(deal) = floor(price * answered / asked)      of its provider in this epoch
+ *     fee(deal) = 0                                    while the deal has a debt
  */
 import type { Fee } from '../../kind.ts'
 import { hex } from '../../ssz.ts'
 import { isLive } from './deal.ts'
 import type { StorageSettleInput } from './settle-input.ts'
-import { dealIndex, type Quotient } from './state.ts'
+import { type Debt, dealIndex, type Quotient } from './state.ts'
+
+export interface ChargesInit {
+  quotients: ReadonlyMap<number, Quotient>
+  /** After this epoch, by the deal's id in hexadecimal. */
+  debts: ReadonlyMap<string, Debt>
+}
 
 /** Deals that were live at the base and are carried still, charged in order of id. */
 export function chargeDeals(
   { state, base, baseState, available }: StorageSettleInput,
-  quotients: ReadonlyMap<number, Quotient>,
+  { quotients, debts }: ChargesInit,
 ) {
   const fees: Fee[] = []
   const left = new Map<string, bigint>()
@@ -20,7 +27,7 @@ export function chargeDeals(
   const stopped = new Set<string>()
   const carried = dealIndex(state).byId
   for (const { deal, key } of dealIndex(baseState).byId.values()) {
-    if (!isLive(deal, base.epoch) || !carried.has(key)) continue
+    if (!isLive(deal, base.epoch) || !carried.has(key) || debts.has(key)) continue
     const quotient = quotients.get(deal.provider)
     // A provider that left the registry cannot be paid; its deals run out.
     if (quotient === undefined || base.node(deal.provider) === undefined) continue

@@ -7,8 +7,11 @@ import { outlay } from './funds.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import { dealIndex, type KnownDeal, knownDeal, sortDeals } from './state.ts'
 
-/** `agreed`: by client and provider. */
-export type EndReason = 'expired' | 'uncovered' | 'agreed'
+/**
+ * `agreed`: by client and provider; `lost`: a debt was not answered in time; `gone`: nor anything else;
+ * `wrong`: a second wrong leaf was sealed in containment.
+ */
+export type EndReason = 'expired' | 'uncovered' | 'agreed' | 'lost' | 'gone' | 'wrong'
 
 /** A deal that is not carried on. */
 export interface EndedDeal {
@@ -17,10 +20,18 @@ export interface EndedDeal {
   readonly reason: EndReason
 }
 
+export interface EndingsInit {
+  /** Deals that end before their time, by id in hexadecimal. */
+  early: ReadonlyMap<string, EndReason>
+  /** Providers that take part no more: no deal of theirs goes on or begins. */
+  gone: ReadonlySet<number>
+  /** What the epoch's charges left of deposits, by client in hexadecimal. */
+  left: ReadonlyMap<string, bigint>
+}
+
 export function nextDeals(
   { state, base, messages, available }: StorageSettleInput,
-  uncovered: ReadonlySet<string>,
-  left: ReadonlyMap<string, bigint>,
+  { early, gone, left }: EndingsInit,
 ) {
   const next = new Map<string, KnownDeal>()
   const ended: EndedDeal[] = []
@@ -37,7 +48,8 @@ export function nextDeals(
   )
   for (const item of dealIndex(state).byId.values()) {
     const { id, key, deal } = item
-    if (uncovered.has(key)) ended.push({ id, deal, reason: 'uncovered' })
+    const reason = early.get(key) ?? (gone.has(deal.provider) ? 'gone' : undefined)
+    if (reason !== undefined) ended.push({ id, deal, reason })
     else if (deal.endEpoch <= base.epoch + 1) ended.push({ id, deal, reason: 'expired' })
     else if (agreed.has(key) && canEnd(deal, base.epoch)) ended.push({ id, deal, reason: 'agreed' })
     else carry(item)
@@ -47,6 +59,7 @@ export function nextDeals(
     const client = hex(value.client)
     // A deal that ended cannot come back: it would have to begin before this epoch.
     if (dealIndex(state).byId.has(item.key) || value.startEpoch < base.epoch) continue
+    if (gone.has(value.provider)) continue
     const promised = (committed.get(client) ?? 0n) + weigh(value)
     if (promised <= (left.get(client) ?? available(client))) carry(item)
   }

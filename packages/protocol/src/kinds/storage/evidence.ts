@@ -1,9 +1,9 @@
 /**
- * What a verifier attests of a proof. A pass, and what is inconclusive, carries a digest that only
- * one who had the answer could form before the seal was out, and the leaves answered right. A fail
- * carries one sealed wrong answer: everybody verifies it again.
+ * What a verifier attests of a proof: which leaves were answered right, new ones and debts. A pass,
+ * and what is inconclusive, carries a digest that only one who had the answer could form before the
+ * seal was out. A fail carries one sealed wrong answer: everybody verifies it again.
  */
-import { BitArray, BitVectorType, VectorCompositeType } from '@chainsafe/ssz'
+import { BitArray, BitListType, VectorCompositeType } from '@chainsafe/ssz'
 import { sha256 } from '#crypto'
 import { CairnError } from '../../errors.ts'
 import type { EpochBase } from '../../kind.ts'
@@ -28,25 +28,28 @@ import {
 } from '../../ssz.ts'
 import type { Verifier } from '../../verifier.ts'
 import { STORAGE } from './deal.ts'
+import { ASKED_MAX, LEAVES_PER_CHALLENGE } from './limits.ts'
 import { isAnswerOf, judgeLeaf, LeafAnswer, PROOF_DEPTH } from './proof.ts'
-import { type AskedLeaf, LEAVES_PER_CHALLENGE } from './question.ts'
+import type { AskedLeaf } from './question.ts'
 import { StorageReason, storageReasonName } from './reasons.ts'
 
 /** Digest of a verifier that has no answer. */
 export const NO_DIGEST = new Uint8Array(32)
 
+/** A bit per leaf asked, in their order: answered right. Empty without an answer. */
+const Answered = new BitListType(ASKED_MAX)
+
 /** Evidence of a pass and of what is inconclusive. */
 export const StorageEvidence = new ContainerType(
   {
     digest: Bytes32,
-    /** A bit per leaf asked, in their order: answered right. */
-    answered: new BitVectorType(LEAVES_PER_CHALLENGE),
+    answered: Answered,
   },
   { typeName: 'StorageEvidence' },
 )
 export type StorageEvidence = ValueOf<typeof StorageEvidence>
 
-/** Evidence of a fail: the seal, and one answer under it that is wrong. Under 1.2 KiB. */
+/** Evidence of a fail: the seal, and one answer under it that is wrong. Under 1.4 KiB. */
 export const SealedWrong = new ContainerType(
   {
     seal: Seal,
@@ -56,6 +59,8 @@ export const SealedWrong = new ContainerType(
     answer: LeafAnswer,
     /** From the answer to the sealed root. */
     path: new VectorCompositeType(Bytes32, PROOF_DEPTH),
+    /** What was right beside it is not to be asked again. */
+    answered: Answered,
   },
   { typeName: 'SealedWrong' },
 )
@@ -71,11 +76,17 @@ export function answerDigest(attester: number, proofRoot: Uint8Array): Uint8Arra
   return sha256(DigestInput.serialize({ attester, proofRoot }))
 }
 
-/** `right` are places in the question. */
-export function storageEvidence(digest: Uint8Array, right: readonly number[]): Uint8Array {
-  const answered = BitArray.fromBitLen(LEAVES_PER_CHALLENGE)
-  for (const place of right) answered.set(place, true)
-  return StorageEvidence.serialize({ digest, answered })
+/** `answered` says of each leaf asked whether its answer was right. */
+export function storageEvidence(digest: Uint8Array, answered: readonly boolean[]): Uint8Array {
+  return StorageEvidence.serialize({ digest, answered: BitArray.fromBoolArray([...answered]) })
+}
+
+/** `answered` says of each leaf asked whether its answer was right. */
+export function sealedWrong(
+  wrong: Omit<SealedWrong, 'answered'>,
+  answered: readonly boolean[],
+): Uint8Array {
+  return SealedWrong.serialize({ ...wrong, answered: BitArray.fromBoolArray([...answered]) })
 }
 
 /** Throws `badEncoding` or `badLength`. */
@@ -101,17 +112,32 @@ const WITHOUT_ANSWER: ReadonlySet<number> = new Set([
 export function checkStorageEvidence({ verdict, reason, evidence }: Attestation): boolean {
   if (storageReasonName(reason) === undefined) return false
   if (verdict === Verdict.fail) {
-    return reason === StorageReason.wrongLeaf && read(SealedWrong, evidence) !== undefined
+    const wrong = read(SealedWrong, evidence)
+    return reason === StorageReason.wrongLeaf && wrong !== undefined && isConsistent(wrong)
   }
   const value = read(StorageEvidence, evidence)
   if (value === undefined) return false
-  const right = value.answered.getTrueBitIndexes().length
+  const { answered, digest } = value
+  const judged = answered.bitLen >= LEAVES_PER_CHALLENGE
   if (verdict === Verdict.pass) {
-    return reason === StorageReason.ok && right === LEAVES_PER_CHALLENGE
+    return reason === StorageReason.ok && judged && isNewAnswered(answered)
   }
   if (verdict !== Verdict.inconclusive) return false
-  if (reason === StorageReason.leafMissing) return right < LEAVES_PER_CHALLENGE
-  return WITHOUT_ANSWER.has(reason) && right === 0 && equalBytes(value.digest, NO_DIGEST)
+  if (reason === StorageReason.leafMissing) return judged && !isNewAnswered(answered)
+  return WITHOUT_ANSWER.has(reason) && answered.bitLen === 0 && equalBytes(digest, NO_DIGEST)
+}
+
+function isConsistent({ place, answered }: SealedWrong): boolean {
+  const { bitLen } = answered
+  return bitLen >= LEAVES_PER_CHALLENGE && place < bitLen && !answered.get(place)
+}
+
+/** Debts may be missing in a pass: they have been told of before. */
+function isNewAnswered(answered: BitArray): boolean {
+  return answered
+    .toBoolArray()
+    .slice(0, LEAVES_PER_CHALLENGE)
+    .every(right => right)
 }
 
 export interface SealedWrongContext {

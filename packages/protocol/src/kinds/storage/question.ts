@@ -1,17 +1,16 @@
 /**
- * What a challenge asks. The leaves of a provider's live deals, in order of the deals' ids, stand in
- * one row; twenty places in it follow from the challenger's verifiable random output, each drawn
- * from the whole row.
+ * What a challenge asks: twenty new leaves, then debts again. The leaves of a provider's live deals,
+ * in order of the deals' ids, stand in one row; twenty places in it follow from the challenger's
+ * verifiable random output, each drawn from the whole row. The provider's debts at the base, oldest
+ * first, are dealt to the challengers of the epoch one by one, in the order of the duty.
  */
 import { sha256 } from '#crypto'
 import { invariant } from '../../errors.ts'
 import { dataLeaves } from '../../piece/piece.ts'
 import { Bytes96, ContainerType, hex, Uint32 } from '../../ssz.ts'
 import { isLive } from './deal.ts'
-import { dealIndex, type KnownDeal, type StorageState } from './state.ts'
-
-/** Leaves that one challenge asks: 1,440 a day from three challengers an hour. */
-export const LEAVES_PER_CHALLENGE = 20
+import { LEAVES_PER_CHALLENGE } from './limits.ts'
+import { type Debt, dealIndex, debtIndex, type KnownDeal, type StorageState } from './state.ts'
 
 const LeafDraw = new ContainerType({ output: Bytes96, place: Uint32 }, { typeName: 'LeafDraw' })
 
@@ -44,7 +43,7 @@ export function inventoryOf(state: StorageState, provider: number, epoch: number
   return { deals, sums, leaves }
 }
 
-/** The twenty leaves; `output` is 96 bytes, the inventory not empty. */
+/** The twenty new leaves; `output` is 96 bytes, the inventory not empty. */
 export function askedLeaves(inventory: Inventory, output: Uint8Array): AskedLeaf[] {
   invariant(inventory.leaves > 0, 'only a provider with leaves is asked')
   const bound = BigInt(inventory.leaves)
@@ -52,6 +51,44 @@ export function askedLeaves(inventory: Inventory, output: Uint8Array): AskedLeaf
     const word = BigInt(`0x${hex(sha256(LeafDraw.serialize({ output, place })))}`)
     return leafAt(inventory, Number(word % bound))
   })
+}
+
+/** Everything that one challenge asks: the new leaves, then the debts dealt to its challenger. */
+export function askedOf(
+  state: StorageState,
+  inventory: Inventory,
+  { output, ...dealt }: DealtInit & { output: Uint8Array },
+): AskedLeaf[] {
+  return [...askedLeaves(inventory, output), ...dealtDebts(state, inventory, dealt)]
+}
+
+export interface DealtInit {
+  /** The challenger's place in the duty, and how many challengers there are. */
+  order: number
+  challengers: number
+  /** Most debts of one challenge. */
+  most: number
+}
+
+/** The debts that one challenger asks again; `state` is the one that the inventory is of. */
+export function dealtDebts(
+  state: StorageState,
+  { deals }: Inventory,
+  { order, challengers, most }: DealtInit,
+): AskedLeaf[] {
+  const open = debtIndex(state)
+  if (open.size === 0) return []
+  const owed: { deal: KnownDeal; debt: Debt }[] = []
+  for (const deal of deals) {
+    const debt = open.get(deal.key)
+    if (debt !== undefined) owed.push({ deal, debt })
+  }
+  // The inventory is in order of id, and the sort keeps it among debts of one epoch.
+  return owed
+    .sort((a, b) => a.debt.since - b.debt.since)
+    .filter((_, place) => place % challengers === order)
+    .slice(0, most)
+    .map(({ deal, debt: { leaf } }) => ({ deal, leaf }))
 }
 
 /** By bisection of the running sums. */

@@ -1,13 +1,18 @@
 /**
- * Settles an epoch of storage: a verdict for each challenge, a quotient of leaves answered for each
- * provider, a fee for each deal, and which deals go on. Each step is a file of its own.
+ * Settles an epoch of storage: a verdict for each challenge, debts and containment, a quotient of
+ * leaves answered for each provider, a fee for each deal, and which deals go on. Each step is a file of
+ * its own.
  */
-import type { KindSettlement } from '../../kind.ts'
+import type { Fee, KindSettlement } from '../../kind.ts'
+import { compareBytes } from '../../ssz.ts'
 import { chargeDeals } from './charges.ts'
-import { type EndedDeal, nextDeals } from './endings.ts'
-import { nextQuotients } from './quotients.ts'
+import { settleContainment } from './containment.ts'
+import { settleDebts } from './debts.ts'
+import { type EndedDeal, type EndReason, nextDeals } from './endings.ts'
+import { storageFindings } from './findings.ts'
+import { countLeaves, nextQuotients, nextSilent } from './quotients.ts'
 import type { StorageSettleInput } from './settle-input.ts'
-import type { StorageState } from './state.ts'
+import type { KnownDeal, StorageState } from './state.ts'
 import { judgeRecord } from './verdicts.ts'
 
 export interface StorageSettlement extends KindSettlement<StorageState> {
@@ -16,22 +21,62 @@ export interface StorageSettlement extends KindSettlement<StorageState> {
 }
 
 export function settleStorage(input: StorageSettleInput): StorageSettlement {
+  const { profile } = input.base
   const judged = input.challenges.map(record => judgeRecord(record, input))
-  const quotients = nextQuotients(input, judged)
-  const { fees, uncovered, left } = chargeDeals(input, quotients)
-  const { deals, ended } = nextDeals(input, uncovered, left)
-  const proven = new Map<number, bigint>()
-  for (const { node, amount } of fees) proven.set(node, (proven.get(node) ?? 0n) + amount)
+  const counts = countLeaves(judged)
+  const quotients = nextQuotients(input, counts)
+  const silent = nextSilent(input, counts)
+  const debts = settleDebts(input, judged, silent)
+  const containment = settleContainment(input, judged, debts.open)
+  const { fees, uncovered, left } = chargeDeals(input, { quotients, debts: debts.open })
+  const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
+  for (const { key } of debts.lost) early.set(key, 'lost')
+  for (const key of containment.caught.keys()) early.set(key, 'wrong')
+  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left })
+  const going = new Set(deals.map(({ key }) => key))
+  const providers = new Set(deals.map(({ deal }) => deal.provider))
+  const ofGoing = <V extends { deal: Uint8Array }>(values: ReadonlyMap<string, V>): V[] =>
+    [...values]
+      .filter(([key]) => going.has(key))
+      .map(([, value]) => value)
+      .sort((a, b) => compareBytes(a.deal, b.deal))
   return {
     state: {
       deals: deals.map(({ deal }) => deal),
       quotients: [...quotients.values()].sort((a, b) => a.provider - b.provider),
+      debts: ofGoing(debts.open),
+      silent: [...silent.values()]
+        .filter(({ provider }) => providers.has(provider))
+        .sort((a, b) => a.provider - b.provider),
+      contained: ofGoing(containment.contained),
     },
     verdicts: judged.map(({ verdict }) => verdict),
-    proven,
+    findings: storageFindings({ input, counts, debts, containment, going, ended }),
+    penalties: [...containment.caught.values()],
+    proven: scores(fees, debts.withheld, profile.withheldWeight),
     provenIsFees: true,
     served: new Map(),
     fees,
     ended,
   }
+}
+
+/**
+ * What shares the base pot: the fees, less `withheldWeight` times the price of each deal whose leaves
+ * the provider withholds. Proportional, so that one identity loses what many small ones would.
+ */
+function scores(
+  fees: readonly Fee[],
+  withheld: ReadonlyMap<number, readonly KnownDeal[]>,
+  weight: number,
+): Map<number, bigint> {
+  const proven = new Map<number, bigint>()
+  for (const { node, amount } of fees) proven.set(node, (proven.get(node) ?? 0n) + amount)
+  for (const [node, deals] of withheld) {
+    const prices = deals.reduce((sum, { deal }) => sum + deal.pricePerEpoch, 0n)
+    const left = (proven.get(node) ?? 0n) - prices * BigInt(weight)
+    if (left > 0n) proven.set(node, left)
+    else proven.delete(node)
+  }
+  return proven
 }

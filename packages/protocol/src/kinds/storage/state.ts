@@ -16,11 +16,44 @@ export const Quotient = new ContainerType(
 )
 export type Quotient = ValueOf<typeof Quotient>
 
-/** Deals by ascending id, quotients by ascending provider, both without repetition. */
+/** A leaf that a provider owes an answer for: at most one per deal. */
+export const Debt = new ContainerType(
+  {
+    deal: Bytes32,
+    leaf: Uint32,
+    /** The epoch that left it unanswered. */
+    since: Uint32,
+    /** The first later epoch that asked it again in vain; 0: none did yet. */
+    again: Uint32,
+    /** The last epoch that asked it. */
+    asked: Uint32,
+  },
+  { typeName: 'Debt' },
+)
+export type Debt = ValueOf<typeof Debt>
+
+/** A provider that has answered no leaf since an epoch, though it was asked on time. */
+export const Silence = new ContainerType(
+  { provider: Uint32, since: Uint32 },
+  { typeName: 'Silence' },
+)
+export type Silence = ValueOf<typeof Silence>
+
+/** A deal of whose piece a wrong leaf was sealed, and the epoch of that. */
+export const Containment = new ContainerType(
+  { deal: Bytes32, since: Uint32 },
+  { typeName: 'Containment' },
+)
+export type Containment = ValueOf<typeof Containment>
+
+/** Each list by ascending first field (deals by id), without repetition. */
 export const StorageState = new ContainerType(
   {
     deals: new ListCompositeType(Deal, TREE_LIST_MAX),
     quotients: new ListCompositeType(Quotient, TREE_LIST_MAX),
+    debts: new ListCompositeType(Debt, TREE_LIST_MAX),
+    silent: new ListCompositeType(Silence, TREE_LIST_MAX),
+    contained: new ListCompositeType(Containment, TREE_LIST_MAX),
   },
   { typeName: 'StorageState' },
 )
@@ -46,14 +79,16 @@ export interface DealIndex {
 // kept exactly as long as they are.
 const known = new WeakMap<Deal, KnownDeal>()
 const indexes = new WeakMap<StorageState, DealIndex>()
+const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
 
 export function emptyStorageState(): StorageState {
-  return { deals: [], quotients: [] }
+  return { deals: [], quotients: [], debts: [], silent: [], contained: [] }
 }
 
 /** A state that holds just these deals. */
 export function storageWith(deals: readonly Deal[]): StorageState {
-  return { deals: sortDeals(deals.map(knownDeal)).map(({ deal }) => deal), quotients: [] }
+  const sorted = sortDeals(deals.map(knownDeal)).map(({ deal }) => deal)
+  return { ...emptyStorageState(), deals: sorted }
 }
 
 export function knownDeal(deal: Deal): KnownDeal {
@@ -71,6 +106,16 @@ export function dealIndex(state: StorageState): DealIndex {
   if (index === undefined) {
     index = buildIndex(state)
     indexes.set(state, index)
+  }
+  return index
+}
+
+/** By the deal's id in hexadecimal. */
+export function debtIndex(state: StorageState): ReadonlyMap<string, Debt> {
+  let index = debts.get(state)
+  if (index === undefined) {
+    index = new Map(state.debts.map(debt => [hex(debt.deal), debt]))
+    debts.set(state, index)
   }
   return index
 }

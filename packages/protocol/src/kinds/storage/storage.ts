@@ -7,7 +7,7 @@ import type { EpochBase, Kind, SettleInput } from '../../kind.ts'
 import type { Challenge } from '../../messages.ts'
 import { STORAGE } from './deal.ts'
 import { checkStorageEvidence } from './evidence.ts'
-import { type AskedLeaf, askedLeaves, type Inventory, inventoryOf } from './question.ts'
+import { type AskedLeaf, askedOf, type Inventory, inventoryOf } from './question.ts'
 import { type StorageSettlement, settleStorage } from './settle.ts'
 import { type StateAt, storageStanding } from './standing.ts'
 import { dealsRoot, emptyStorageState, StorageState } from './state.ts'
@@ -39,10 +39,16 @@ export function storageInventory(base: EpochBase, provider: number): Inventory {
   return inventoryOf(stateAt(base), provider, base.epoch)
 }
 
-/** The leaves that a valid challenge asks its target for. */
+/** The leaves that a valid challenge asks its target for: twenty new ones, then debts. */
 export function storageQuestion(
-  { target, output }: Pick<Challenge, 'target' | 'output'>,
+  { author, target, output }: Pick<Challenge, 'author' | 'target' | 'output'>,
   base: EpochBase,
 ): AskedLeaf[] {
-  return askedLeaves(storageInventory(base, target), output)
+  const { challengers } = base.duty(STORAGE, target)
+  return askedOf(base.state(storageKind), storageInventory(base, target), {
+    output,
+    order: challengers.indexOf(author),
+    challengers: challengers.length,
+    most: base.profile.debtsPerChallenge,
+  })
 }

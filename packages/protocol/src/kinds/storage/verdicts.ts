@@ -1,6 +1,6 @@
 /**
- * The verdict of each challenge. Being away costs pay and nothing else; only an answer that the target
- * itself sealed wrong fails.
+ * The verdict of each challenge, and which of the leaves it asked were answered. Being away costs pay
+ * and nothing else; only an answer that the target itself sealed wrong fails.
  */
 import { isMajority } from '../../duties.ts'
 import { invariant } from '../../errors.ts'
@@ -15,33 +15,52 @@ import {
   isSealedWrong,
   type SealedWrong,
 } from './evidence.ts'
-import { type AskedLeaf, askedLeaves, inventoryOf, LEAVES_PER_CHALLENGE } from './question.ts'
+import { LEAVES_PER_CHALLENGE } from './limits.ts'
+import { type AskedLeaf, askedOf, inventoryOf } from './question.ts'
 import { type StorageReasonName, storageReasonName } from './reasons.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 
 export interface Judged {
   readonly record: ChallengeRecord
   readonly verdict: SettledVerdict
-  /** Leaves that more than half of the assigned verifiers found answered right. */
-  readonly answered: number
+  /** The new leaves, then debts. */
+  readonly question: readonly AskedLeaf[]
+  /** Of each leaf asked: more than half of the assigned verifiers found it answered right. */
+  readonly answered: readonly boolean[]
+  /** By author. */
+  readonly wrong: readonly FoundWrong[]
 }
 
-/** An attestation that fits the seal, with the places it found answered right. */
+/** A fail whose evidence holds. */
+export interface FoundWrong {
+  /** Id of the attestation. */
+  readonly id: Uint8Array
+  readonly author: number
+  readonly asked: AskedLeaf
+  readonly evidence: SealedWrong
+}
+
+/** An attestation that fits the seal, with what it found answered right. */
 interface Fitting {
   readonly attestation: Attestation
-  readonly right: readonly number[]
+  readonly answered: readonly boolean[]
 }
 
 export function judgeRecord(record: ChallengeRecord, input: StorageSettleInput): Judged {
   const { attestations, duty } = record
   const assigned = duty.verifiers.length
-  const fitting = fittingAttestations(record)
-  const answered = countAnswered(fitting, assigned)
+  const question = questionOf(record, input)
+  const wrong = sealedWrongs(record, question, input)
+  const fitting = fittingAttestations(record, question, wrong)
+  const answered = question.map((_, place) =>
+    isMajority(fitting.filter(found => found.answered[place] === true).length, assigned),
+  )
   const passed = fitting.filter(({ attestation }) => attestation.verdict === Verdict.pass)
-  const wrong = sealedWrongs(record, input)
   const facts = {
     asked: LEAVES_PER_CHALLENGE,
-    answered,
+    answered: countTrue(answered.slice(0, LEAVES_PER_CHALLENGE)),
+    askedAgain: question.length - LEAVES_PER_CHALLENGE,
+    answeredAgain: countTrue(answered.slice(LEAVES_PER_CHALLENGE)),
     verifiers: assigned,
     attested: attestations.length,
     passed: passed.length,
@@ -51,7 +70,9 @@ export function judgeRecord(record: ChallengeRecord, input: StorageSettleInput):
     more: VerdictFacts = {},
   ): Judged => ({
     record,
+    question,
     answered,
+    wrong,
     verdict: {
       challenge: record.id,
       target: record.value.target,
@@ -77,52 +98,65 @@ export function judgeRecord(record: ChallengeRecord, input: StorageSettleInput):
   return settled({ verdict: Verdict.inconclusive, reason: whyNot(record), agreeing })
 }
 
-/** Without a seal in the set no digest fits: what cannot be checked counts for nothing. */
-function fittingAttestations({ attestations, seal }: ChallengeRecord): Fitting[] {
+/** As at the base, from which target and verifiers derive it too. */
+function questionOf(
+  { value, duty }: ChallengeRecord,
+  { base, baseState }: StorageSettleInput,
+): AskedLeaf[] {
+  return askedOf(baseState, inventoryOf(baseState, value.target, base.epoch), {
+    output: value.output,
+    order: duty.challengers.indexOf(value.author),
+    challengers: duty.challengers.length,
+    most: base.profile.debtsPerChallenge,
+  })
+}
+
+/**
+ * Attestations that speak of exactly this question and of the sealed answer. Without a seal in the
+ * set no digest fits: what cannot be checked counts for nothing.
+ */
+function fittingAttestations(
+  { attestations, seal }: ChallengeRecord,
+  question: readonly AskedLeaf[],
+  wrong: readonly FoundWrong[],
+): Fitting[] {
   if (seal === undefined) return []
+  const fails = new Map(wrong.map(({ author, evidence }) => [author, evidence]))
   const fitting: Fitting[] = []
   for (const { value: attestation } of attestations) {
-    if (attestation.verdict === Verdict.fail) continue
-    const { digest, answered } = decodeStorageEvidence(attestation.evidence)
-    if (!equalBytes(digest, answerDigest(attestation.author, seal.proofRoot))) continue
-    fitting.push({ attestation, right: answered.getTrueBitIndexes() })
+    const { author, verdict, evidence } = attestation
+    const fail = fails.get(author)
+    if (verdict === Verdict.fail) {
+      if (fail === undefined || !equalBytes(fail.seal.proofRoot, seal.proofRoot)) continue
+      if (fail.answered.bitLen !== question.length) continue
+      fitting.push({ attestation, answered: fail.answered.toBoolArray() })
+    } else {
+      const { digest, answered } = decodeStorageEvidence(evidence)
+      if (!equalBytes(digest, answerDigest(author, seal.proofRoot))) continue
+      if (answered.bitLen !== question.length) continue
+      fitting.push({ attestation, answered: answered.toBoolArray() })
+    }
   }
   return fitting
 }
 
-function countAnswered(fitting: readonly Fitting[], assigned: number): number {
-  const found = new Array<number>(LEAVES_PER_CHALLENGE).fill(0)
-  for (const { right } of fitting) {
-    for (const place of right) found[place] = (found[place] as number) + 1
-  }
-  return found.filter(count => isMajority(count, assigned)).length
-}
-
-interface FoundWrong {
-  readonly author: number
-  readonly asked: AskedLeaf
-  readonly evidence: SealedWrong
-}
-
-/** The fails whose evidence holds, by author. */
-function sealedWrongs(record: ChallengeRecord, input: StorageSettleInput): FoundWrong[] {
-  const fails = record.attestations.filter(({ value }) => value.verdict === Verdict.fail)
-  if (fails.length === 0) return []
-  const { base, baseState } = input
-  const inventory = inventoryOf(baseState, record.value.target, base.epoch)
-  const question = askedLeaves(inventory, record.value.output)
+function sealedWrongs(
+  record: ChallengeRecord,
+  question: readonly AskedLeaf[],
+  { base }: StorageSettleInput,
+): FoundWrong[] {
   const found: FoundWrong[] = []
-  for (const { value } of fails) {
+  for (const { id, value } of record.attestations) {
+    if (value.verdict !== Verdict.fail) continue
     const evidence = decodeSealedWrong(value.evidence)
     if (!isSealedWrong(evidence, { challenge: record, question, base, verifier: plainVerifier }))
       continue
     const asked = question[evidence.place]
     invariant(asked !== undefined, 'evidence that holds names a leaf that was asked')
-    found.push({ author: value.author, asked, evidence })
+    found.push({ id, author: value.author, asked, evidence })
   }
   return found
 }
-
 /** What most of those said who found it inconclusive, where they are the larger part. */
 function whyNot({ onTime, attestations, seal }: ChallengeRecord): StorageReasonName {
   if (!onTime) return 'late'
@@ -137,4 +171,8 @@ function whyNot({ onTime, attestations, seal }: ChallengeRecord): StorageReasonN
     return storageReasonName(most[0]) ?? 'noMajority'
   }
   return seal === undefined ? 'noSeal' : 'noMajority'
+}
+
+function countTrue(values: readonly boolean[]): number {
+  return values.filter(value => value).length
 }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  ASKED_MAX,
   type Attestation,
   answerDigest,
   answerPath,
@@ -19,6 +20,7 @@ import {
   storageReasonName,
   Verdict,
 } from '@cairn/protocol'
+import { BitArray } from '@chainsafe/ssz'
 import fc from 'fast-check'
 import {
   ALL_PLACES,
@@ -29,6 +31,7 @@ import {
   challengeOf,
   dealOf,
   nodeSecret,
+  rightAt,
   sealOf,
   stateOf,
 } from './world.ts'
@@ -45,6 +48,7 @@ function evidenceOf(place: number): SealedWrong {
     place,
     answer: lie[place] as LeafAnswer,
     path: answerPath(lie, place),
+    answered: BitArray.fromBoolArray(rightAt(ALL_PLACES.filter(at => at !== 4 && at !== 6))),
   }
 }
 
@@ -65,37 +69,62 @@ describe('storage evidence', () => {
     assert.notDeepEqual(answerDigest(3, bytes32(1)), answerDigest(4, bytes32(1)))
   })
 
-  it('has known bytes', () => {
-    assert.equal(hex(storageEvidence(bytes32(1), [0, 9, 19])), `${hex(bytes32(1))}010208`)
-    assert.deepEqual(
-      decodeStorageEvidence(storageEvidence(bytes32(1), [0, 9])).answered.getTrueBitIndexes(),
-      [0, 9],
-    )
+  it('has known bytes, a bit for each leaf asked and one that ends them', () => {
+    const twenty = storageEvidence(bytes32(1), rightAt([0, 9, 19]))
+    assert.equal(hex(twenty), `${hex(bytes32(1))}24000000010218`)
+    const more = storageEvidence(bytes32(1), rightAt([0, 9, 22], 23))
+    assert.equal(hex(more), `${hex(bytes32(1))}240000000102c0`)
+    assert.deepEqual(decodeStorageEvidence(more).answered.getTrueBitIndexes(), [0, 9, 22])
+    assert.equal(hex(storageEvidence(NO_DIGEST, [])), `${hex(NO_DIGEST)}2400000001`)
+  })
+
+  it('has room for as many leaves as a challenge asks, and no more', () => {
+    const most = storageEvidence(bytes32(1), rightAt(ALL_PLACES, ASKED_MAX))
+    assert.equal(decodeStorageEvidence(most).answered.bitLen, ASKED_MAX)
+    const beyond = Uint8Array.from([...most.slice(0, -1), 0, 2])
+    assert.throws(() => decodeStorageEvidence(beyond), { code: 'badEncoding' })
   })
 
   it('must not contradict verdict and reason', () => {
     const digest = bytes32(1)
-    const all = storageEvidence(digest, ALL_PLACES)
-    const some = storageEvidence(digest, [1, 2])
+    const all = storageEvidence(digest, rightAt(ALL_PLACES))
+    const some = storageEvidence(digest, rightAt([1, 2]))
     const none = storageEvidence(NO_DIGEST, [])
+    const debtsOwed = storageEvidence(digest, rightAt(ALL_PLACES, 25))
+    const debtsOnly = storageEvidence(digest, rightAt([20, 21, 22, 23, 24], 25))
     const wrong = SealedWrong.serialize(evidenceOf(4))
     const { pass, fail, inconclusive } = Verdict
     const reason = StorageReason
+    const change = (more: Partial<SealedWrong>) =>
+      SealedWrong.serialize({ ...evidenceOf(4), ...more })
+    const bits = (places: number[], asked?: number) =>
+      BitArray.fromBoolArray(rightAt(places, asked))
     const cases: [boolean, number, number, Uint8Array][] = [
       [true, pass, reason.ok, all],
       [false, pass, reason.ok, some],
       [false, pass, reason.leafMissing, all],
+      [true, pass, reason.ok, debtsOwed],
+      [false, pass, reason.ok, debtsOnly],
+      [false, pass, reason.ok, storageEvidence(digest, rightAt(ALL_PLACES, 19))],
       [true, inconclusive, reason.leafMissing, some],
+      [true, inconclusive, reason.leafMissing, debtsOnly],
       [false, inconclusive, reason.leafMissing, all],
+      [false, inconclusive, reason.leafMissing, debtsOwed],
+      [false, inconclusive, reason.leafMissing, storageEvidence(digest, rightAt([1], 19))],
+      [false, inconclusive, reason.leafMissing, storageEvidence(digest, [])],
       [false, inconclusive, reason.ok, some],
       [true, inconclusive, reason.unreachable, none],
       [false, inconclusive, reason.unreachable, some],
+      [false, inconclusive, reason.unreachable, storageEvidence(NO_DIGEST, rightAt([]))],
       [false, inconclusive, reason.timeout, storageEvidence(digest, [])],
       [false, inconclusive, reason.late, none],
       [false, inconclusive, 99, none],
       [true, fail, reason.wrongLeaf, wrong],
       [false, fail, reason.ok, wrong],
       [false, fail, reason.wrongLeaf, all],
+      [false, fail, reason.wrongLeaf, change({ answered: bits(ALL_PLACES) })],
+      [false, fail, reason.wrongLeaf, change({ answered: bits([], 19) })],
+      [false, fail, reason.wrongLeaf, change({ place: 21 })],
       [false, inconclusive, reason.wrongLeaf, wrong],
       [false, 0, reason.ok, all],
       [false, 4, reason.unreachable, none],

@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert'
 import {
+  ASKED_MAX,
   answerPath,
   CairnError,
+  DIRECT_MAX_BYTES,
   decode,
   hex,
   isAnswerOf,
@@ -43,30 +45,45 @@ describe('storage proof', () => {
     const proof = Array.from({ length: 20 }, (_, i) => (i % 3 ? [bytes32(i), bytes32(i, 1)] : []))
     assert.equal(
       hex(proofRoot(proof)),
-      '48b69a01814590a5a8d43b5fc33150403cd9905275dd10be213e201500c29ca6',
+      '370b31ca6fb0106ecec1dbb6b66323669673648d9d0ff540f7899e9d30ca6c04',
     )
   })
 
   it('proves each answer under its root, at its place only', () => {
     const answers = fc.array(
       fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { maxLength: 26 }),
-      { minLength: 20, maxLength: 20 },
+      { minLength: 20, maxLength: ASKED_MAX },
     )
     fc.assert(
-      fc.property(answers, fc.nat(19), fc.nat(31), (proof, place, other) => {
+      fc.property(answers, fc.nat(), fc.nat(), (proof, one, two) => {
+        const place = one % proof.length
+        const other = two % proof.length
         const root = proofRoot(proof)
         const answer = proof[place] as LeafAnswer
         const path = answerPath(proof, place)
         assert.ok(isAnswerOf(root, { place, answer, path }))
-        assert.ok(!isAnswerOf(root, { place: 20 + place, answer, path }))
+        assert.ok(!isAnswerOf(root, { place: 256 + place, answer, path }))
         assert.ok(!isAnswerOf(root, { place, answer: [...answer, root].slice(-26), path }))
         assert.ok(!isAnswerOf(root, { place, answer, path: path.slice(1) }))
-        const same = LeafAnswer.equals(answer, proof[other] ?? [])
-        if (other !== place && !same) {
+        if (other !== place && !LeafAnswer.equals(answer, proof[other] ?? [])) {
           assert.ok(!isAnswerOf(root, { place: other, answer, path: answerPath(proof, other) }))
         }
       }),
     )
+  })
+
+  it('proves no padding behind the last answer', () => {
+    const root = proofRoot(honest)
+    const path = answerPath([...honest, []], honest.length)
+    assert.ok(!isAnswerOf(root, { place: honest.length, answer: [], path }))
+  })
+
+  it('has room for every debt that a challenge may ask, within a direct answer', () => {
+    assert.equal(ASKED_MAX, 220)
+    assert.ok(SealedProof.maxSize < DIRECT_MAX_BYTES)
+    const whole = Array.from({ length: ASKED_MAX }, () => honest[0] as LeafAnswer)
+    assert.equal(decode(StorageProof, StorageProof.serialize(whole)).length, ASKED_MAX)
+    assert.throws(() => decode(StorageProof, StorageProof.serialize([...whole, []])))
   })
 
   it('comes back from its bytes, and hostile bytes are refused with a code', () => {

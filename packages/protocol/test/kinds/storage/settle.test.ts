@@ -1,18 +1,15 @@
 import { strict as assert } from 'node:assert'
 import {
   type Attestation,
-  answerPath,
   type Deal,
   dealId,
   dealsRoot,
   type EpochBase,
   hex,
-  type LeafAnswer,
   ListDepth,
   listRoot,
   MessageType,
   NO_DIGEST,
-  SealedWrong,
   STORAGE,
   StorageReason,
   StorageState,
@@ -22,6 +19,7 @@ import {
 } from '@cairn/protocol'
 import fc from 'fast-check'
 import {
+  ALL_PLACES,
   type Asked,
   answerOf,
   attestationOf,
@@ -34,8 +32,10 @@ import {
   EPOCH,
   type Message,
   message,
+  pieceOf,
   registry,
   sawOf,
+  sawWrongOf,
   sealOf,
   settleOf,
   stateOf,
@@ -84,6 +84,21 @@ function unreachable(base: EpochBase, asked: Asked, author: number): Attestation
 }
 
 const oneDeal = () => baseOf({ state: stateOf([dealOf({ startEpoch: EPOCH - 1 })]) })
+
+/** Two deals of one provider, at 100 and at 7: what is missing of the second costs the first, too. */
+const twoDeals = () => {
+  const small = { piece: pieceOf(900, 2), pricePerEpoch: 7n, nonce: 2n }
+  return baseOf({ state: stateOf([dealOf(), dealOf(small)]) })
+}
+
+/** The first places that ask a leaf of the deal at this price. */
+function placesOf(base: EpochBase, price: bigint, count: number, order = 0): number[] {
+  const places = challengeOf(base, 0, order).question.flatMap(({ deal: { deal } }, place) =>
+    deal.pricePerEpoch === price ? [place] : [],
+  )
+  assert.ok(places.length >= count)
+  return places.slice(0, count)
+}
 
 describe('settlement of storage: verdicts', () => {
   it('passes what more than half of the assigned verifiers found right', () => {
@@ -178,16 +193,7 @@ describe('settlement of storage: verdicts', () => {
     const verifiers = verifiersOf(base)
     const said = verifiers.map((author, place) => {
       if (place > 0 && honestSay === 'pass') return sawOf(base, asked, author, { seal: own.seal })
-      return attestationOf(base, asked, author, {
-        verdict: Verdict.fail,
-        reason: StorageReason.wrongLeaf,
-        evidence: SealedWrong.serialize({
-          ...own,
-          place: sealedWrong,
-          answer: lie[sealedWrong] as LeafAnswer,
-          path: answerPath(lie, sealedWrong),
-        }),
-      })
+      return sawWrongOf(base, asked, author, { proof: lie, sealed: own, place: sealedWrong })
     })
     const messages = [
       message(challenge, asked.value),
@@ -214,8 +220,8 @@ describe('settlement of storage: verdicts', () => {
 
 describe('settlement of storage: fees', () => {
   it('pays the price for what was answered of what was asked', () => {
-    const base = oneDeal()
-    const settled = settleOf({ base, ...scene(base, { missing: [1, 2, 3, 4, 5] }) })
+    const base = twoDeals()
+    const settled = settleOf({ base, ...scene(base, { missing: placesOf(base, 7n, 5) }) })
     assert.equal(settled.verdicts[0]?.reason, 'leafMissing')
     assert.deepEqual(settled.fees, [{ client: hex(clientKey(1)), node: 0, amount: 75n }])
     assert.deepEqual([...settled.proven], [[0, 75n]])
@@ -224,8 +230,9 @@ describe('settlement of storage: fees', () => {
   })
 
   it('adds up the challenges of one provider', () => {
-    const base = oneDeal()
-    const both = [scene(base), scene(base, { missing: [0, 1], order: 1 })]
+    const base = twoDeals()
+    const missing = placesOf(base, 7n, 2, 1)
+    const both = [scene(base), scene(base, { missing, order: 1 })]
     const settled = settleOf({ base, messages: both.flatMap(({ messages }) => messages) })
     assert.deepEqual(settled.state.quotients, [
       { provider: 0, answered: 38, asked: 40, epoch: EPOCH },
@@ -251,12 +258,13 @@ describe('settlement of storage: fees', () => {
   })
 
   it('does not count a leaf that only half of them found right', () => {
-    const base = oneDeal()
+    const base = twoDeals()
     const half = verifiersOf(base).length / 2
+    const [contested] = placesOf(base, 7n, 1)
     const asked = challengeOf(base, 0)
     const own = sealOf(base, asked, answerOf(asked.question))
     const said = verifiersOf(base).map((author, i) => {
-      const right = [...Array(20).keys()].filter(place => place !== 7 || i < half)
+      const right = ALL_PLACES.filter(place => place !== contested || i < half)
       return message(attestation, sawOf(base, asked, author, { seal: own.seal, right }))
     })
     const messages = [message(challenge, asked.value), message(seal, own.seal), ...said]
@@ -421,7 +429,10 @@ describe('settlement of storage: deals', () => {
 
 describe('settlement of storage: the whole', () => {
   it('is the same for messages in any order', () => {
-    const deals = [0, 1, 2].map(provider => dealOf({ provider, startEpoch: 1 }))
+    const deals = [0, 1, 2].flatMap(provider => [
+      dealOf({ provider, startEpoch: 1 }),
+      dealOf({ provider, startEpoch: 1, piece: pieceOf(900, 2), nonce: 2n }),
+    ])
     const base = baseOf({ state: stateOf(deals), registry: registry(12) })
     const messages = [
       ...[0, 1, 2].flatMap(target => scene(base, { target, missing: [target] }).messages),
@@ -430,6 +441,7 @@ describe('settlement of storage: the whole', () => {
     ]
     const expected = settleOf({ base, messages })
     assert.equal(expected.fees.length, 3)
+    assert.equal(expected.state.debts.length, 3)
     fc.assert(
       fc.property(fc.shuffledSubarray(messages, { minLength: messages.length }), shuffled => {
         assert.deepEqual(settleOf({ base, messages: shuffled }), expected)
@@ -479,11 +491,16 @@ describe('settlement of storage: the whole', () => {
     const state = stateOf(
       [dealOf({ piece }), dealOf({ piece, provider: 2 })],
       [{ provider: 0, answered: 3, asked: 20, epoch: 7 }],
+      {
+        debts: [{ deal: bytes32(1), leaf: 5, since: 6, again: 8, asked: 9 }],
+        silent: [{ provider: 2, since: 6 }],
+        contained: [{ deal: bytes32(2), since: 7 }],
+      },
     )
     assert.deepEqual(StorageState.deserialize(StorageState.serialize(state)), state)
     assert.equal(
       hex(storageKind.stateCodec.hashTreeRoot(state)),
-      '7aa55c6eb691d7a390894835da52143725915ae025a7f148d415a77f7653872f',
+      'd761f5f9571c22e6938c8df792f1bce988963d30c576fd5f4dad632e034ba0b1',
     )
     assert.equal(
       hex(dealsRoot(state)),

@@ -3,6 +3,7 @@ import {
   type AskedLeaf,
   type Attestation,
   answerDigest,
+  answerPath,
   type Challenge,
   challengeRecords,
   Deal,
@@ -18,11 +19,14 @@ import {
   type EpochBaseInit,
   ed25519,
   emptyState,
+  emptyStorageState,
   epochBase,
   foundLeaf,
   hashPiece,
   hex,
+  judgeProof,
   LEAVES_PER_CHALLENGE,
+  type LeafAnswer,
   leafProof,
   MessageSet,
   MessageType,
@@ -40,6 +44,7 @@ import {
   type StorageProof,
   StorageReason,
   type StorageState,
+  sealedWrong,
   storageEvidence,
   storageKind,
   storageQuestion,
@@ -153,9 +158,14 @@ export function dealOf(change: Partial<Deal> = {}): Deal {
 }
 
 /** A state that carries these deals, in order of id. */
-export function stateOf(deals: Deal[], quotients: StorageState['quotients'] = []): StorageState {
+export function stateOf(
+  deals: Deal[],
+  quotients: StorageState['quotients'] = [],
+  more: Partial<StorageState> = {},
+): StorageState {
   const key = (deal: Deal) => hex(dealId(deal))
-  return { deals: deals.toSorted((a, b) => (key(a) < key(b) ? -1 : 1)), quotients }
+  const sorted = deals.toSorted((a, b) => (key(a) < key(b) ? -1 : 1))
+  return { ...emptyStorageState(), ...more, deals: sorted, quotients }
 }
 
 export function signDeal(
@@ -187,10 +197,11 @@ export interface Asked {
   question: AskedLeaf[]
 }
 
-/** The challenge of the duty's challenger at `order`. */
+/** The challenge of the duty's challenger at `order`; another in each epoch. */
 export function challengeOf(base: EpochBase, target: number, order = 0): Asked {
   const author = base.duty(STORAGE, target).challengers[order] as number
   const output = new Uint8Array(96).fill(100 + order)
+  output[0] = 100 + order + base.epoch - EPOCH
   const { epoch, tag } = base
   const value: Challenge = { epoch, base: tag, kind: STORAGE, author, target, output }
   const id = messageId({ type: MessageType.challenge, body: ChallengeType.serialize(value) })
@@ -259,18 +270,50 @@ export function attestationOf(
 
 export const ALL_PLACES = Array.from({ length: LEAVES_PER_CHALLENGE }, (_, place) => place)
 
-/** A pass, or `leafMissing` where not all places are right, with a fitting digest. */
+/** Of as many leaves as were asked, those at these places were answered right. */
+export function rightAt(places: readonly number[], asked = LEAVES_PER_CHALLENGE): boolean[] {
+  return Array.from({ length: asked }, (_, place) => places.includes(place))
+}
+
+/** A pass, or `leafMissing` where not all new leaves are right, with a fitting digest. */
 export function sawOf(
   base: EpochBase,
   asked: Asked,
   author: number,
-  { seal, right = ALL_PLACES }: { seal: Seal; right?: number[] },
+  { seal, right }: { seal: Seal; right?: number[] },
 ): Attestation {
-  const all = right.length === LEAVES_PER_CHALLENGE
+  const answered = asked.question.map((_, place) => right?.includes(place) ?? true)
+  const all = answered.slice(0, LEAVES_PER_CHALLENGE).every(yes => yes)
   return attestationOf(base, asked, author, {
     verdict: all ? Verdict.pass : Verdict.inconclusive,
     reason: all ? StorageReason.ok : StorageReason.leafMissing,
-    evidence: storageEvidence(answerDigest(author, seal.proofRoot), right),
+    evidence: storageEvidence(answerDigest(author, seal.proofRoot), answered),
+  })
+}
+
+export interface SawWrong {
+  proof: StorageProof
+  sealed: Sealed
+  /** Of a wrong leaf. */
+  place: number
+  right?: number[]
+}
+
+/** A fail over one of the wrong leaves of an answer. */
+export function sawWrongOf(
+  base: EpochBase,
+  asked: Asked,
+  author: number,
+  { proof, sealed, place, right }: SawWrong,
+): Attestation {
+  const judged = judgeProof(asked.question, proof)
+  const answered = judged.map((found, at) => right?.includes(at) ?? found === 'right')
+  const answer = proof[place] as LeafAnswer
+  const path = answerPath(proof, place)
+  return attestationOf(base, asked, author, {
+    verdict: Verdict.fail,
+    reason: StorageReason.wrongLeaf,
+    evidence: sealedWrong({ ...sealed, place, answer, path }, answered),
   })
 }
 
