@@ -7,7 +7,10 @@ import { storage } from './storage.ts'
 
 const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
   protocol: { about: 'hashing, signatures, codecs, trees, settlement', run: protocol },
-  storage: { about: 'answering a challenge from disk, storing a file', run: storage },
+  storage: {
+    about: 'erasure coding, answering a challenge from disk, storing a file',
+    run: storage,
+  },
   network: { about: 'requests and gossip over libp2p on loopback', run: network },
   simulate: { about: 'a network of 20 nodes on virtual time', run: simulation },
 }
@@ -42,7 +45,7 @@ function table(line: Line): string {
 }
 
 function row(name: string, value: string, unit: string, ratio: string, against: string): string {
-  const columns = [name.padEnd(19), value.padStart(9), unit.padEnd(15), ratio.padStart(6), against]
+  const columns = [name.padEnd(21), value.padStart(9), unit.padEnd(15), ratio.padStart(6), against]
   return columns.join('  ').trimEnd()
 }
 

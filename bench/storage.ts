@@ -17,6 +17,7 @@ import {
 } from '@cairn/protocol'
 import { bytes32, dealOf, EPOCH, stateOf } from '../packages/protocol/test/kinds/storage/world.ts'
 import { pattern } from '../packages/protocol/test/piece/vectors.ts'
+import { erasure } from './erasure.ts'
 import { compare, type Line, quantile, rounded } from './measure.ts'
 import { barePairs } from './pairs.ts'
 import { openStore, put } from './put.ts'
@@ -28,6 +29,7 @@ const SUBTREE_BYTES = 64 * 1024
 const QUESTIONS = 200
 
 export async function* storage(): AsyncGenerator<Line> {
+  yield* erasure()
   const directory = await mkdtemp(join(tmpdir(), 'cairn-bench-'))
   try {
     yield* await answers(await openStore(join(directory, 'pieces')), join(directory, 'pieces'))

@@ -21,6 +21,7 @@ import {
   messageId,
   Payout,
   type ProofFileJson,
+  ReedSolomon,
 } from '@cairn/protocol'
 
 const run = promisify(execFile)
@@ -97,6 +98,17 @@ describe('the protocol package in a browser', function () {
       [true, false],
       [true, false],
     ])
+  })
+
+  it('erasure-codes to the bytes of a node', async () => {
+    const shape = { data: 3, total: 7 }
+    const data = [...'abc'].map(letter => new TextEncoder().encode(letter.repeat(100)))
+    const parity = await inPage<string[]>(
+      `import { hex, ReedSolomon, unhex } from '@cairn/protocol'
+       const result = new ReedSolomon(input.shape).encode(input.data.map(unhex)).map(hex)`,
+      { shape, data: data.map(hex) },
+    )
+    assert.deepEqual(parity, new ReedSolomon(shape).encode(data).map(hex))
   })
 
   it('runs on portable code alone', async () => {

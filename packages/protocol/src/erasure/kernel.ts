@@ -1,12 +1,41 @@
+import { base64pad } from 'multiformats/bases/base64'
+import { RELAXED_SIMD, SIMD } from './generated/kernel.ts'
+import { scalarKernel } from './scalar.ts'
+import { SimdKernel } from './simd.ts'
+
 /**
  * What all the time of Reed-Solomon goes into: a matrix over GF(2^8) times the shards, byte by byte.
+ * All kernels give the same bytes.
  */
 export interface Kernel {
-  readonly name: 'scalar' | 'simd'
+  readonly name: 'relaxedSimd' | 'simd' | 'scalar'
   /**
-   * `outputs[r][at]` becomes the sum of `rows[r][i]` times `inputs[i][at]`. All inputs and outputs
-   * have one length, each row as many coefficients as there are inputs, and no output shares memory
-   * with an input.
+   * `outputs[r][at]` becomes the sum of `rows[r][i]` times `inputs[i][at]`. Inputs and outputs, 256
+   * at most, have one length, each row as many coefficients as there are inputs, and no output
+   * shares memory with an input.
    */
-  multiply(rows: readonly Uint8Array[], inputs: readonly Uint8Array[], outputs: Uint8Array[]): void
+  multiply(
+    rows: readonly Uint8Array[],
+    inputs: readonly Uint8Array[],
+    outputs: readonly Uint8Array[],
+  ): void
+}
+
+/** True iff the platform compiles this WebAssembly module. */
+export type Validate = (code: Uint8Array) => boolean
+
+/**
+ * The fastest kernel that the platform has. Relaxed swizzles are plain ones without the
+ * instruction that clears what indices beyond 15 find, and take two thirds of the time.
+ */
+export function fastestKernel(validate: Validate = validates): Kernel {
+  const relaxed = base64pad.baseDecode(RELAXED_SIMD)
+  if (validate(relaxed)) return new SimdKernel('relaxedSimd', relaxed)
+  const plain = base64pad.baseDecode(SIMD)
+  return validate(plain) ? new SimdKernel('simd', plain) : scalarKernel
+}
+
+function validates(code: Uint8Array): boolean {
+  const { WebAssembly } = globalThis as { WebAssembly?: { validate: Validate } }
+  return WebAssembly?.validate(code) ?? false
 }

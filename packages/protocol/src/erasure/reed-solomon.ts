@@ -10,8 +10,7 @@
  */
 import { check } from '../errors.ts'
 import { interpolation } from './interpolation.ts'
-import type { Kernel } from './kernel.ts'
-import { scalarKernel } from './scalar.ts'
+import { fastestKernel, type Kernel } from './kernel.ts'
 
 /** A shard's place is a point of the field, which has no more. */
 export const SHARDS_MAX = 256
@@ -30,7 +29,7 @@ export class ReedSolomon {
   readonly #parity: Uint8Array[]
 
   /** Throws `badShape` unless 1 <= data <= total <= 256. */
-  constructor(shape: Shape, kernel: Kernel = scalarKernel) {
+  constructor(shape: Shape, kernel: Kernel = platformKernel()) {
     const { data, total } = shape
     check(
       Number.isInteger(data) &&
@@ -50,16 +49,15 @@ export class ReedSolomon {
   /**
    * The k data shards, in order and of one length, to the n - k parity shards, in order. Throws
    * `shardPlace` for another number of them, `shardLength` for lengths that differ.
+   *
+   * `into` takes the parity and is given back: n - k buffers of the shards' length that share no
+   * memory with them. Used again and again they save what new memory costs, a quarter of the time or more.
    */
-  encode(data: readonly Uint8Array[]): Uint8Array[] {
-    check(
-      data.length === this.shape.data,
-      'shardPlace',
-      `expected the ${this.shape.data} data shards, found ${data.length}`,
-      { facts: { expected: this.shape.data, found: data.length } },
-    )
-    checkLengths(data)
-    return this.#multiply(this.#parity, data)
+  encode(data: readonly Uint8Array[], into?: Uint8Array[]): Uint8Array[] {
+    checkCount('data', this.shape.data, data)
+    if (into !== undefined) checkCount('parity', this.#parity.length, into)
+    checkLengths([...data, ...(into ?? [])])
+    return this.#multiply(this.#parity, data, into)
   }
 
   /**
@@ -109,12 +107,31 @@ export class ReedSolomon {
     return wanted.map(place => shards[place] ?? (computed[missing.indexOf(place)] as Uint8Array))
   }
 
-  #multiply(rows: readonly Uint8Array[], inputs: readonly Uint8Array[]): Uint8Array[] {
-    const { length } = inputs[0] as Uint8Array
-    const outputs = rows.map(() => new Uint8Array(length))
+  #multiply(
+    rows: readonly Uint8Array[],
+    inputs: readonly Uint8Array[],
+    outputs: Uint8Array[] = rows.map(() => new Uint8Array((inputs[0] as Uint8Array).length)),
+  ): Uint8Array[] {
     this.#kernel.multiply(rows, inputs, outputs)
     return outputs
   }
+}
+
+/** Made when it is first needed: it holds its memory from then on. */
+let ownKernel: Kernel | undefined
+
+function platformKernel(): Kernel {
+  ownKernel ??= fastestKernel()
+  return ownKernel
+}
+
+function checkCount(what: string, expected: number, shards: readonly Uint8Array[]): void {
+  check(
+    shards.length === expected,
+    'shardPlace',
+    `expected ${expected} ${what} shards, found ${shards.length}`,
+    { facts: { expected, found: shards.length } },
+  )
 }
 
 function checkLengths(shards: readonly Uint8Array[]): void {

@@ -2,13 +2,11 @@ import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import { sha256 } from '#crypto'
 import { ReedSolomon, type Shape } from '../../src/erasure/reed-solomon.ts'
-import { scalarKernel } from '../../src/erasure/scalar.ts'
 import { CairnError } from '../../src/errors.ts'
 import { hex } from '../../src/ssz.ts'
 import { pattern } from '../piece/vectors.ts'
+import { KERNELS } from './kernels.ts'
 import { libraryEncode, libraryReconstruct } from './library.ts'
-
-const KERNELS = [scalarKernel]
 
 /** More than one block of a kernel, and no multiple of anything. */
 const LONG = 200_003
@@ -182,6 +180,16 @@ for (const kernel of KERNELS) {
       equalShards(encodeAll(shape, shifted), encodeAll(shape, data))
     })
 
+    it('writes the parity into buffers that it is given', () => {
+      const shape = { data: 4, total: 7 }
+      const code = new ReedSolomon(shape, kernel)
+      const into = dataShards({ data: 3, total: 3 }, 5_000, 3)
+      const data = dataShards(shape, 5_000)
+      const expected = code.encode(data)
+      assert.equal(code.encode(data, into), into)
+      equalShards(into, expected)
+    })
+
     it('leaves its input as it was, and what it gave earlier', () => {
       const shape = { data: 4, total: 6 }
       const code = new ReedSolomon(shape, kernel)
@@ -226,6 +234,11 @@ describe('Reed-Solomon', () => {
     refuses('shardLength', () => code.encode([first.subarray(0, 0), second]))
     refuses('shardLength', () => code.reconstruct([first, undefined, third.subarray(1)], [1]))
     refuses('shardLength', () => code.reconstruct([first, second, third.subarray(1)], [3]))
+  })
+
+  it('refuses buffers for other parity than it has', () => {
+    refuses('shardPlace', () => code.encode([first, second], [first.slice()]))
+    refuses('shardLength', () => code.encode([first, second], [first.slice(), first.slice(1)]))
   })
 
   it('refuses fewer than k shards, and none at all', () => {
