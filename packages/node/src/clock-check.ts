@@ -26,7 +26,10 @@ export class ClockCheck {
     this.#skewMs = skewMs
   }
 
-  /** Median of the peers' clocks less this one's, ms; undefined while fewer than three answer. */
+  /**
+   * Median of the least that the peers' clocks are from this one's, ms; undefined while fewer than
+   * three answer.
+   */
   get offsetMs(): number | undefined {
     return this.#offsetMs
   }

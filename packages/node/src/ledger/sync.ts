@@ -114,7 +114,10 @@ export interface SyncInit {
 }
 
 export interface PeerStatus {
-  /** Peer's clock less this one's, ms. */
+  /**
+   * The least that the peer's clock can be from this one's, ms: 0 where its reading lies between
+   * request and answer. A middle between the two would take a delay of one way for a wrong clock.
+   */
   offsetMs: number
   /** Last epoch the peer saw accepted; -1: the genesis checkpoint. */
   accepted: number
@@ -251,7 +254,11 @@ export class Sync {
     if (!network.peers().includes(peer)) await ask()
     const sent = clock.now()
     const { time, accepted } = decode(StatusResponse, await ask())
-    return { offsetMs: Number(time) - (sent + clock.now()) / 2, accepted: accepted - 1 }
+    const theirs = Number(time)
+    const earliest = Math.floor(sent)
+    const latest = Math.ceil(clock.now())
+    const offsetMs = theirs - Math.min(Math.max(theirs, earliest), latest)
+    return { offsetMs, accepted: accepted - 1 }
   }
 
   async #stateFrom(peer: string, root: Uint8Array): Promise<{ state: State; bytes: Uint8Array }> {

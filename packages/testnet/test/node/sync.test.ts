@@ -402,6 +402,25 @@ describe('the status of peers', () => {
     }
   })
 
+  it('takes no slow answer for a wrong clock', async () => {
+    const world = new NodeWorld({ nodes: 6 })
+    const sync = syncOf(world, await world.listener(0))
+    const { clock } = world
+    const slow = (offset: number): Lies => ({
+      async status() {
+        const time = BigInt(clock.now() + offset)
+        await clock.until(clock.now() + (TIMEOUT_MS * 3) / 4)
+        return StatusResponse.serialize({ time, accepted: 0 })
+      },
+    })
+    await serving(world, 'right', slow(0))
+    await serving(world, 'wrong', slow(-3_000))
+    await world.run(0, 2)
+    const [right, wrong] = await world.until(sync.statuses(['right', 'wrong']))
+    assert.equal(right?.offsetMs, 0)
+    assert.ok((wrong?.offsetMs ?? 0) <= -2_990, `${wrong?.offsetMs}`)
+  })
+
   it('is that of those who answer, whatever the others do', async () => {
     const { world, sync, peers } = await clocks(
       [100],
