@@ -14,11 +14,14 @@ import {
 
 const VICTIM = 'node4'
 /** For what needs an epoch or two, and a follower that asks ever more rarely, ms. */
-const SOON_MS = 25_000
+const SOON_MS = 60_000
+/** Several dozen epochs: what waits for none of them is broken, ms. */
+const TEST_MS = 240_000
 /** Three networks start at the same time. */
 const PREPARATION_S = 9
 
-describe('a network in trouble', () => {
+describe('a network in trouble', function () {
+  this.timeout(TEST_MS)
   const networks: Running[] = []
   /** They mostly wait, so they run side by side; each test says how one of them went. */
   const outcomes = new Map<string, Promise<void>>()
@@ -103,12 +106,11 @@ async function takeChain({ testnet, file }: Running): Promise<void> {
     () => chain.healthy(),
     healthy => !healthy,
   )
-  const { ready, reasons } = await view.status()
-  assert.equal(ready, false)
-  assert.deepEqual(
-    reasons.map(({ code }) => code),
-    ['chain'],
-    'the cause alone, with what to do about it',
+  // The cause alone, with what to do about it.
+  const { reasons } = await until(
+    SOON_MS,
+    () => view.status(),
+    status => !status.ready && String(status.reasons.map(({ code }) => code)) === 'chain',
   )
   assert.match(reasons[0]?.next ?? '', /chain\.rpc/)
   // The next epoch rests on a block that it may have seen; the one after that does not.
@@ -135,11 +137,11 @@ async function takeChain({ testnet, file }: Running): Promise<void> {
 
 async function takeEveryChain(running: Running): Promise<void> {
   const { testnet } = running
-  await accepted(testnet, 0)
   const names = testnet.members.map(({ name }) => name)
   const landed: number[] = []
+  const { epoch: last } = await accepted(testnet, 0)
+  const first = last + 1
   testnet.monitor.onEpoch(({ epoch }) => landed.push(epoch))
-  const first = presentEpoch(testnet)
   const { node, chain } = testnet.daemon('node1')
   await testnet.fault('rpc-down', names)
   // Its base was known, so it is voted for without the chain.

@@ -65,7 +65,8 @@ async function startQuick(init: Partial<TestnetInit>): Promise<Running> {
       ...init,
     })
     const signal = AbortSignal.timeout(PUT_MS)
-    await testnet.daemon('node4').view.put(bytes(1024 * 1024), { copies: 2, signal })
+    const { view } = testnet.daemon('node4')
+    await testnet.early(() => view.put(bytes(1024 * 1024), { copies: 2, signal }))
     await testnet.begin()
     await testnet.open(() => {})
     return { testnet, file: await readTestnetFile(dataDir), end }

@@ -23,10 +23,9 @@ export interface Instructions {
 export interface Started {
   api: string
   tokenPath: string
-  /** Of `node.muted` for the present epoch. */
+  /** Of `node.muted` for the last epoch in which it is silent; null where there is none. */
   muted: string | null
   mutedUntil: number
-  epoch: number
 }
 
 /** Printed for every message, before anything else is done. */
@@ -58,13 +57,11 @@ node.ingest.onArrival(({ type, message, source }) => {
   if (source === 'disk') return
   print({ id: hex(message.id), type, epoch: message.value.epoch, source })
 })
-const epoch = node.epochs.now()
 print({
   api: api.url,
   tokenPath: api.tokenPath,
-  muted: node.muted(epoch) ?? null,
+  muted: node.muted(node.mutedUntil - 1) ?? null,
   mutedUntil: node.mutedUntil,
-  epoch,
 })
 process.once('SIGTERM', () => void daemon.stop())
 await daemon.stopped

@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '..')
 const BIN = join(ROOT, 'node_modules/.bin')
 const NAMES = ['protocol', 'contracts', 'node', 'testnet', 'cli'] as const
 
-const BUILD_TIMEOUT_MS = 60_000
+const BUILD_TIMEOUT_MS = 240_000
 
 interface Manifest {
   name: string

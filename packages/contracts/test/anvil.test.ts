@@ -69,14 +69,14 @@ describe('startAnvil', () => {
     }
   })
 
-  it('gives the chain its id, and blocks of whole seconds from now on', async () => {
+  it('gives the chain its id, and a block a second from now on', async () => {
+    const began = Date.now()
     const anvil = await startAnvil({ chainId: 4242 })
     try {
       const client = clientOf(anvil.rpcUrl)
       assert.equal(await client.getChainId(), 4242)
       const first = await client.getBlock({ blockNumber: 0n })
-      const off = Number(first.timestamp) - Date.now() / 1000
-      assert.ok(Math.abs(off) < 5, `found ${off}`)
+      assert.ok(Number(first.timestamp) >= Math.floor(began / 1000))
       await new Promise<void>(resolve => {
         const unwatch = client.watchBlockNumber({
           onBlockNumber: number => {
@@ -87,7 +87,10 @@ describe('startAnvil', () => {
         })
       })
       const second = await client.getBlock({ blockNumber: 2n })
-      assert.equal(second.timestamp, first.timestamp + 2n)
+      const ended = Date.now()
+      // Each block has the second in which it is made, which may be a later one than was due.
+      assert.ok(second.timestamp >= first.timestamp + 2n)
+      assert.ok(Number(second.timestamp) <= Math.ceil(ended / 1000), `${second.timestamp} ${ended}`)
     } finally {
       await anvil.stop()
     }

