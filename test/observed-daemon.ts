@@ -23,8 +23,7 @@ export interface Instructions {
 export interface Started {
   api: string
   tokenPath: string
-  /** Of `node.muted` for the last epoch in which it is silent; null where there is none. */
-  muted: string | null
+  /** First epoch in which it may sign; 0: it was closed cleanly. */
   mutedUntil: number
 }
 
@@ -60,7 +59,6 @@ node.ingest.onArrival(({ type, message, source }) => {
 print({
   api: api.url,
   tokenPath: api.tokenPath,
-  muted: node.muted(node.mutedUntil - 1) ?? null,
   mutedUntil: node.mutedUntil,
 })
 process.once('SIGTERM', () => void daemon.stop())
