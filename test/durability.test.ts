@@ -57,6 +57,8 @@ describe('a node that is killed', () => {
 
   it('has all that it acknowledged, is silent for an epoch, and contradicts nothing', async () => {
     const { testnet } = running()
+    // What it said before it was killed may come late to others.
+    const before = await saidBy(testnet.daemon(VICTIM).node, index)
     await testnet.fault('stop', [VICTIM])
     const first = await observe(running(), children)
     assert.equal(first.started.mutedUntil, 0, 'it was closed cleanly')
@@ -78,8 +80,8 @@ describe('a node that is killed', () => {
     for (const id of kept) assert.equal(await statusOf(second.started, id), 200, `lost ${id}`)
 
     const { calendar } = watching.epochs
-    // What it said before it was killed may come late; that was printed before it was sent.
-    const before = new Set(kept)
+    // That was printed before it was sent.
+    for (const id of kept) before.add(id)
     const said: Arrival[] = []
     await new Promise<void>(resolve => {
       watching.ingest.onArrival(arrival => {
@@ -144,6 +146,20 @@ async function observe(
 
 async function lines({ child }: Observed, enough: () => boolean): Promise<void> {
   while (!enough()) await once(child, 'printed')
+}
+
+/** Ids of what a node has said and goes on to say. */
+async function saidBy({ ledger, ingest, epochs }: CairnNode, author: number): Promise<Set<string>> {
+  const said = new Set<string>()
+  ingest.onArrival(({ message, source }) => {
+    if (source === 'own') said.add(hex(message.id))
+  })
+  for (let epoch = 0; epoch <= epochs.now() + 1; epoch++) {
+    for await (const { envelope } of ledger.messagesOf(epoch, { author })) {
+      said.add(hex(messageId(envelope)))
+    }
+  }
+  return said
 }
 
 async function statusOf({ api, tokenPath }: Started, id: string): Promise<number> {
