@@ -1,28 +1,38 @@
-/** What a person sees of a running testnet: a frame redrawn in place, or a line per epoch. */
+/** What a person sees of a running testnet on a terminal: a frame that is redrawn in place. */
 import { type Attestation, type Challenge, MessageType, slotAt } from '@cairn/protocol'
-import type { EpochLine, VerdictCounts } from './summary.ts'
+import { violationText } from './monitor.ts'
+import { type EpochLine, shortEpochText } from './summary.ts'
 import type { Testnet } from './testnet.ts'
 
 /** Where the view is written. */
 export interface Screen {
   write(text: string): unknown
   isTTY?: boolean
+  /** Of a terminal, in characters. */
+  columns?: number
+  rows?: number
 }
 
 const REDRAW_MS = 1_000
 const CLEAR_BELOW = '\x1b[0J'
+/** Of a terminal that does not say its size. */
+const COLUMNS = 80
+const ROWS = 24
+/** Accepted epochs shown. */
+const EPOCHS_SHOWN = 6
 const KINDS = ['storage', 'coverage'] as const
 
 export class LiveView {
   readonly #testnet: Testnet
+  readonly #frame: Frame
   readonly #screen: Screen
   readonly #lines: EpochLine[] = []
   #timer: NodeJS.Timeout | undefined
-  #height = 0
 
   constructor({ testnet, screen }: { testnet: Testnet; screen: Screen }) {
     this.#testnet = testnet
     this.#screen = screen
+    this.#frame = new Frame(screen)
   }
 
   start(): void {
@@ -37,17 +47,13 @@ export class LiveView {
 
   epoch(line: EpochLine): void {
     this.#lines.push(line)
-    if (this.#screen.isTTY !== true) this.#screen.write(`${epochText(line)}\n`)
   }
 
   #draw(): void {
-    const lines = this.#frame()
-    const up = this.#height > 0 ? `\x1b[${this.#height}A` : ''
-    this.#screen.write(`${up}${CLEAR_BELOW}${lines.join('\n')}\n`)
-    this.#height = lines.length
+    this.#frame.draw(this.#text())
   }
 
-  #frame(): string[] {
+  #text(): string[] {
     const { manifest, path, rpcUrl } = this.#testnet
     const running = this.#testnet.running()
     const first = running[0]?.daemon
@@ -69,34 +75,47 @@ export class LiveView {
     const rows = this.#testnet.members.map(({ name, daemon, gate }) => {
       if (daemon === undefined) return `  ${name.padEnd(8)} stopped`
       const peers = String(daemon.network.peers().length).padStart(5)
-      const accepted = String(daemon.node.checkpointer.adopted).padStart(6)
+      const accepted = String(daemon.node.checkpointer.adopted).padStart(9)
       return `  ${name.padEnd(8)}${peers}${accepted}  ${daemon.api.url}${gate.open ? '' : '  no RPC'}`
     })
     return [
+      ...this.#testnet.monitor.violations.map(violationText),
       `Cairn testnet   ${when}   block ${head?.number ?? '-'}   ${rpcUrl}`,
-      `now             ${live.join('; ')}`,
-      ...this.#lines.slice(-6).map(epochText),
-      `  node    peers epoch  API`,
+      ...live.map(text => `now        ${text}`),
+      ...this.#lines.slice(-EPOCHS_SHOWN).map(shortEpochText),
+      `Ctrl-C ends it; scripts: ${path}`,
+      `  node    peers accepted  API`,
       ...rows,
-      `scripts: ${path}   Ctrl-C ends it`,
-      ...this.#testnet.monitor.violations.map(
-        ({ invariant, epoch, text }) => `BROKEN ${invariant} in epoch ${epoch}: ${text}`,
-      ),
     ]
   }
 }
 
-function epochText(line: EpochLine): string {
-  const kinds = KINDS.map(name => `${name} ${verdictText(line.verdicts[name])}`)
-  return [
-    `epoch ${String(line.epoch).padStart(4)} accepted`,
-    ...kinds,
-    `${line.messages} messages`,
-    `gas ${line.gasUsed}`,
-    line.transaction,
-  ].join('   ')
+/** Lines that are written over those of the last time. */
+export class Frame {
+  readonly #screen: Screen
+  /** Lines of the screen that the last one took. */
+  #height = 0
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+  }
+
+  /** Longer lines are folded; of more than the screen has, those below go unseen. */
+  draw(lines: readonly string[]): void {
+    const { columns = COLUMNS, rows = ROWS } = this.#screen
+    const folded = lines.flatMap(line => fold(line, Math.max(1, columns)))
+    // The cursor stands below the frame, and cannot go up beyond the first line of the screen.
+    const room = Math.max(1, rows - 1)
+    const left = folded.length - room
+    const shown = left > 0 ? [...folded.slice(0, room - 1), `  and ${left + 1} lines more`] : folded
+    const up = this.#height > 0 ? `\x1b[${this.#height}A` : ''
+    this.#screen.write(`${up}${CLEAR_BELOW}${shown.join('\n')}\n`)
+    this.#height = shown.length
+  }
 }
 
-function verdictText({ pass, fail, inconclusive }: VerdictCounts): string {
-  return `${pass} pass ${fail} fail ${inconclusive} inconclusive`
+/** As a terminal does it; its texts are one column a character. */
+function fold(line: string, columns: number): string[] {
+  const lines = Math.max(1, Math.ceil(line.length / columns))
+  return Array.from({ length: lines }, (_, at) => line.slice(at * columns, (at + 1) * columns))
 }

@@ -20,6 +20,11 @@ export interface Violation {
   text: string
 }
 
+/** For people. */
+export function violationText({ invariant, epoch, text }: Violation): string {
+  return `BROKEN ${invariant} in epoch ${epoch}: ${text}`
+}
+
 /** Acknowledged messages remembered per node until their epoch was checked. */
 const ACKNOWLEDGED_MAX = 200_000
 

@@ -1,6 +1,6 @@
 /** Adds up what a testnet did, from what its nodes settled and its chain accepted. */
 import type { AcceptedCheckpoint, Settled } from '@cairn/node'
-import { type Attestation, hex, MessageType, Verdict } from '@cairn/protocol'
+import { type Attestation, hex, MessageType, TOKEN, Verdict } from '@cairn/protocol'
 
 export interface VerdictCounts {
   pass: number
@@ -49,6 +49,8 @@ export interface EpochLine {
 }
 
 const KINDS = ['storage', 'coverage'] as const
+/** A token is 10^18 base units. */
+const DECIMALS = 18
 
 export function epochLine(accepted: AcceptedCheckpoint, { settlement, set }: Settled): EpochLine {
   const attestations = { storage: 0, coverage: 0 }
@@ -95,6 +97,70 @@ export function totals(lines: readonly EpochLine[]) {
     burned: String(lines.reduce((n, line) => n + BigInt(line.burned), 0n)),
     gasPerCheckpoint: lines.map(line => line.gasUsed),
   }
+}
+
+/** An accepted epoch on one line, for people. */
+export function epochText(line: EpochLine): string {
+  const kinds = KINDS.map(name => `${name} ${verdictText(line.verdicts[name])}`)
+  return [
+    `epoch ${String(line.epoch).padStart(4)} accepted`,
+    ...kinds,
+    `${line.messages} messages`,
+    `gas ${line.gasUsed}`,
+    line.transaction,
+  ].join('   ')
+}
+
+/** The same where there is little room: verdicts that there were. */
+export function shortEpochText({ epoch, verdicts, messages, gasUsed }: EpochLine): string {
+  const kinds = KINDS.map(name => {
+    const found = Object.entries(verdicts[name]).filter(([, count]) => count > 0)
+    const counts = found.map(([verdict, count]) => `${count} ${verdict}`)
+    return `${name} ${counts.length === 0 ? 'none' : counts.join(' ')}`
+  })
+  return [`epoch ${epoch}`.padEnd(10), ...kinds, `${messages} messages`, `gas ${gasUsed}`].join(
+    '   ',
+  )
+}
+
+/** The summary for people, a fact a line. */
+export function summaryText(summary: Summary): string {
+  const { attestations, verdicts, checkpointsAccepted, firstCheckpointMs } = summary
+  const kinds = KINDS.map(
+    name =>
+      `${name.padEnd(LABEL)}${attestations[name]} attestations   ${verdictText(verdicts[name])}`,
+  )
+  const proven = (['OnChain', 'Offline'] as const).filter(way => summary[`inclusionVerified${way}`])
+  const ways = proven.map(way => (way === 'OnChain' ? 'on the chain' : 'offline'))
+  const fact = (name: string, value: string) => `${name.padEnd(LABEL)}${value}`
+  return [
+    fact(
+      'checkpoints',
+      `${checkpointsAccepted} accepted of ${summary.nodes} nodes, the first after ${(firstCheckpointMs / 1_000).toFixed(1)} s`,
+    ),
+    ...kinds,
+    fact('gas', `${summary.gasPerCheckpoint.join(', ')} per checkpoint`),
+    fact('burned', `${tokens(summary.burned)} tokens of fees`),
+    fact('proofs', ways.length === 0 ? 'do NOT hold' : `hold ${ways.join(' and ')}`),
+    fact('file', summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'),
+    fact('sums', summary.payoutsSumExact ? 'exact, to the last unit' : 'NOT exact'),
+  ].join('\n')
+}
+
+/** Width of the names of facts. */
+const LABEL = 14
+
+function verdictText({ pass, fail, inconclusive }: VerdictCounts): string {
+  return `${pass} pass ${fail} fail ${inconclusive} inconclusive`
+}
+
+/** Base units as decimal tokens, all digits that are not zero. */
+function tokens(units: string): string {
+  const amount = BigInt(units)
+  const part = String(amount % TOKEN)
+    .padStart(DECIMALS, '0')
+    .replace(/0+$/, '')
+  return part === '' ? String(amount / TOKEN) : `${amount / TOKEN}.${part}`
 }
 
 function noVerdicts(): VerdictCounts {

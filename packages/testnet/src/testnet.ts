@@ -88,6 +88,8 @@ export interface TestnetInit {
   preparationS?: number
   /** What the network runs on; epochs of twelve seconds unless given. */
   profile?: Profile
+  /** Told what has been done, a line each, for people. */
+  progress?(text: string): void
 }
 
 /** What a testnet's antennas have, 0.1 dBi. */
@@ -160,6 +162,7 @@ export class Testnet {
     const testnet = new Testnet(init, parts)
     try {
       await testnet.#startAll()
+      init.progress?.(`${init.nodes} nodes up, each connected to all others`)
       return testnet
     } catch (error) {
       await testnet.stop()
@@ -529,6 +532,7 @@ async function prepare(init: TestnetInit): Promise<Parts> {
   const clock = systemClock()
   const contracts = testnetContracts()
   const anvil = await startAnvil({ genesis: 'testnet' })
+  init.progress?.(`chain ready at ${anvil.rpcUrl}, with the contracts`)
   const gates: RpcGate[] = []
   let beacon: LocalBeacon | undefined
   try {

@@ -6,7 +6,15 @@ import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
 import { CairnError, COVERAGE, check } from '@cairn/protocol'
 import { askTestnet, FAULTS, type Fault } from './control.ts'
 import { LiveView, type Screen } from './live.ts'
-import { type EpochLine, epochLine, type Summary, totals } from './summary.ts'
+import { violationText } from './monitor.ts'
+import {
+  type EpochLine,
+  epochLine,
+  epochText,
+  type Summary,
+  summaryText,
+  totals,
+} from './summary.ts'
 import { preparationOf, Testnet } from './testnet.ts'
 import { verifyInclusions } from './verification.ts'
 
@@ -91,7 +99,10 @@ async function runOnce(
   attempt: number,
 ): Promise<number> {
   const { dataDir, nodes, seed, providers, gateways } = options
-  const { log } = components
+  const { log, screen } = components
+  const progress = (text: string) => {
+    if (!options.json) screen.write(`${text}\n`)
+  }
   const preparationS = preparationOf(nodes) * 2 ** (attempt - 1)
   const testnet = await Testnet.start({
     dataDir,
@@ -101,9 +112,10 @@ async function runOnce(
     seed,
     log,
     preparationS,
+    progress,
   })
   try {
-    return await new Run(testnet, options, components).toTheEnd(providers)
+    return await new Run(testnet, options, { ...components, progress }).toTheEnd(providers)
   } finally {
     await testnet.stop()
   }
@@ -131,10 +143,15 @@ export async function testnetFault(
   return await askTestnet(dataDir, 'POST', '/fault', { fault, nodes })
 }
 
+interface RunComponents extends TestnetUpComponents {
+  /** Tells people what has been done. */
+  progress(text: string): void
+}
+
 class Run {
   readonly #testnet: Testnet
   readonly #options: TestnetUpOptions
-  readonly #components: TestnetUpComponents
+  readonly #components: RunComponents
   readonly #view: LiveView
   readonly #lines: EpochLine[] = []
   /** The last accepted epoch in which every kind had verdicts; until there is one, the last. */
@@ -144,7 +161,7 @@ class Run {
   readonly #ended = new AbortController()
   #firstCheckpointMs: number | undefined
 
-  constructor(testnet: Testnet, options: TestnetUpOptions, components: TestnetUpComponents) {
+  constructor(testnet: Testnet, options: TestnetUpOptions, components: RunComponents) {
     this.#testnet = testnet
     this.#options = options
     this.#components = components
@@ -152,19 +169,25 @@ class Run {
   }
 
   async toTheEnd(providers: number): Promise<number> {
-    const { signal } = this.#components
+    const { signal, progress } = this.#components
     const over = AbortSignal.any([signal, this.#ended.signal])
     this.#testnet.monitor.onEpoch((accepted, settled) => this.#accepted(accepted, settled))
     const file = await this.#put(providers, over)
     await this.#testnet.begin()
-    await this.#testnet.open(() => this.#ended.abort())
+    const path = await this.#testnet.open(() => this.#ended.abort())
+    progress(`scripts find it in ${path}`)
+    progress(this.#times())
     if (!this.#options.json) this.#view.start()
     try {
       await this.#watch(over)
-      if (this.#shown === undefined) return 0
+      this.#view.stop()
+      if (this.#shown === undefined) {
+        progress('no checkpoint was accepted')
+        return 0
+      }
       const summary = await this.#summary(this.#shown, file, providers)
       const code = this.#verdict(summary)
-      this.#print({ summary })
+      this.#print({ summary }, summaryText(summary))
       return code
     } finally {
       this.#view.stop()
@@ -182,7 +205,17 @@ class Run {
     const { link } = await this.#testnet.early(() =>
       daemon.view.put(hashed(source, hash), { copies, signal }),
     )
+    this.#components.progress(`file stored with ${copies} of ${providers} providers: ${link}`)
     return { link, sha256: hash.digest('hex') }
+  }
+
+  /** When there is something to see. */
+  #times(): string {
+    const { genesis, profile } = this.#testnet.manifest
+    const epochS = (profile.slotMs * profile.slotsPerEpoch) / 1_000
+    const left = Math.max(0, Math.ceil(genesis - Date.now() / 1_000))
+    const at = new Date(genesis * 1_000).toISOString()
+    return `genesis at ${at}, in ${left} s; an epoch takes ${epochS} s, and is accepted soon after`
   }
 
   #accepted(accepted: AcceptedCheckpoint, settled: Settled): void {
@@ -192,8 +225,9 @@ class Run {
     if (complete || this.#shown?.complete !== true) this.#shown = { accepted, settled, complete }
     if (complete || this.#counted > 0) this.#counted++
     this.#lines.push(line)
-    if (this.#options.json) this.#print(line)
-    else this.#view.epoch(line)
+    this.#view.epoch(line)
+    const { json } = this.#options
+    if (json || this.#components.screen.isTTY !== true) this.#print(line, epochText(line))
     if (this.#counted >= (this.#options.checkpoints ?? Number.POSITIVE_INFINITY)) {
       this.#ended.abort()
     }
@@ -294,12 +328,15 @@ class Run {
       summary.inclusionVerifiedOffline &&
       summary.fileRetrievedIdentical &&
       summary.payoutsSumExact
-    if (violations.length > 0) this.#print({ violations })
+    if (violations.length > 0) {
+      this.#print({ violations }, violations.map(violationText).join('\n'))
+    }
     return violations.length > 0 || (asked && !complete) ? 1 : 0
   }
 
-  #print(value: object): void {
-    this.#components.screen.write(`${JSON.stringify(value)}\n`)
+  #print(value: object, text: string): void {
+    const { json } = this.#options
+    this.#components.screen.write(`${json ? JSON.stringify(value) : text}\n`)
   }
 }
 

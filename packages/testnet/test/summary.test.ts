@@ -1,5 +1,12 @@
 import { strict as assert } from 'node:assert'
-import { type EpochLine, simulate, totals } from '@cairn/testnet'
+import {
+  type EpochLine,
+  type Summary,
+  shortEpochText,
+  simulate,
+  summaryText,
+  totals,
+} from '@cairn/testnet'
 
 const NONE = { pass: 0, fail: 0, inconclusive: 0 }
 
@@ -21,6 +28,56 @@ function line(change: Partial<EpochLine>): EpochLine {
     ...change,
   }
 }
+
+describe('for people', () => {
+  const summary: Summary = {
+    nodes: 8,
+    checkpointsAccepted: 2,
+    ...totals([line({ gasUsed: 7, burned: String(25n * 10n ** 17n) }), line({ gasUsed: 5 })]),
+    inclusionVerifiedOnChain: true,
+    inclusionVerifiedOffline: true,
+    fileRetrievedIdentical: true,
+    firstCheckpointMs: 25_449,
+    payoutsSumExact: true,
+  }
+
+  it('a summary is a fact a line', () => {
+    assert.equal(
+      summaryText(summary),
+      [
+        'checkpoints   2 accepted of 8 nodes, the first after 25.4 s',
+        'storage       0 attestations   0 pass 0 fail 0 inconclusive',
+        'coverage      0 attestations   0 pass 0 fail 0 inconclusive',
+        'gas           7, 5 per checkpoint',
+        'burned        2.5 tokens of fees',
+        'proofs        hold on the chain and offline',
+        'file          fetched, identical',
+        'sums          exact, to the last unit',
+      ].join('\n'),
+    )
+  })
+
+  it('a summary says what went wrong', () => {
+    const text = summaryText({
+      ...summary,
+      inclusionVerifiedOnChain: false,
+      fileRetrievedIdentical: false,
+      payoutsSumExact: false,
+    })
+    for (const said of ['hold offline\n', 'NOT fetched', 'NOT exact'])
+      assert.ok(text.includes(said))
+    const neither = { inclusionVerifiedOnChain: false, inclusionVerifiedOffline: false }
+    assert.match(summaryText({ ...summary, ...neither }), /do NOT hold/)
+  })
+
+  it('an epoch in a frame names the verdicts that there were', () => {
+    const verdicts = { storage: { pass: 12, fail: 0, inconclusive: 1 }, coverage: NONE }
+    assert.equal(
+      shortEpochText(line({ epoch: 3, verdicts, messages: 139, gasUsed: 230_275 })),
+      'epoch 3      storage 12 pass 1 inconclusive   coverage none   139 messages   gas 230275',
+    )
+  })
+})
 
 describe('summary', () => {
   it('is empty of nothing', () => {
