@@ -35,15 +35,13 @@ import {
   stateOf,
 } from '../packages/protocol/test/kinds/storage/world.ts'
 import { pattern } from '../packages/protocol/test/piece/vectors.ts'
+import { commp } from './commp.ts'
 import { epochOf, settlement } from './epoch.ts'
 import { compare, type Line, perSecond, rounded } from './measure.ts'
-import { barePairs } from './pairs.ts'
 import { tree } from './tree.ts'
 
-const MIB = 2 ** 20
-
 export async function* protocol(): AsyncGenerator<Line> {
-  yield await commp()
+  yield* commp()
   yield await verification({
     name: 'ed25519',
     native: ed25519,
@@ -55,18 +53,6 @@ export async function* protocol(): AsyncGenerator<Line> {
   yield* await settlement()
   yield* tree()
   yield await proof()
-}
-
-async function commp(): Promise<Line> {
-  const padded = pattern(64 * MIB)
-  const payload = padded.subarray(0, payloadCapacity(21))
-  const { ours, other, ratio } = await compare({
-    ours: () => hashPiece(payload),
-    other: () => barePairs(padded),
-  })
-  const speed = (ms: number) => perSecond(payload.length / MIB, ms)
-  const against = `2^21 - 1 pair hashes alone: ${rounded(speed(other))} MiB/s`
-  return { name: 'commp.single', value: speed(ours), unit: 'MiB/s', ratio, against }
 }
 
 type Scheme = Pick<Ed25519, 'publicKey' | 'sign' | 'verify'>

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { hashPiece, pieceCid } from '@cairn/protocol'
 
 const execute = promisify(execFile)
 
@@ -164,6 +165,15 @@ describe('the packages', () => {
       )
     await check('consumer.ts')
     await assert.rejects(check('refused.ts'), /TS2322/)
+  })
+
+  it('start the threads that hash pieces', async () => {
+    // Longer than one row, which is hashed without a thread.
+    writeFileSync(join(place, 'two-rows'), new Uint8Array(2 ** 21))
+    const { bin } = manifestOf('cli')
+    const command = join(unpacked('cli'), bin?.cairn as string)
+    const { stdout } = await node(command, 'piece', 'cid', 'two-rows')
+    assert.ok(stdout.includes(pieceCid(hashPiece(new Uint8Array(2 ** 21)).piece)), stdout)
   })
 
   it('give the command, which says its version', async () => {

@@ -34,6 +34,8 @@ import { Metrics } from './metrics.ts'
 import { peerIdOf } from './network/identity.ts'
 import { Libp2pNetwork } from './network/network.ts'
 import { CairnNode } from './node.ts'
+import { HashPool } from './pieces/hash-pool.ts'
+import type { Hashing } from './pieces/hashing.ts'
 import { createVolume, openPieceStore, type PieceStore } from './pieces/store.ts'
 import { servePieces } from './pieces/transfer.ts'
 import type { Chain, Log, Store } from './ports.ts'
@@ -69,6 +71,8 @@ export interface DaemonOptions {
   log: Log
   /** Checks signatures; several daemons in one process may share a memo. */
   verifier?: Verifier
+  /** Hashes pieces; several daemons in one process may share threads. */
+  hashing?: Hashing
 }
 
 export interface Daemon {
@@ -167,10 +171,11 @@ async function build(
   await radio?.start()
   if (radio !== undefined) closers.push(() => radio.stop())
 
+  const hashing = options.hashing ?? ownPool(closers)
   const volumes = store.sublevel('volumes')
   const pieces =
-    options.storage && (await openVolume({ log, volumes }, { ...options.storage, keys }))
-  const cache = await openCache({ log }, join(dataDir, 'cache'))
+    options.storage && (await openVolume({ log, hashing, volumes }, { ...options.storage, keys }))
+  const cache = await openCache({ log, hashing }, join(dataDir, 'cache'))
   const verifier = options.verifier ?? plainVerifier
 
   const nonces = new NonceChain({
@@ -305,7 +310,7 @@ const CACHE_BYTES = 2 * 1024 ** 3
 
 /** Opens the volume that this node made here before, or makes it one. */
 async function openVolume(
-  { log, volumes }: { log: Log; volumes: Store },
+  { log, hashing, volumes }: { log: Log; hashing: Hashing; volumes: Store },
   { directory, quotaBytes, keys }: { directory: string; quotaBytes: number; keys: NodeKeys },
 ): Promise<PieceStore> {
   const at = new TextEncoder().encode(directory)
@@ -314,14 +319,23 @@ async function openVolume(
     await createVolume({ directory, volume })
     await volumes.batch([{ key: at, value: new TextEncoder().encode(volume) }], { sync: true })
   }
-  return await openPieceStore({ log }, { directory, volume, quota: quotaBytes })
+  return await openPieceStore({ log, hashing }, { directory, volume, quota: quotaBytes })
 }
 
 /** The client's own pieces do not outlive the daemon. */
-async function openCache({ log }: { log: Log }, directory: string): Promise<PieceStore> {
+async function openCache(
+  components: { log: Log; hashing: Hashing },
+  directory: string,
+): Promise<PieceStore> {
   await rm(directory, { recursive: true, force: true })
   await createVolume({ directory, volume: 'cache' })
-  return await openPieceStore({ log }, { directory, volume: 'cache', quota: CACHE_BYTES })
+  return await openPieceStore(components, { directory, volume: 'cache', quota: CACHE_BYTES })
+}
+
+function ownPool(closers: (() => Promise<void>)[]): HashPool {
+  const pool = new HashPool()
+  closers.push(() => pool.close())
+  return pool
 }
 
 function shelf(pieces: PieceStore): PieceShelf {

@@ -19,6 +19,7 @@ import {
   type Clock,
   type Daemon,
   encodeManifest,
+  HashPool,
   type Log,
   type Manifest,
   startDaemon,
@@ -133,6 +134,8 @@ export class Testnet {
   readonly #init: TestnetInit
   /** One memo for the process: a round of randomness takes 20 ms to verify. */
   readonly #verifier = { ...plainVerifier, drand: memoVerifier(plainVerifier).drand }
+  /** As many threads for all daemons as for one. */
+  readonly #hashing = new HashPool()
   #control: ControlServer | undefined
   #path: string | undefined
   #down: () => void = () => {}
@@ -340,6 +343,7 @@ export class Testnet {
       privateAddresses: true,
       log: log.child({ node: name }),
       verifier: this.#verifier,
+      hashing: this.#hashing,
     })
     member.daemon = daemon
     if (this.#stopping !== undefined) {
@@ -396,6 +400,7 @@ export class Testnet {
     await Promise.race([Promise.allSettled(stops), late])
     limit.abort()
     for (const { gate } of this.members) await gate.stop()
+    await this.#hashing.close()
     await beacon.stop()
     await anvil.stop()
     if (this.#path !== undefined) await rm(this.#path, { force: true })

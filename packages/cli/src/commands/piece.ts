@@ -1,6 +1,8 @@
-import { CommpHasher, pieceCid, pieceCidV1 } from '@cairn/protocol'
+import { HashPool } from '@cairn/node'
+import { type Piece, pieceCid, pieceCidV1 } from '@cairn/protocol'
 import { openInput } from '../input.ts'
 import type { Commands } from '../run.ts'
+import type { World } from '../world.ts'
 
 export function pieceCommand({ program, action }: Commands): void {
   const piece = program.command('piece').description('names of pieces')
@@ -9,13 +11,23 @@ export function pieceCommand({ program, action }: Commands): void {
     .description("print a file's Filecoin piece CIDs; - reads standard input")
     .action(
       action(async ({ world, output, signal }, file: string) => {
-        const hasher = new CommpHasher()
-        const { stream } = await openInput(world, file, signal)
-        for await (const chunk of stream) hasher.update(chunk as Uint8Array)
-        const { piece: found } = hasher.digest()
+        const found = await pieceOf(world, file, signal)
         const cids = { v1: pieceCidV1(found.root), v2: pieceCid(found), bytes: found.payload }
         output.result(cids, `v1 ${cids.v1}\nv2 ${cids.v2}`)
         return undefined
       }),
     )
+}
+
+async function pieceOf(world: World, file: string, signal: AbortSignal): Promise<Piece> {
+  const { stream } = await openInput(world, file, signal)
+  const pool = new HashPool()
+  try {
+    const hasher = pool.hasher()
+    for await (const chunk of stream) await hasher.update(chunk as Uint8Array)
+    const { piece } = await hasher.digest()
+    return piece
+  } finally {
+    await pool.close()
+  }
 }

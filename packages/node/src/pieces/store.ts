@@ -14,7 +14,6 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { join } from 'node:path'
 import {
   CairnError,
-  CommpHasher,
   enclosingRange,
   invariant,
   type LeafProof,
@@ -33,6 +32,7 @@ import {
   upperTree,
 } from '@cairn/protocol'
 import type { Log } from '../ports.ts'
+import { type Hashing, ownThread } from './hashing.ts'
 import type { Pieces, PieceUsage, PutPieceOptions } from './pieces.ts'
 import {
   checkExpected,
@@ -51,8 +51,6 @@ const DAMAGED = 'damaged'
 const TREE = '.tree'
 /** Version of the layout above. */
 const LAYOUT = 1
-/** Read at once where a whole file is hashed again. */
-const REHASH_BYTES = 1024 * 1024
 
 export interface VolumeInit {
   /** An empty directory, or one that does not exist yet. */
@@ -64,6 +62,12 @@ export interface VolumeInit {
 export interface PieceStoreInit extends VolumeInit {
   /** Bytes at most. */
   quota: number
+}
+
+export interface PieceStoreComponents {
+  log: Log
+  /** By default the caller's own thread. */
+  hashing?: Hashing
 }
 
 /** Makes a directory a volume; throws `volumeExists` where it is one already. */
@@ -89,17 +93,18 @@ export async function createVolume({ directory, volume }: VolumeInit): Promise<v
  * another one, and `newerVolume`.
  */
 export async function openPieceStore(
-  { log }: { log: Log },
+  { log, hashing = ownThread }: PieceStoreComponents,
   init: PieceStoreInit,
 ): Promise<PieceStore> {
   await checkVolume(init)
   const { directory } = init
   await rm(join(directory, INCOMING), { recursive: true, force: true })
   for (const name of [INCOMING, PIECES]) await mkdir(join(directory, name), { recursive: true })
-  return new PieceStore(init, await new Recovery(directory, log).run())
+  return new PieceStore({ hashing }, init, await new Recovery(directory, { log, hashing }).run())
 }
 
 export class PieceStore implements Pieces {
+  readonly #hashing: Hashing
   readonly #directory: string
   readonly #quota: number
   readonly #pieces: Map<string, Piece>
@@ -110,7 +115,12 @@ export class PieceStore implements Pieces {
   #turn: Promise<unknown> = Promise.resolve()
 
   /** `pieces` is what the volume holds. */
-  constructor({ directory, quota }: PieceStoreInit, pieces: readonly Piece[]) {
+  constructor(
+    { hashing }: { hashing: Hashing },
+    { directory, quota }: PieceStoreInit,
+    pieces: readonly Piece[],
+  ) {
+    this.#hashing = hashing
     this.#directory = directory
     this.#quota = quota
     this.#pieces = new Map(pieces.map(piece => [pieceKey(piece), piece]))
@@ -140,19 +150,19 @@ export class PieceStore implements Pieces {
     const incoming = join(this.#directory, INCOMING, String(this.#written++))
     try {
       if (expected !== undefined) reservation.growTo(bytesOf(expected))
-      const hasher = new CommpHasher()
+      const hasher = this.#hashing.hasher()
       await writeSynced(
         incoming,
-        tap(source, bytes => {
+        tap(source, async bytes => {
           signal?.throwIfAborted()
           checkLength(hasher.payload + bytes.length, expected)
-          hasher.update(bytes)
+          await hasher.update(bytes)
           if (expected === undefined) {
             reservation.growTo(bytesOf({ payload: hasher.payload }))
           }
         }),
       )
-      const { piece, subtrees } = hasher.digest()
+      const { piece, subtrees } = await hasher.digest()
       checkExpected(piece, expected)
       reservation.growTo(bytesOf(piece))
       await writeSynced(incoming + TREE, [subtrees])
@@ -279,10 +289,12 @@ class Reservation {
 class Recovery {
   readonly #directory: string
   readonly #log: Log
+  readonly #hashing: Hashing
 
-  constructor(directory: string, log: Log) {
+  constructor(directory: string, { log, hashing }: Required<PieceStoreComponents>) {
     this.#directory = directory
     this.#log = log
+    this.#hashing = hashing
   }
 
   async run(): Promise<Piece[]> {
@@ -311,7 +323,7 @@ class Recovery {
     const { size } = await stat(path)
     if (size === piece.payload) {
       if ((await sizeOf(path + TREE)) === treeBytes(piece)) return true
-      const { piece: hashed, subtrees } = await hashFile(path)
+      const { piece: hashed, subtrees } = await this.#hashing.file(path)
       if (pieceKey(hashed) === pieceKey(piece)) {
         await rm(path + TREE, { force: true })
         await writeSynced(path + TREE, [subtrees])
@@ -399,21 +411,6 @@ function bytesOf(piece: Pick<Piece, 'payload'>): number {
   return piece.payload + treeBytes(piece)
 }
 
-async function hashFile(path: string): Promise<ReturnType<CommpHasher['digest']>> {
-  const hasher = new CommpHasher()
-  const file = await open(path, 'r')
-  try {
-    const buffer = new Uint8Array(REHASH_BYTES)
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length)
-      if (bytesRead === 0) return hasher.digest()
-      hasher.update(buffer.subarray(0, bytesRead))
-    }
-  } finally {
-    await file.close()
-  }
-}
-
 async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
   const file = await open(path, 'r')
   try {
@@ -476,10 +473,10 @@ function isCode(error: unknown, code: string): boolean {
 /** Passes each part on after it was seen. */
 async function* tap(
   source: AsyncIterable<Uint8Array>,
-  see: (bytes: Uint8Array) => void,
+  see: (bytes: Uint8Array) => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
   for await (const bytes of source) {
-    see(bytes)
+    await see(bytes)
     yield bytes
   }
 }

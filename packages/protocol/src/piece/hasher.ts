@@ -1,8 +1,8 @@
-import { check, invariant } from '../errors.ts'
+import { invariant } from '../errors.ts'
 import { Fr32 } from './fr32.ts'
 import {
+  checkPayload,
   NODE_BYTES,
-  PIECE_PAYLOAD_MAX,
   type Piece,
   SUBTREE_HEIGHT,
   SUBTREE_PAYLOAD,
@@ -14,7 +14,8 @@ import { topOf } from './tree.ts'
 
 /** Subtrees hashed at once: the levels of 1 MiB are long enough for the batch hasher. */
 const SUBTREES_PER_BATCH = 16
-const BATCH_PAYLOAD = SUBTREES_PER_BATCH * SUBTREE_PAYLOAD
+/** Payload bytes hashed at once. */
+export const BATCH_PAYLOAD = SUBTREES_PER_BATCH * SUBTREE_PAYLOAD
 
 export interface HashedPiece {
   piece: Piece
@@ -22,10 +23,29 @@ export interface HashedPiece {
   subtrees: Uint8Array
 }
 
+/** Hashes rows of subtrees, one after the other, in buffers of its own. */
+export class BatchHasher {
+  readonly #fr32 = new Fr32(BATCH_PAYLOAD)
+
+  /** Where the payload of a row goes: room for `BATCH_PAYLOAD` bytes. */
+  get payload(): Uint8Array {
+    return this.#fr32.payload
+  }
+
+  /**
+   * The roots of the first `length` bytes of `payload`, 32 bytes each. `height` is that of the
+   * subtrees: lower than usual where a piece is a single small one.
+   */
+  roots(length: number, height: number): Uint8Array {
+    this.payload.fill(0, length)
+    return topOf(this.#fr32.pad(length), 0, height)
+  }
+}
+
 /** Hashes a piece as its payload streams by; holds 2 MiB and the subtrees' roots (0.05 %). */
 export class CommpHasher {
-  readonly #fr32 = new Fr32(BATCH_PAYLOAD)
-  #stagedBytes = 0
+  readonly #batch = new BatchHasher()
+  #staged = 0
   #payload = 0
   readonly #roots: Uint8Array[] = []
   #digested = false
@@ -38,23 +58,14 @@ export class CommpHasher {
   /** Throws `pieceSize` beyond the largest piece. */
   update(bytes: Uint8Array): this {
     invariant(!this.#digested, 'a digested hasher takes no more bytes')
-    const payload = this.#payload + bytes.length
-    check(
-      payload <= PIECE_PAYLOAD_MAX,
-      'pieceSize',
-      `a piece has at most ${PIECE_PAYLOAD_MAX} bytes`,
-      {
-        facts: { payload, max: PIECE_PAYLOAD_MAX },
-        next: 'split the data into smaller pieces',
-      },
-    )
-    this.#payload = payload
+    checkPayload(this.#payload + bytes.length)
+    this.#payload += bytes.length
     for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + BATCH_PAYLOAD - this.#stagedBytes)
-      this.#fr32.payload.set(part, this.#stagedBytes)
-      this.#stagedBytes += part.length
+      const part = bytes.subarray(at, at + BATCH_PAYLOAD - this.#staged)
+      this.#batch.payload.set(part, this.#staged)
+      this.#staged += part.length
       at += part.length
-      if (this.#stagedBytes === BATCH_PAYLOAD) this.#hashStaged(SUBTREE_HEIGHT)
+      if (this.#staged === BATCH_PAYLOAD) this.#hashStaged(SUBTREE_HEIGHT)
     }
     return this
   }
@@ -63,26 +74,31 @@ export class CommpHasher {
     invariant(!this.#digested, 'a piece is digested once')
     this.#digested = true
     const size = { payload: this.#payload }
-    const height = subtreeHeight(size)
-    if (this.#stagedBytes > 0 || this.#roots.length === 0) this.#hashStaged(height)
-    const subtrees = new Uint8Array(NODE_BYTES * subtreeCount(size))
-    let at = 0
-    for (const roots of this.#roots) {
-      subtrees.set(roots, at)
-      at += roots.length
-    }
-    const root = topOf(subtrees, height, treeHeight(size))
-    return { piece: { root: root.slice(), payload: this.#payload }, subtrees }
+    if (this.#staged > 0 || this.#roots.length === 0) this.#hashStaged(subtreeHeight(size))
+    return pieceOfRows(this.#payload, this.#roots)
   }
 
   #hashStaged(height: number): void {
-    this.#fr32.payload.fill(0, this.#stagedBytes)
-    this.#roots.push(topOf(this.#fr32.pad(this.#stagedBytes), 0, height))
-    this.#stagedBytes = 0
+    this.#roots.push(this.#batch.roots(this.#staged, height))
+    this.#staged = 0
   }
 }
 
 /** Hashes a piece that is in memory. */
 export function hashPiece(payload: Uint8Array): HashedPiece {
   return new CommpHasher().update(payload).digest()
+}
+
+/** The piece over rows of subtrees' roots that were hashed apart, in order. */
+export function pieceOfRows(payload: number, rows: readonly Uint8Array[]): HashedPiece {
+  const size = { payload }
+  const subtrees = new Uint8Array(NODE_BYTES * subtreeCount(size))
+  let at = 0
+  for (const roots of rows) {
+    subtrees.set(roots, at)
+    at += roots.length
+  }
+  invariant(at === subtrees.length, 'the rows are those of the payload')
+  const root = topOf(subtrees, subtreeHeight(size), treeHeight(size))
+  return { piece: { root: root.slice(), payload }, subtrees }
 }
