@@ -13,6 +13,7 @@ import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
+import { storageCommand } from './commands/storage.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { versionCommand } from './commands/version.ts'
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts'
@@ -137,6 +138,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   pieceCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
+  storageCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
   program.commandsGroup('Develop:')

@@ -132,6 +132,9 @@ describe('commands of a running node', () => {
     assert.equal(proof.field, 'payouts')
     const redone = await cairn(['ledger', 'recompute', String(EPOCH), ...base])
     assert.deepEqual([redone.code, jsonOf(redone).equal], [0, true])
+    const text = await cairn(['ledger', 'recompute', String(EPOCH), '--data-dir', directory()])
+    assert.match(text.stdout, /^equal: .*\nnode 1: debts: open 2, oldest 3\n/)
+    assert.match(text.stdout, /\nnode 1: penalty 10000000000000000000 for 0{64}\n$/)
     const page = jsonOf<{ messages: unknown[]; next?: string }>(
       await cairn(['ledger', 'show', '--epoch', String(EPOCH), '--limit', '2', ...base]),
     )
@@ -139,19 +142,22 @@ describe('commands of a running node', () => {
   })
 
   it('explain why a witness did not count', async () => {
-    const { stdout } = await cairn([
-      'coverage',
-      'explain',
-      String(EPOCH),
-      '--data-dir',
-      directory(),
-    ])
+    const where = [String(EPOCH), '--node', '2', '--data-dir', directory()]
+    const { stdout } = await cairn(['coverage', 'explain', ...where])
     assert.equal(
       stdout,
       'node 1: fail (tooFar): metres 120000\n  witness 2: tooFar: metres 120000\n',
     )
     const others = await cairn(['coverage', 'explain', String(EPOCH), '--node', '9', ...base])
     assert.deepEqual(jsonOf(others).verdicts, [])
+  })
+
+  it('explain what providers owe', async () => {
+    const where = ['--data-dir', directory()]
+    const { stdout } = await cairn(['storage', 'explain', String(EPOCH), '--node', '5', ...where])
+    assert.equal(stdout, 'node 5: withholding: withheld 1, scoreLost 10\n')
+    const none = await cairn(['storage', 'explain', String(EPOCH), '--node', '9', ...where])
+    assert.equal(none.stdout, `no challenge in epoch ${EPOCH}\n`)
   })
 
   it('stop it', async () => {

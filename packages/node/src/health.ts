@@ -3,7 +3,7 @@
  * and the alert rules all show the same objects. A finding whose cause is itself a finding is
  * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
  */
-import type { Facts } from '@cairn/protocol'
+import type { Facts, Obligations } from '@cairn/protocol'
 
 export type Severity = 'ok' | 'warning' | 'critical'
 
@@ -19,6 +19,8 @@ export type HealthCode =
   | 'muted'
   | 'radio'
   | 'volume'
+  | 'debts'
+  | 'contained'
 
 export interface Health {
   readonly code: HealthCode
@@ -51,6 +53,8 @@ export interface HealthFacts {
   radio?: { online: boolean }
   /** Absent without a piece store. */
   volume?: { usedBytes: number; capacityBytes: number }
+  /** By the last accepted checkpoint; absent for a node without deals. */
+  storage?: Obligations
 }
 
 /** What a node needs of its peers to judge its own clock. */
@@ -70,6 +74,7 @@ export function healthOf(facts: HealthFacts): Health[] {
   ]
   if (facts.radio !== undefined) checks.push(radio(facts.radio))
   if (facts.volume !== undefined) checks.push(volume(facts.volume))
+  if (facts.storage !== undefined) checks.push(debts(facts.storage), contained(facts.storage))
   return checks
 }
 
@@ -265,5 +270,37 @@ function volume({
     text,
     facts,
     next: 'offer more space or let deals end',
+  }
+}
+
+function debts({ owed, since, askedAgain, until }: Obligations): Health {
+  const code = 'debts'
+  if (since === undefined) {
+    return { code, severity: 'ok', text: 'Every leaf that was asked is answered', facts: { owed } }
+  }
+  const leaves = `${owed} ${owed === 1 ? 'leaf' : 'leaves'}`
+  const asked =
+    until === undefined
+      ? 'they are asked again soon'
+      : `${askedAgain} asked again in vain, deals end from epoch ${until} on`
+  return {
+    code,
+    severity: 'warning',
+    text: `Owes an answer for ${leaves} since epoch ${since}; ${asked}`,
+    facts: { owed, since, askedAgain, ...(until === undefined ? {} : { until }) },
+    next: 'stay reachable; look in the log for leaves that cannot be read, and bring their pieces back; `cairn storage explain` shows each epoch',
+  }
+}
+
+function contained({ contained: deals }: Obligations): Health {
+  const code = 'contained'
+  const facts = { contained: deals }
+  if (deals === 0) return { code, severity: 'ok', text: 'No wrong leaf was sealed', facts }
+  return {
+    code,
+    severity: 'warning',
+    text: `${deals} ${deals === 1 ? 'deal is' : 'deals are'} contained: another wrong leaf costs bond`,
+    facts,
+    next: 'check the disk and the version of this node, which answers missing rather than wrong',
   }
 }

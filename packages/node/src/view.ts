@@ -3,6 +3,7 @@ import {
   CairnError,
   Checkpoint,
   Deal,
+  dealIndex,
   decode,
   type Envelope,
   epochStart,
@@ -14,6 +15,8 @@ import {
   MessageType,
   messageId,
   nodeName,
+  type Obligations,
+  obligationsOf,
   type ProofFile,
   payoutLeaves,
   peek,
@@ -126,7 +129,7 @@ export class DaemonView implements NodeView {
     const now = node.epochs.now()
     const head = chain.head()
     const index = this.#index()
-    const health = this.#health()
+    const health = this.#health(await this.#obligations())
     const { ready, reasons } = readiness(health)
     return {
       name: nodeName(signer.identity),
@@ -275,6 +278,10 @@ export class DaemonView implements NodeView {
       computed: settlement.root,
       messages,
       sums: settlement.sums,
+      findings: settlement.kinds.flatMap(({ name: kind, findings }) =>
+        findings.map(finding => ({ kind, ...finding })),
+      ),
+      penalties: [...settlement.penalties],
     }
   }
 
@@ -294,6 +301,7 @@ export class DaemonView implements NodeView {
         parts: [...(verdict.parts ?? [])],
         agreeing: [...verdict.agreeing],
       })),
+      findings: [...result.findings],
     }
   }
 
@@ -338,7 +346,18 @@ export class DaemonView implements NodeView {
     for (const listener of this.#listeners) listener(event)
   }
 
-  #health(): Health[] {
+  /** Undefined for a node without deals. */
+  async #obligations(): Promise<Obligations | undefined> {
+    const { node } = this.#components
+    const index = this.#index()
+    const parent = await node.settlements.accepted(node.checkpointer.adopted)
+    if (index === undefined || parent === undefined) return undefined
+    const state = parent.state.of<StorageState>(storageKind)
+    if (!dealIndex(state).byProvider.has(index)) return undefined
+    return obligationsOf(state, index, node.epochs.calendar.profile)
+  }
+
+  #health(storage: Obligations | undefined): Health[] {
     const { node, chain, clock, network, pieces, radio } = this.#components
     const { profile } = this.#init.manifest
     const epoch = node.epochs.now()
@@ -361,6 +380,7 @@ export class DaemonView implements NodeView {
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
       ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
       ...(pieces === undefined ? {} : { volume: pieces.usage() }),
+      ...(storage === undefined ? {} : { storage }),
     })
   }
 

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import type { Obligations } from '@cairn/protocol'
 import fc from 'fast-check'
 import {
   type Health,
@@ -54,6 +55,20 @@ describe('health', () => {
     )
   })
 
+  it('says what a provider owes, and until when', () => {
+    const owing = { owed: 0, since: undefined, askedAgain: 0, until: undefined, contained: 0 }
+    const texts = (change: Partial<Obligations>) =>
+      rootCauses(healthOf({ ...WELL, storage: { ...owing, ...change } })).map(({ text }) => text)
+    assert.deepEqual(texts({}), [])
+    assert.deepEqual(texts({ owed: 2, since: 7 }), [
+      'Owes an answer for 2 leaves since epoch 7; they are asked again soon',
+    ])
+    assert.deepEqual(texts({ owed: 1, since: 7, askedAgain: 1, until: 34, contained: 1 }), [
+      'Owes an answer for 1 leaf since epoch 7; 1 asked again in vain, deals end from epoch 34 on',
+      '1 deal is contained: another wrong leaf costs bond',
+    ])
+  })
+
   it('names the direction of a wrong clock', () => {
     const text = (clockOffsetMs: number) =>
       rootCauses(healthOf({ ...WELL, clockOffsetMs }))[0]?.text
@@ -85,6 +100,13 @@ describe('health', () => {
       epoch: fc.nat(50),
       mutedUntil: fc.nat(50),
       radio: fc.record({ online: fc.boolean() }),
+      storage: fc.record({
+        owed: fc.nat(3),
+        since: fc.option(fc.nat(9), { nil: undefined }),
+        askedAgain: fc.nat(3),
+        until: fc.option(fc.nat(9), { nil: undefined }),
+        contained: fc.nat(2),
+      }),
       volume: fc.record({ usedBytes: fc.nat(200), capacityBytes: fc.nat(200) }),
     })
     fc.assert(

@@ -17,6 +17,7 @@ import {
 import { EXIT_CODES } from '../exit-codes.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
+import { findingLine } from './explain.ts'
 
 export function ledgerCommand({ program, action }: Commands): void {
   const ledger = program.command('ledger').description('read, prove and recompute the ledger')
@@ -205,12 +206,21 @@ async function recompute(session: Session, epoch: string) {
   const api = await session.api()
   const path = `/v1/ledger/${encodeURIComponent(epoch)}/recompute`
   const found = await api.json<Json<RecomputeView>>(path, { method: 'POST' })
-  const { equal, accepted, computed, messages } = found
+  const { equal, accepted, computed, messages, findings, penalties } = found
+  const lines = [
+    ...findings.map(findingLine),
+    ...penalties.map(
+      ({ node, amount, evidence }) => `node ${node}: penalty ${amount} for ${evidence}`,
+    ),
+  ]
   session.output.result(
     found,
-    equal
-      ? `equal: ${messages} messages settle to ${accepted}`
-      : `differs: the chain accepted ${accepted}, this ledger gives ${computed}`,
+    [
+      equal
+        ? `equal: ${messages} messages settle to ${accepted}`
+        : `differs: the chain accepted ${accepted}, this ledger gives ${computed}`,
+      ...lines,
+    ].join('\n'),
   )
   return equal ? EXIT_CODES.ok.code : EXIT_CODES.notTrue.code
 }

@@ -3,7 +3,14 @@
  * it built; the API knows nothing else. Bytes and big integers stay what they are here and get
  * their JSON form in `json.ts`.
  */
-import type { ProofFile, VerdictFacts, VerdictName, VerdictPart } from '@cairn/protocol'
+import type {
+  PenaltyRecord,
+  ProofFile,
+  SettledFinding,
+  VerdictFacts,
+  VerdictName,
+  VerdictPart,
+} from '@cairn/protocol'
 import type { Health } from '../health.ts'
 
 export interface Status {
@@ -123,6 +130,9 @@ export interface RecomputeView {
   computed: Uint8Array
   messages: number
   sums: { emission: bigint; fees: bigint; payouts: bigint; burned: bigint; unminted: bigint }
+  /** What kinds found of nodes beside their verdicts. */
+  findings: ({ kind: string } & SettledFinding)[]
+  penalties: PenaltyRecord[]
 }
 
 export interface VerdictView {
@@ -140,6 +150,7 @@ export interface VerdictsView {
   epoch: number
   kind: string
   verdicts: VerdictView[]
+  findings: SettledFinding[]
 }
 
 export interface PutOptions {

@@ -15,6 +15,9 @@ const epoch = z.int()
 const ms = z.number().describe('ms since 1970')
 const facts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).optional())
 
+const verdictFacts = z.record(z.string(), z.union([z.string(), z.number()]))
+const finding = z.object({ node: z.int(), code: z.string(), facts: verdictFacts })
+
 /** Whatever fields a message's or an event's own type has. */
 const fields: z.ZodType<object, object> = z.record(z.string(), z.unknown())
 
@@ -128,9 +131,9 @@ export const RecomputeShape = z.object({
     burned: amount,
     unminted: amount,
   }),
+  findings: z.array(finding.extend({ kind: z.string() })),
+  penalties: z.array(z.object({ node: z.int(), amount, evidence: hex })),
 })
-
-const verdictFacts = z.record(z.string(), z.union([z.string(), z.number()]))
 
 export const VerdictsShape = z.object({
   epoch,
@@ -146,6 +149,7 @@ export const VerdictsShape = z.object({
       agreeing: z.array(z.int()),
     }),
   ),
+  findings: z.array(finding),
 })
 
 export const PutShape = z.object({ link: z.string(), pieces: z.array(z.string()), bytes: z.int() })

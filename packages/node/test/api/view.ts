@@ -122,7 +122,10 @@ export async function testView(): Promise<TestView> {
       if (epoch !== EPOCH) return undefined
       const root = Checkpoint.hashTreeRoot(checkpoint)
       const sums = { emission: 2n ** 70n, fees: 0n, payouts: 1n, burned: 0n, unminted: 0n }
-      return { epoch, equal: true, accepted: root, computed: root, messages: MESSAGES, sums }
+      const findings = [{ kind: 'storage', node: 1, code: 'debts', facts: { open: 2, oldest: 3 } }]
+      const penalties = [{ node: 1, amount: 10n ** 19n, evidence: new Uint8Array(32) }]
+      const compared = { equal: true, accepted: root, computed: root }
+      return { epoch, ...compared, messages: MESSAGES, sums, findings, penalties }
     },
     verdicts: async (epoch, kind) =>
       epoch === EPOCH
@@ -140,6 +143,7 @@ export async function testView(): Promise<TestView> {
                 agreeing: [4],
               },
             ],
+            findings: [{ node: 5, code: 'withholding', facts: { withheld: 1, scoreLost: '10' } }],
           }
         : undefined,
     put: async (stream, options) => {

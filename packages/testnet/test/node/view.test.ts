@@ -3,6 +3,7 @@ import { DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
 import {
   type Deal,
   Deal as DealCodec,
+  dealId,
   encodeProofFile,
   equalBytes,
   hex,
@@ -11,6 +12,7 @@ import {
   parseProofFile,
   STORAGE,
   type State,
+  type StorageState,
   storageKind,
   storageWith,
   TOKEN,
@@ -80,16 +82,22 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   return { view, stopped }
 }
 
-async function scene() {
+/** The second deal of node 2 owes an answer, and is contained. */
+function indebted(): StorageState {
+  const id = dealId(deal(2, 1, 90))
+  return {
+    ...storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)]),
+    debts: [{ deal: id, leaf: 4, since: 0, again: 1, asked: 1 }],
+    contained: [{ deal: id, since: 1 }],
+  }
+}
+
+async function scene(storage = storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)])) {
   const world = new NodeWorld({
     nodes: 4,
     kinds: [storageKind as unknown as Kind<unknown>, echoKind],
     entry: index => ({ kinds: (1 << ECHO) | (index === 2 ? 1 << STORAGE : 0) }),
-    genesisState: (founding: State) =>
-      founding.with(
-        founding.core,
-        new Map([[STORAGE, storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)])]]),
-      ),
+    genesisState: (founding: State) => founding.with(founding.core, new Map([[STORAGE, storage]])),
   })
   const nodes = await world.start(0, 1, 2, 3)
   const [one] = nodes as [WorldNode]
@@ -129,6 +137,24 @@ describe('what a daemon shows', () => {
       [1, 2, 3].map(index => [peerName(index), index]),
     )
     assert.equal(new Set(peers.map(({ name }) => name)).size, 3)
+  })
+
+  it('of itself as a provider that owes answers, and of nobody else', async () => {
+    const { world, nodes, view } = await scene(indebted())
+    await world.run(1, 2)
+    const { health } = await view.status()
+    assert.ok(health.every(({ code }) => code !== 'debts'))
+    const owing = viewOf(world, nodes[2] as WorldNode)
+    const { ready, reasons } = await owing.view.status()
+    assert.equal(ready, true)
+    const told = reasons.filter(({ code }) => code === 'debts' || code === 'contained')
+    assert.deepEqual(
+      told.map(({ severity, facts }) => [severity, facts]),
+      [
+        ['warning', { owed: 1, since: 0, askedAgain: 1, until: 4 }],
+        ['warning', { contained: 1 }],
+      ],
+    )
   })
 
   it('of itself when something is wrong', async () => {

@@ -7,6 +7,7 @@ import {
   hex,
   inventoryOf,
   MessageType,
+  obligationsOf,
   type Quotient,
   type StorageState,
   storageQuestion,
@@ -262,6 +263,37 @@ describe('a provider that answers nothing', () => {
     assert.deepEqual(settled.state.debts, [])
     assert.deepEqual(settled.penalties, [])
     assert.equal(feesOf(settled), 15n)
+  })
+})
+
+describe('what a provider is told of its own debts', () => {
+  const deals = [...dealsOf(3), dealOf({ provider: 1, nonce: 9n })]
+  const of = (state: StorageState, provider = 0) =>
+    obligationsOf(state, provider, { repairAfterEpochs: REPAIR })
+
+  it('is nothing while it owes nothing', () => {
+    const none = { owed: 0, since: undefined, askedAgain: 0, until: undefined, contained: 0 }
+    assert.deepEqual(of(stateOf(deals)), none)
+    const debts = [{ deal: dealId(deals[3] as Deal), leaf: 0, since: 1, again: 0, asked: 1 }]
+    assert.deepEqual(of(stateOf(deals, [], { debts })), none)
+  })
+
+  it('is how many since when, and the epoch that ends the first deal if nothing is answered', () => {
+    const history = new History({ deals })
+    const answers = { 0: without(deals[1] as Deal) }
+    history.next({ answers })
+    assert.deepEqual(of(history.state), {
+      owed: 1,
+      since: EPOCH,
+      askedAgain: 0,
+      until: undefined,
+      contained: 0,
+    })
+    history.run(BASE_LAG, { answers })
+    const { until, askedAgain } = of(history.state)
+    assert.equal(askedAgain, 1)
+    while (history.epoch < (until as number)) assert.deepEqual(history.next({ answers }).ended, [])
+    assert.equal(history.next({ answers }).ended.length, 1)
   })
 })
 

@@ -1,0 +1,54 @@
+/** Prints what an epoch settled of one proof kind: verdicts, reasons, and the numbers compared. */
+import type { Json, VerdictsView } from '@cairn/node'
+import type { Session } from '../session.ts'
+
+export interface ExplainInit {
+  kind: string
+  /** What is said of an epoch without verdicts. */
+  none: string
+  /** What a further participant of a challenge is called. */
+  part: string
+}
+
+export function explainAction({ kind, none, part }: ExplainInit) {
+  return async (session: Session, epoch: string, { node }: { node?: string }) => {
+    const api = await session.api()
+    const all = await api.json<Json<VerdictsView>>(`/v1/${kind}/${encodeURIComponent(epoch)}`)
+    const concerns = (nodes: readonly number[]) =>
+      node === undefined || nodes.includes(Number(node))
+    const found = {
+      ...all,
+      verdicts: all.verdicts.filter(({ target, parts }) =>
+        concerns([target, ...parts.map(other => other.node)]),
+      ),
+      findings: all.findings.filter(finding => concerns([finding.node])),
+    }
+    const lines = [
+      ...found.verdicts.flatMap(({ target, verdict, reason, facts, parts }) => [
+        `node ${target}: ${verdict} (${reason})${numbers(facts)}`,
+        ...parts.map(other => `  ${part} ${other.node}: ${other.reason}${numbers(other.facts)}`),
+      ]),
+      ...found.findings.map(findingLine),
+    ]
+    session.output.result(
+      found,
+      lines.length === 0 ? `${none} in epoch ${epoch}` : lines.join('\n'),
+    )
+    return undefined
+  }
+}
+
+interface Finding {
+  node: number
+  code: string
+  facts: Readonly<Record<string, string | number>>
+}
+
+export function findingLine({ node, code, facts }: Finding): string {
+  return `node ${node}: ${code}${numbers(facts)}`
+}
+
+function numbers(facts: Finding['facts']): string {
+  const pairs = Object.entries(facts).map(([name, value]) => `${name} ${value}`)
+  return pairs.length === 0 ? '' : `: ${pairs.join(', ')}`
+}
