@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   Client,
+  Clients,
   type Libp2pNetwork,
   type PieceStore,
   Provider,
@@ -13,10 +14,12 @@ import {
   type EpochBase,
   ed25519,
   MessageSet,
+  PIECE_PAYLOAD_MAX,
   PUBLIC_PROFILE,
   plainVerifier,
   type RegistryEntry,
 } from '@cairn/protocol'
+import { MemoryStore } from '@cairn/testnet'
 import { clock, met, node, quietLog } from '../packages/node/test/network/world.ts'
 import {
   baseOf,
@@ -115,13 +118,17 @@ function providerOf(index: number, { base, network, pieces }: Parts): Provider {
       voice: silentVoice(index),
       view,
       pieces,
+      clients: new Clients({ store: new MemoryStore() }),
       signer: signerOf({ identity, voting: identity }),
       verifier: plainVerifier,
       log,
       publishDeal: async () => {},
       refusalOf: () => undefined,
     },
-    { calendar: base, floorPrice: 0n },
+    {
+      calendar: base,
+      terms: { pricePerGiB: 0n, longestDeal: 1_000, largestPiece: PIECE_PAYLOAD_MAX },
+    },
   )
 }
 

@@ -3,6 +3,7 @@ import { CairnError } from '@cairn/protocol'
 import { Command, CommanderError, Option } from 'commander'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
+import { dealsCommand } from './commands/deals.ts'
 import { getCommand } from './commands/get.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
@@ -135,6 +136,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   program.commandsGroup('Storage:')
   putCommand(commands)
   getCommand(commands)
+  dealsCommand(commands)
   pieceCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)

@@ -10,9 +10,11 @@ import {
   ContainerType,
   EU868,
   hex,
+  invariant,
   KINDS,
   type NodeKeys,
   NonceChain,
+  PIECE_PAYLOAD_MAX,
   pieceCid,
   plainVerifier,
   type RegistryEntry,
@@ -33,9 +35,10 @@ import { countNetwork, meter } from './metering.ts'
 import { Metrics } from './metrics.ts'
 import { peerIdOf } from './network/identity.ts'
 import { Libp2pNetwork } from './network/network.ts'
-import { CairnNode } from './node.ts'
+import { CairnNode, type KindServices } from './node.ts'
 import { HashPool } from './pieces/hash-pool.ts'
 import type { Hashing } from './pieces/hashing.ts'
+import type { Pieces } from './pieces/pieces.ts'
 import { createVolume, openPieceStore, type PieceStore } from './pieces/store.ts'
 import { servePieces } from './pieces/transfer.ts'
 import type { Chain, Log, Store } from './ports.ts'
@@ -61,7 +64,22 @@ export interface DaemonOptions {
   /** RPC endpoints instead of the manifest's. */
   rpc?: readonly string[]
   /** Present: offers disk. */
-  storage?: { directory: string; quotaBytes: number; pricePerGiB?: bigint }
+  storage?: {
+    directory: string
+    quotaBytes: number
+    pricePerGiB?: bigint
+    /** Epochs that one deal may last. */
+    longestDeal?: number
+    /** Payload bytes of one piece. */
+    largestPiece?: number
+  }
+  /** What this node does as a client. */
+  client?: {
+    /** Paid for a GiB and epoch at most when a deal is renewed, base units. */
+    maxPrice?: bigint
+    /** Lets providers out of their deals when they ask. */
+    releaseProviders?: boolean
+  }
   /** Present: serves a packet forwarder. */
   radio?: { host: string; port: number; eui?: string; region?: number; gain?: number }
   /** Weight of the penalty for peers that share an address; 0 where honest ones do. */
@@ -207,18 +225,7 @@ async function build(
       kinds: KINDS,
       deposits: manifest.deposits,
       halves: services => [
-        new StorageNode(
-          {
-            ...services,
-            view: services.epochs,
-            log: log.child({ part: 'storage' }),
-            ...(pieces === undefined ? {} : { pieces }),
-          },
-          {
-            calendar: services.epochs.calendar,
-            floorPrice: options.storage?.pricePerGiB ?? profile.storagePrice,
-          },
-        ),
+        storageNode(services, { options, pieces, log }),
         new CoverageNode(
           {
             clock,
@@ -238,6 +245,8 @@ async function build(
       peerOf,
     },
   )
+  const desk = node.kinds.find(half => half instanceof StorageNode)
+  invariant(desk !== undefined, 'storage is one of the halves')
   servePieces(network, pieces === undefined ? [cache] : [cache, pieces])
   const client = new Files(
     {
@@ -269,6 +278,7 @@ async function build(
       signer,
       client,
       pieces: pieces && shelf(pieces),
+      desk,
       radio,
       metrics: () => metrics.text(),
       stop,
@@ -304,6 +314,36 @@ async function build(
     },
   }
 }
+
+function storageNode(
+  services: KindServices,
+  { options, pieces, log }: { options: DaemonOptions; pieces: Pieces | undefined; log: Log },
+): StorageNode {
+  const { calendar } = services.epochs
+  const { storagePrice } = calendar.profile
+  const { storage, client } = options
+  return new StorageNode(
+    {
+      ...services,
+      view: services.epochs,
+      log: log.child({ part: 'storage' }),
+      ...(pieces === undefined ? {} : { pieces }),
+    },
+    {
+      calendar,
+      terms: {
+        pricePerGiB: storage?.pricePerGiB ?? storagePrice,
+        longestDeal: storage?.longestDeal ?? LONGEST_DEAL,
+        largestPiece: storage?.largestPiece ?? PIECE_PAYLOAD_MAX,
+      },
+      maxPrice: client?.maxPrice ?? storagePrice,
+      releaseProviders: client?.releaseProviders ?? false,
+    },
+  )
+}
+
+/** Any length that a deal can have. */
+const LONGEST_DEAL = 2 ** 32 - 1
 
 /** What a client holds while it passes through; a quarter of it is in use during an upload. */
 const CACHE_BYTES = 2 * 1024 ** 3

@@ -3,7 +3,15 @@
  * and the alert rules all show the same objects. A finding whose cause is itself a finding is
  * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
  */
-import type { Facts, Obligations } from '@cairn/protocol'
+import type { Facts, Obligations, Profile } from '@cairn/protocol'
+import {
+  type ClientOutlook,
+  isLate,
+  isShort,
+  type Outlook,
+  type ProviderOutlook,
+} from './kinds/storage/outlook.ts'
+import { renewalName } from './kinds/storage/renewals.ts'
 
 export type Severity = 'ok' | 'warning' | 'critical'
 
@@ -21,6 +29,9 @@ export type HealthCode =
   | 'volume'
   | 'debts'
   | 'contained'
+  | 'deposit'
+  | 'renewals'
+  | 'clients'
 
 export interface Health {
   readonly code: HealthCode
@@ -55,6 +66,8 @@ export interface HealthFacts {
   volume?: { usedBytes: number; capacityBytes: number }
   /** By the last accepted checkpoint; absent for a node without deals. */
   storage?: Obligations
+  /** Absent while it is not known. */
+  deals?: { outlook: Outlook; profile: Profile }
 }
 
 /** What a node needs of its peers to judge its own clock. */
@@ -75,6 +88,13 @@ export function healthOf(facts: HealthFacts): Health[] {
   if (facts.radio !== undefined) checks.push(radio(facts.radio))
   if (facts.volume !== undefined) checks.push(volume(facts.volume))
   if (facts.storage !== undefined) checks.push(debts(facts.storage), contained(facts.storage))
+  if (facts.deals !== undefined) {
+    const { outlook, profile } = facts.deals
+    if (outlook.client !== undefined) {
+      checks.push(deposit(outlook.client, profile), renewals(outlook.client, profile))
+    }
+    if (outlook.provider !== undefined) checks.push(clients(outlook.provider))
+  }
   return checks
 }
 
@@ -302,5 +322,57 @@ function contained({ contained: deals }: Obligations): Health {
     text: `${deals} ${deals === 1 ? 'deal is' : 'deals are'} contained: another wrong leaf costs bond`,
     facts,
     next: 'check the disk and the version of this node, which answers missing rather than wrong',
+  }
+}
+
+function deposit(
+  { lasts, available, pricePerEpoch, deals }: ClientOutlook,
+  profile: Profile,
+): Health {
+  const code = 'deposit'
+  const facts = { deals, available, pricePerEpoch, lasts }
+  if (!isShort(lasts, profile)) {
+    return { code, severity: 'ok', text: 'The deposit pays for the deals of this node', facts }
+  }
+  return {
+    code,
+    severity: 'warning',
+    text: `The deposit pays for ${lasts} more epochs; then deals end one by one`,
+    facts,
+    next: 'add to the deposit, or end deals that are not needed',
+  }
+}
+
+function renewals({ ending }: ClientOutlook, profile: Profile): Health {
+  const code = 'renewals'
+  const late = ending.filter(deal => isLate(deal, profile))
+  const [first] = late
+  if (first === undefined) {
+    return { code, severity: 'ok', text: 'Deals that end soon are being renewed', facts: {} }
+  }
+  const { renewal, endsIn, deal } = first
+  const reason = renewal === undefined ? 'notAsked' : renewalName(renewal)
+  return {
+    code,
+    severity: 'warning',
+    text: `${late.length} deal${late.length === 1 ? '' : 's'} of this node not renewed, the first ends in ${endsIn} epochs (${reason})`,
+    facts: { late: late.length, deal: deal.key, provider: deal.deal.provider, endsIn, reason },
+    dependsOn: ['deposit', 'peers'],
+    next: 'see the reason; raise `client.maxPrice`, or store the file again with other providers',
+  }
+}
+
+function clients({ deals, short, shortPerEpoch, lasts }: ProviderOutlook): Health {
+  const code = 'clients'
+  if (short === 0) {
+    const text = 'The deposits of the clients pay for their deals'
+    return { code, severity: 'ok', text, facts: { deals } }
+  }
+  return {
+    code,
+    severity: 'warning',
+    text: `The deposits behind ${short} of ${deals} deals are short, the first pays for ${lasts} more epochs`,
+    facts: { deals, short, shortPerEpoch, lasts },
+    next: 'expect these deals to end; nothing is wrong with this node',
   }
 }

@@ -1,6 +1,7 @@
 export * from './api/errors.ts'
 export * from './api/json.ts'
 export type {
+  DealView,
   MessagePage,
   MessageView,
   NodeEvent,
@@ -42,10 +43,17 @@ export * from './health.ts'
 export * from './issues.ts'
 export * from './kinds/coverage/coverage.ts'
 export * from './kinds/kind.ts'
+export * from './kinds/storage/agreement.ts'
+export * from './kinds/storage/clients.ts'
+export * from './kinds/storage/deal-keys.ts'
+export * from './kinds/storage/endings.ts'
+export * from './kinds/storage/outlook.ts'
 export * from './kinds/storage/proposal.ts'
 export * from './kinds/storage/prover.ts'
 export * from './kinds/storage/provider.ts'
+export * from './kinds/storage/renewals.ts'
 export * from './kinds/storage/storage.ts'
+export * from './kinds/storage/terms.ts'
 export * from './ledger/epochs.ts'
 export * from './ledger/ingest.ts'
 export * from './ledger/ledger.ts'

@@ -48,6 +48,7 @@ import type {
   VerdictsView,
 } from './api/node-view.ts'
 import { type Health, healthOf, readiness } from './health.ts'
+import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
@@ -65,6 +66,14 @@ export interface PieceShelf {
   usage(): { usedBytes: number; capacityBytes: number }
 }
 
+/** What the view needs of this node's part in storage. */
+export interface DealDesk {
+  outlook(): Outlook
+  prospectOf(deal: Deal): Prospect
+  /** Rejects where the deal or the other side does not allow it. */
+  end(id: Uint8Array): Promise<void>
+}
+
 export interface DaemonViewComponents {
   node: CairnNode
   chain: Chain
@@ -73,6 +82,7 @@ export interface DaemonViewComponents {
   signer: Signer
   client: FileClient
   pieces: PieceShelf | undefined
+  desk: DealDesk
   radio: Radio | undefined
   metrics(): Promise<string>
   stop(): void
@@ -318,14 +328,18 @@ export class DaemonView implements NodeView {
   }
 
   async deals(): Promise<DealView[]> {
-    const { node } = this.#components
+    const { node, desk } = this.#components
     const parent = await node.settlements.accepted(node.checkpointer.adopted)
     if (parent === undefined) return []
     const epoch = node.epochs.now()
     return parent.state
       .of<StorageState>(storageKind)
       .deals.filter(deal => isLive(deal, epoch) || deal.startEpoch > epoch)
-      .map(dealView)
+      .map(deal => ({ ...dealView(deal), ...desk.prospectOf(deal) }))
+  }
+
+  async endDeal(id: Uint8Array): Promise<void> {
+    await this.#components.desk.end(id)
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {
@@ -358,19 +372,19 @@ export class DaemonView implements NodeView {
   }
 
   #health(storage: Obligations | undefined): Health[] {
-    const { node, chain, clock, network, pieces, radio } = this.#components
+    const { node, chain, clock, network, pieces, radio, desk } = this.#components
     const { profile } = this.#init.manifest
     const epoch = node.epochs.now()
     const head = chain.head()
     const { offsetMs } = node.clockCheck
     const entry = this.#registry().find(({ index }) => index === this.#index())
     return healthOf({
+      skewMs: profile.skewMs,
       chain: {
         healthy: chain.healthy(),
         ...(head === undefined ? {} : { ageMs: clock.now() - head.timestamp * 1_000 }),
       },
       ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
-      skewMs: profile.skewMs,
       peers: network.peers().length,
       registered: entry !== undefined,
       bonded: entry !== undefined && entry.bond > 0n,
@@ -381,6 +395,7 @@ export class DaemonView implements NodeView {
       ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
       ...(pieces === undefined ? {} : { volume: pieces.usage() }),
       ...(storage === undefined ? {} : { storage }),
+      deals: { outlook: desk.outlook(), profile },
     })
   }
 
@@ -438,7 +453,7 @@ function checkpointView(accepted: AcceptedCheckpoint): CheckpointView {
   }
 }
 
-function dealView(deal: Deal): DealView {
+function dealView(deal: Deal): Omit<DealView, keyof Prospect> {
   const { client, provider, piece, startEpoch, endEpoch, pricePerEpoch } = deal
   return {
     id: messageId({ type: MessageType.deal, body: Deal.serialize(deal) }),

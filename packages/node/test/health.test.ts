@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Obligations } from '@cairn/protocol'
+import { Deal, knownDeal, type Obligations, TESTNET_PROFILE } from '@cairn/protocol'
 import fc from 'fast-check'
 import {
   type Health,
@@ -10,6 +10,7 @@ import {
   readiness,
   rootCauses,
 } from '../src/health.ts'
+import type { EndingDeal, Outlook } from '../src/kinds/storage/outlook.ts'
 
 const WELL: HealthFacts = {
   chain: { healthy: true, ageMs: 1_000 },
@@ -67,6 +68,47 @@ describe('health', () => {
       'Owes an answer for 1 leaf since epoch 7; 1 asked again in vain, deals end from epoch 34 on',
       '1 deal is contained: another wrong leaf costs bond',
     ])
+  })
+
+  describe('of deals', () => {
+    const client = { deals: 2, pricePerEpoch: 200n, available: 4_000n, lasts: 20, ending: [] }
+    const found = (outlook: Outlook) =>
+      rootCauses(healthOf({ ...WELL, deals: { outlook, profile: TESTNET_PROFILE } }))
+    const renewal = { state: 'refused', reason: 'priceTooLow' } as const
+    const ending = (endsIn: number): EndingDeal => {
+      return { deal: knownDeal(Deal.defaultValue()), endsIn, renewal }
+    }
+
+    it('is well while deposits last and renewals have time', () => {
+      const provider = { deals: 3, short: 0, shortPerEpoch: 0n }
+      assert.deepEqual(found({ client: { ...client, ending: [ending(3)] }, provider }), [])
+    })
+
+    it('warns of a short deposit, with the epochs it pays for', () => {
+      const [short, ...others] = found({ client: { ...client, lasts: 15 } })
+      assert.deepEqual(others, [])
+      assert.equal(short?.code, 'deposit')
+      assert.match(short?.text ?? '', /15 more epochs/)
+      assert.equal(short?.severity, 'warning')
+      assert.ok(short?.next)
+    })
+
+    it('warns of a deal that is not renewed, with the reason, unless the deposit explains it', () => {
+      const [late] = found({ client: { ...client, ending: [ending(1)] } })
+      assert.equal(late?.code, 'renewals')
+      assert.match(late?.text ?? '', /^1 deal .* in 1 epochs \(priceTooLow\)$/)
+      assert.deepEqual(
+        found({ client: { ...client, lasts: 1, ending: [ending(1)] } }).map(({ code }) => code),
+        ['deposit'],
+      )
+    })
+
+    it('warns a provider of clients whose deposits are short', () => {
+      const provider = { deals: 3, short: 2, shortPerEpoch: 20n, lasts: 7 }
+      const [clients] = found({ provider })
+      assert.equal(clients?.code, 'clients')
+      assert.match(clients?.text ?? '', /2 of 3 deals .* 7 more epochs/)
+    })
   })
 
   it('names the direction of a wrong clock', () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Daemon, DaemonOptions } from '@cairn/node'
 import { acquireLock, hasCode } from '@cairn/node/lock'
-import { CairnError, deriveKeys } from '@cairn/protocol'
+import { CairnError, deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
 import type { Values } from '../config/keys.ts'
 import { pinoLog } from '../log.ts'
 import type { Commands } from '../run.ts'
@@ -86,6 +86,7 @@ function settingsOf(values: Values): Settings {
   const rpc = values['chain.rpc']
   const eui = values['radio.eui']
   const region = values['radio.region']
+  const longestDeal = values['storage.longestDeal']
   return {
     listen: values['p2p.listen'],
     announce: values['p2p.announce'],
@@ -101,8 +102,14 @@ function settingsOf(values: Values): Settings {
             directory: values['storage.directory'],
             quotaBytes: values['storage.quota'],
             pricePerGiB: values['storage.price'],
+            largestPiece: Math.min(values['storage.largestPiece'], PIECE_PAYLOAD_MAX),
+            ...(longestDeal === 0 ? {} : { longestDeal }),
           },
         }),
+    client: {
+      maxPrice: values['client.maxPrice'],
+      releaseProviders: values['client.releaseProviders'],
+    },
     ...(values['radio.port'] === 0
       ? {}
       : {

@@ -112,6 +112,30 @@ export const KEYS = {
     shown: '0.001',
     help: 'Asked per GiB and epoch, tokens',
   },
+  'storage.longestDeal': {
+    schema: whole(0, 2 ** 32 - 1),
+    default: () => 0,
+    shown: '0',
+    help: 'Epochs that one deal may last; 0: any number',
+  },
+  'storage.largestPiece': {
+    schema: z.union([z.number(), z.string()]).transform(bytesOf),
+    default: () => 1024 ** 3,
+    shown: '1 GiB',
+    help: 'Largest piece to take, such as `64 MiB`',
+  },
+  'client.maxPrice': {
+    schema: z.union([z.number(), z.string()]).transform(tokensOf),
+    default: () => TOKEN,
+    shown: '1',
+    help: 'Paid per GiB and epoch at most, tokens, when a provider asks for more to renew a deal',
+  },
+  'client.releaseProviders': {
+    schema: flag,
+    default: () => false,
+    shown: 'false',
+    help: 'Let providers out of deals of this node when they ask',
+  },
   'radio.port': {
     schema: port,
     default: () => 0,

@@ -192,6 +192,14 @@ export interface DealView {
   lastEpoch: number
   /** Base units. */
   price: bigint
+  /** Absent where this node is no party. */
+  role?: 'client' | 'provider'
+  /** Epochs for which the client's deposit pays all of its live deals. */
+  lasts?: number
+  /** `agreed`, or the code with which the provider refused to renew it. */
+  renewal?: string
+  /** Client and provider have agreed to end it. */
+  ending: boolean
 }
 
 export const NODE_EVENTS = [
@@ -228,6 +236,8 @@ export interface NodeView {
   get(link: string, signal: AbortSignal): Promise<Content>
   pieces(): Promise<PieceView[]>
   deals(): Promise<DealView[]>
+  /** Asks the other side to end a deal; resolves when both have signed. */
+  endDeal(id: Uint8Array): Promise<void>
   subscribe(listener: (event: NodeEvent) => void): () => void
   /** Prometheus text format. */
   metrics(): Promise<string>

@@ -199,9 +199,20 @@ export const ROUTES: readonly Route[] = [
   route({
     method: 'GET',
     path: '/v1/deals',
-    summary: 'Deals that this node is a party to',
+    summary: 'Live and coming deals, with this node’s role where it is a party',
     response: shapes.DealsShape,
     answer: async view => ({ body: toJson({ deals: await view.deals() }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/deals/{id}/end',
+    summary: 'Asks the other side to end a deal; answers when both have signed',
+    params: z.strictObject({ id }),
+    response: shapes.EndingShape,
+    answer: async (view, { params }) => {
+      await view.endDeal(params.id)
+      return { body: toJson({ id: params.id, ending: true }) }
+    },
   }),
   route({
     method: 'POST',

@@ -169,9 +169,15 @@ export const DealsShape = z.object({
       firstEpoch: epoch,
       lastEpoch: epoch,
       price: amount,
+      role: z.enum(['client', 'provider']).optional(),
+      lasts: z.number().optional().describe('epochs that the client’s deposit pays for'),
+      renewal: z.string().optional().describe('`agreed`, or why it was refused'),
+      ending: z.boolean(),
     }),
   ),
 })
+
+export const EndingShape = z.object({ id: hex, ending: z.boolean() })
 
 export const EventShape = z.object({
   type: z.enum(NODE_EVENTS),

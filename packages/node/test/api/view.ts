@@ -19,6 +19,7 @@ import {
   Ready,
 } from '@cairn/protocol'
 import type {
+  DealView,
   MessageView,
   NodeEvent,
   NodeView,
@@ -183,7 +184,8 @@ export async function testView(): Promise<TestView> {
       }
     },
     pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
-    deals: async () => [],
+    deals: async () => [DEAL],
+    endDeal: async () => {},
     subscribe: listener => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -209,6 +211,21 @@ export async function testView(): Promise<TestView> {
       await rm(directory, { recursive: true })
     },
   }
+}
+
+const DEAL: DealView = {
+  id: new Uint8Array(32).fill(7),
+  piece: 'bafkzcib',
+  bytes: 127,
+  client: new Uint8Array(32).fill(8),
+  provider: 3,
+  firstEpoch: 4,
+  lastEpoch: 9,
+  price: 2n ** 70n,
+  role: 'client',
+  lasts: 12,
+  renewal: 'priceTooLow',
+  ending: false,
 }
 
 function envelopeOf(author: number): Envelope {

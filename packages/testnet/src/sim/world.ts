@@ -27,6 +27,7 @@ import {
   KINDS,
   NonceChain,
   networkId,
+  PIECE_PAYLOAD_MAX,
   type Profile,
   plainReader,
   plainVerifier,
@@ -236,7 +237,16 @@ export class World {
     return [
       new StorageNode(
         { ...services, view: epochs, ...(pieces === undefined ? {} : { pieces }) },
-        { calendar: epochs.calendar, floorPrice: this.profile.storagePrice },
+        {
+          calendar: epochs.calendar,
+          terms: {
+            pricePerGiB: this.profile.storagePrice,
+            longestDeal: DEAL_EPOCHS,
+            largestPiece: PIECE_PAYLOAD_MAX,
+          },
+          maxPrice: this.profile.storagePrice,
+          releaseProviders: false,
+        },
       ),
       new CoverageNode(
         { clock, voice, view: epochs, log, ...(radio === undefined ? {} : { radio }) },

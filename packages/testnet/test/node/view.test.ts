@@ -36,6 +36,7 @@ const deal = (provider: number, startEpoch: number, endEpoch: number): Deal => (
 
 function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   const stopped: string[] = []
+  const ended: string[] = []
   const view = new DaemonView(
     {
       node,
@@ -51,6 +52,16 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       },
       pieces: undefined,
       radio: undefined,
+      desk: {
+        outlook: () => ({}),
+        prospectOf: ({ provider }) => ({
+          role: provider === 2 ? 'client' : 'provider',
+          ending: true,
+        }),
+        end: async id => {
+          ended.push(hex(id))
+        },
+      },
       metrics: async () => 'cairn_epoch 1\n',
       stop: () => stopped.push('stop'),
     },
@@ -79,7 +90,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         peerName(world.registry.findIndex(entry => equalBytes(entry.identity, identity))),
     },
   )
-  return { view, stopped }
+  return { view, stopped, ended }
 }
 
 /** The second deal of node 2 owes an answer, and is contained. */
@@ -284,6 +295,7 @@ describe('what a daemon shows', () => {
       [50, 89],
     ])
     assert.ok(deals.every(({ client: of }) => equalBytes(of, client)))
+    assert.ok(deals.every(({ role, ending }) => role === 'client' && ending))
     assert.deepEqual(await view.pieces(), [])
   })
 
@@ -324,12 +336,14 @@ describe('what a daemon shows', () => {
   })
 
   it('and passes on what it is asked to do', async () => {
-    const { view, stopped } = await scene()
+    const { view, stopped, ended } = await scene()
     const { signal } = new AbortController()
     const nothing = (async function* () {})()
     assert.equal((await view.put(nothing, { copies: 1, signal })).link, 'a link')
     await assert.rejects(view.get('x', signal), /no such link/)
     assert.match(await view.metrics(), /^cairn_/)
+    await view.endDeal(bytes32('deal'))
+    assert.deepEqual(ended, [hex(bytes32('deal'))])
     view.stop()
     assert.deepEqual(stopped, ['stop'])
   })

@@ -3,8 +3,10 @@ import {
   type Candidate,
   Client,
   type ClientComponents,
+  type DealKeys,
   type Log,
   type Network,
+  type OwnTerms,
   StandingMessages,
   StorageNode,
   servePieces,
@@ -21,6 +23,7 @@ import {
   challengeInput,
   challengeRecords,
   type Deal,
+  type Deposit,
   decode,
   type Envelope,
   type EpochBase,
@@ -63,16 +66,26 @@ const BOOK = rulebook([storageKind as unknown as Kind<unknown>])
 export const peerName = (index: number) => `peer${index}`
 const votingSecret = (index: number) => bytes32(0, index + 1)
 
+const NO_KEYS: DealKeys = { all: () => [], of: () => undefined }
+
 export interface WorldInit {
   nodes?: number
   deals?: Deal[]
   quota?: number
   loss?: number
   floorPrice?: bigint
+  terms?: Partial<OwnTerms>
+  releaseProviders?: boolean
+  maxPrice?: bigint
   /** Length of a slot; the testnet profile's by default. */
   slotMs?: number
   /** Operator of each node by index; its own by default. */
   operator?(index: number): number
+  deposits?: Deposit[]
+  /** Deal keys of each node by index; none by default. */
+  keys?(index: number): DealKeys
+  /** What stands between a node and its network. */
+  wrapNetwork?(network: Network, index: number): Network
 }
 
 export interface TestNode {
@@ -137,7 +150,7 @@ export class TestVoice implements Voice {
 export class World {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
-  readonly base: EpochBase
+  base: EpochBase
   readonly set = new MessageSet()
   /** Deals that everybody knows and no state carries. */
   readonly waiting = new StandingMessages()
@@ -145,6 +158,7 @@ export class World {
   readonly lines: { text: string; facts: object }[] = []
   readonly log: Log
   readonly #init: WorldInit
+  readonly #registry: readonly RegistryEntry[]
   readonly #stores = new Map<number, MemoryStore>()
   readonly #pieces = new Map<number, MemoryPieces>()
 
@@ -158,11 +172,8 @@ export class World {
         operator: bytes32(operator(index), 3).slice(0, 20),
       }),
     )
-    this.base = baseOf({
-      registry,
-      state: stateOf(deals),
-      profile: { ...TESTNET_PROFILE, slotMs },
-    })
+    this.#registry = registry
+    this.base = this.#baseAt(EPOCH, deals, slotMs)
     this.clock = new VirtualClock({ start: epochStart(this.base, EPOCH) })
     this.network = new SimulatedNetwork(
       { clock: this.clock },
@@ -185,6 +196,24 @@ export class World {
       await half.stop()
       await network.stop()
     }
+  }
+
+  /** Begins another epoch, whose base carries these deals. */
+  async toEpoch(epoch: number, deals: readonly Deal[]): Promise<void> {
+    this.base = this.#baseAt(epoch, deals, this.base.profile.slotMs)
+    await this.clock.run({ until: epochStart(this.base, epoch) })
+    for (const { half } of this.nodes) half.epoch(this.base)
+  }
+
+  #baseAt(epoch: number, deals: readonly Deal[], slotMs: number): EpochBase {
+    const { deposits } = this.#init
+    return baseOf({
+      epoch,
+      registry: this.#registry,
+      state: stateOf([...deals]),
+      profile: { ...TESTNET_PROFILE, slotMs },
+      ...(deposits === undefined ? {} : { deposits }),
+    })
   }
 
   node(index: number): TestNode {
@@ -343,7 +372,8 @@ export class World {
 
   #build(index: number): TestNode {
     const peer = peerName(index)
-    const network = this.network.join(peer)
+    const joined = this.network.join(peer)
+    const network = this.#init.wrapNetwork?.(joined, index) ?? joined
     const store = this.#stores.get(index) ?? new MemoryStore()
     const { quota, floorPrice = 0n } = this.#init
     const pieces = this.#pieces.get(index) ?? new MemoryPieces(quota === undefined ? {} : { quota })
@@ -363,10 +393,11 @@ export class World {
         store,
         voice,
         view: {
-          base: epoch => (epoch === EPOCH ? this.base : undefined),
+          base: epoch => (epoch === this.base.epoch ? this.base : undefined),
           known: () => this.set,
         },
         signer: signerOf({ identity, voting }),
+        keys: this.#init.keys?.(index) ?? NO_KEYS,
         verifier: plainVerifier,
         log: this.log,
         pieces,
@@ -378,7 +409,17 @@ export class World {
         },
         refusalOf: (type, message) => this.#refusalOf(type, message),
       },
-      { calendar: this.base, floorPrice },
+      {
+        calendar: this.base,
+        terms: {
+          pricePerGiB: floorPrice,
+          longestDeal: 1_000,
+          largestPiece: 1_000_000,
+          ...this.#init.terms,
+        },
+        maxPrice: this.#init.maxPrice ?? 2n ** 40n,
+        releaseProviders: this.#init.releaseProviders ?? false,
+      },
     )
     servePieces(network, [pieces])
     return { index, peer, network, pieces, store, voice, half, published }

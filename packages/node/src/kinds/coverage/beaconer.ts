@@ -22,8 +22,8 @@ import {
 } from '@cairn/protocol'
 import { deadline } from '../../clock.ts'
 import type { Clock, Log, Radio } from '../../ports.ts'
+import { Errands } from '../errands.ts'
 import type { Voice } from '../kind.ts'
-import { Errands } from './errands.ts'
 
 export interface BeaconerComponents {
   clock: Clock

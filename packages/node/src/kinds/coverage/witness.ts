@@ -31,8 +31,8 @@ import {
   transmissionSlots,
 } from '@cairn/protocol'
 import type { Clock, Log, Radio, Reception } from '../../ports.ts'
+import { Errands } from '../errands.ts'
 import type { EpochView, Voice } from '../kind.ts'
-import { Errands } from './errands.ts'
 
 export interface WitnessComponents {
   clock: Clock

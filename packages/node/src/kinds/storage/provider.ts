@@ -33,7 +33,10 @@ import { PieceProtocol, pullPiece } from '../../pieces/transfer.ts'
 import type { Clock, Log, Network } from '../../ports.ts'
 import type { Signer } from '../../signer.ts'
 import type { EpochView, Voice } from '../kind.ts'
+import { presentBase } from '../present.ts'
+import type { Clients } from './clients.ts'
 import { Agreement, Proposal } from './proposal.ts'
+import { checkTerms, type OwnTerms, serveTerms } from './terms.ts'
 
 /** Pieces pulled at once, and of one peer; more proposals are refused with `busy`. */
 export const PULLS_MAX = 8
@@ -45,7 +48,6 @@ const ANSWER_WITHIN_MS = 20_000
 /** A client has this long, and longer by the piece's size: 128 KiB/s at least. */
 const PULL_MIN_MS = 60_000
 const PULL_BYTES_PER_MS = 128
-const GIB = 2n ** 30n
 
 export interface ProviderComponents {
   clock: Clock
@@ -53,6 +55,7 @@ export interface ProviderComponents {
   voice: Voice
   view: EpochView
   pieces: Pieces
+  clients: Clients
   signer: Signer
   verifier: Verifier
   log: Log
@@ -64,8 +67,7 @@ export interface ProviderComponents {
 
 export interface ProviderInit {
   calendar: Calendar
-  /** Least price of a GiB and epoch, base units. */
-  floorPrice: bigint
+  terms: OwnTerms
 }
 
 interface Pulling {
@@ -91,9 +93,9 @@ export class Provider {
       maxResponseBytes: Agreement.maxSize,
       perSecond: PROPOSALS_PER_SECOND,
     }
-    this.#components.network.serve(PieceProtocol.put, options, (request, from) =>
-      this.answer(request, from),
-    )
+    const { network, pieces } = this.#components
+    network.serve(PieceProtocol.put, options, (request, from) => this.answer(request, from))
+    serveTerms(network, this.#init.terms, pieces)
   }
 
   async stop(): Promise<void> {
@@ -112,17 +114,14 @@ export class Provider {
     const { deal } = proposal
     if (!this.#components.pieces.has(deal.piece)) await this.#within(this.#pulled(deal, from))
     const signature = this.#components.signer.signIdentity(dealSigningRoot(deal, base.network))
+    await this.#components.clients.remember({ deal: dealId(deal), endEpoch: deal.endEpoch }, from)
     await this.#publish(dealEnvelope(deal, { client: proposal.signature, provider: signature }))
     return Agreement.serialize({ signature })
   }
 
   #latestBase(): EpochBase {
-    const { view, clock } = this.#components
-    const now = epochAt(this.#init.calendar, clock.now())
-    const base = view.base(now) ?? view.base(now - 1)
-    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet', {
-      facts: { epoch: now },
-    })
+    const base = presentBase(this.#components, this.#init.calendar)
+    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet')
     return base
   }
 
@@ -142,11 +141,7 @@ export class Provider {
     check(timely, 'badStart', 'the deal begins too soon or too late', {
       facts: { startEpoch: deal.startEpoch, epoch: base.epoch },
     })
-    const asked = deal.pricePerEpoch * GIB
-    const floor = this.#init.floorPrice * BigInt(deal.piece.payload)
-    check(asked >= floor, 'priceTooLow', 'the price is below this provider’s', {
-      facts: { floorPrice: this.#init.floorPrice },
-    })
+    checkTerms(deal, this.#init.terms)
     const available = base.available(hex(deal.client))
     const covered = isCovered(deal, base, { state: base.state(storageKind) })
     check(covered, 'notCovered', 'the client’s deposit does not cover the deal', {

@@ -1,11 +1,17 @@
-/** Storage in a node: it proves what it keeps, verifies its neighbours, and takes pieces in. */
+/**
+ * Storage in a node: it proves what it keeps, verifies its neighbours, takes pieces in, and keeps its
+ * own deals going.
+ */
 import {
   type Calendar,
   type Challenge,
+  type Deal,
   type Envelope,
   type EpochBase,
+  epochAt,
   type Kind,
   type Known,
+  knownDeal,
   type MessageType,
   type RegistryEntry,
   storageKind,
@@ -15,13 +21,23 @@ import type { Pieces } from '../../pieces/pieces.ts'
 import type { Clock, Log, Network, Store } from '../../ports.ts'
 import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
+import { presentBase } from '../present.ts'
 import { Asker } from './asker.ts'
+import { Clients } from './clients.ts'
+import { type DealKeys, identityDealKey } from './deal-keys.ts'
+import { Endings } from './endings.ts'
+import { isShort, lastsFor, type Outlook, outlookOf, type Prospect } from './outlook.ts'
 import { Prover } from './prover.ts'
 import { Provider } from './provider.ts'
+import { Renewals, renewalName } from './renewals.ts'
 import { Seals } from './seals.ts'
+import type { OwnTerms } from './terms.ts'
 
-/** Key space of the answers given. */
+/** Key spaces of its parts. */
 const ANSWERS = 'storage-answers'
+const CLIENTS = 'storage-clients'
+const ENDINGS = 'storage-endings'
+const RENEWALS = 'storage-renewals'
 
 export interface StorageComponents {
   clock: Clock
@@ -30,6 +46,8 @@ export interface StorageComponents {
   voice: Voice
   view: EpochView
   signer: Signer
+  /** Under which this node has things stored; its identity key unless given. */
+  keys?: DealKeys
   verifier: Verifier
   log: Log
   /** Absent: this node keeps nothing, but verifies. */
@@ -42,46 +60,110 @@ export interface StorageComponents {
 
 export interface StorageInit {
   calendar: Calendar
-  /** Least price of a GiB and epoch, base units. */
-  floorPrice: bigint
+  /** What it asks for as a provider. */
+  terms: OwnTerms
+  /** Paid for a GiB and epoch at most when a deal is renewed, base units. */
+  maxPrice: bigint
+  /** Whether it lets providers out of its deals when they ask. */
+  releaseProviders: boolean
 }
 
 export class StorageNode implements NodeKind {
   readonly kind = storageKind as unknown as Kind<unknown>
-  readonly #log: Log
+  readonly endings: Endings
+  readonly keys: DealKeys
+  readonly #components: StorageComponents
+  readonly #init: StorageInit
   readonly #seals: Seals
   readonly #asker: Asker
+  readonly #clients: Clients
+  readonly #renewals: Renewals
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
-  #forgetting: Promise<void> = Promise.resolve()
+  #tidying: Promise<void> = Promise.resolve()
+  /** Epochs that the deposit lasted when it was last warned of. */
+  #warnedAt = Number.POSITIVE_INFINITY
 
-  constructor({ store, pieces, ...components }: StorageComponents, init: StorageInit) {
-    this.#log = components.log
+  constructor(all: StorageComponents, init: StorageInit) {
+    const { store, pieces, keys = identityDealKey(all.signer), ...components } = all
+    this.#components = all
+    this.#init = init
+    this.keys = keys
     this.#seals = new Seals(components)
     const seals = this.#seals
     this.#asker = new Asker({ ...components, seals })
+    this.#clients = new Clients({ store: store.sublevel(CLIENTS) })
+    const clients = this.#clients
+    this.endings = new Endings(
+      { ...components, store: store.sublevel(ENDINGS), keys, clients },
+      init,
+    )
+    const isEnding = (id: Uint8Array) => this.endings.isAgreed(id)
+    this.#renewals = new Renewals(
+      { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
+      init,
+    )
     if (pieces === undefined) return
     this.#prover = new Prover({ ...components, store: store.sublevel(ANSWERS), pieces, seals })
-    this.#provider = new Provider({ ...components, pieces }, init)
+    this.#provider = new Provider({ ...components, pieces, clients }, init)
   }
 
   async start(): Promise<void> {
     this.#prover?.start()
     this.#provider?.start()
+    await this.endings.start()
   }
 
   async stop(): Promise<void> {
+    await this.#renewals.stop()
+    await this.endings.stop()
     await this.#provider?.stop()
     await this.#seals.stop()
-    await this.#forgetting
+    await this.#tidying
   }
 
   epoch(base: EpochBase): void {
-    this.#forgetting = this.#forgetting
-      .then(() => this.#prover?.forget(base.epoch))
-      .catch((error: unknown) => {
-        this.#log.warn({ err: error }, 'old answers could not be deleted')
+    this.#tidying = this.#tidying
+      .then(async () => {
+        await this.#prover?.forget(base.epoch)
+        await this.#clients.forget(base.epoch)
       })
+      .catch((error: unknown) => {
+        this.#components.log.warn({ err: error }, 'what is over could not be deleted')
+      })
+    // Bases of old epochs become known again when their sums are redone.
+    if (base.epoch < epochAt(this.#init.calendar, this.#components.clock.now())) return
+    this.endings.epoch(base)
+    this.#renewals.epoch(base)
+    this.#warn(base)
+  }
+
+  /** Of the deals at the present base; empty while none is known. */
+  outlook(): Outlook {
+    const base = presentBase(this.#components, this.#init.calendar)
+    return base === undefined ? {} : this.#outlookAt(base)
+  }
+
+  /** How a deal goes on. */
+  prospectOf(deal: Deal): Prospect {
+    const { id } = knownDeal(deal)
+    const base = presentBase(this.#components, this.#init.calendar)
+    const own = base && this.#components.voice.index(base)
+    const isOwn = this.keys.of(deal.client) !== undefined
+    const role = isOwn ? 'client' : own === deal.provider ? 'provider' : undefined
+    const lasts = base && lastsFor(deal.client, base)
+    const renewal = this.#renewals.outcomeOf(id)
+    return {
+      ...(role === undefined ? {} : { role }),
+      ...(lasts === undefined ? {} : { lasts }),
+      ...(renewal === undefined ? {} : { renewal: renewalName(renewal) }),
+      ending: this.endings.isAgreed(id),
+    }
+  }
+
+  /** Asks the other side to end a deal; see `Endings.end`. */
+  async end(id: Uint8Array): Promise<void> {
+    await this.endings.end(id)
   }
 
   attest(
@@ -90,5 +172,28 @@ export class StorageNode implements NodeKind {
     signal: AbortSignal,
   ): Promise<Finding | undefined> {
     return this.#asker.attest(challenge, base, signal)
+  }
+
+  #outlookAt(base: EpochBase): Outlook {
+    const { keys } = this
+    const index = this.#components.voice.index(base)
+    return outlookOf(base, { keys, index, renewalOf: id => this.#renewals.outcomeOf(id) })
+  }
+
+  /** Of a short deposit, and again whenever it lasts for half as long. */
+  #warn(base: EpochBase): void {
+    const { client } = this.#outlookAt(base)
+    const lasts = client?.lasts
+    if (client === undefined || lasts === undefined || !isShort(lasts, base.profile)) {
+      this.#warnedAt = Number.POSITIVE_INFINITY
+      return
+    }
+    if (2 * lasts > this.#warnedAt) return
+    this.#warnedAt = lasts
+    const { available, pricePerEpoch } = client
+    this.#components.log.warn(
+      { lasts, available, pricePerEpoch },
+      `the deposit pays for ${lasts} more epochs; then deals end one by one`,
+    )
   }
 }

@@ -1,5 +1,5 @@
 /** Timers and promises of one part that begin with it and end with it. */
-import type { Clock, Log, Timer } from '../../ports.ts'
+import type { Clock, Log, Timer } from '../ports.ts'
 
 export class Errands {
   readonly #clock: Clock
@@ -32,7 +32,7 @@ export class Errands {
     if (this.#end.signal.aborted) return
     const running = task()
       .catch((error: unknown) => {
-        if (!this.#end.signal.aborted) this.#log.error({ err: error }, 'coverage: a duty failed')
+        if (!this.#end.signal.aborted) this.#log.error({ err: error }, 'a duty failed')
       })
       .finally(() => this.#running.delete(running))
     this.#running.add(running)

@@ -1,0 +1,73 @@
+/** The client's side of a deal about a piece that its provider has, or pulls while it is asked. */
+import {
+  CairnError,
+  check,
+  type Deal,
+  dealEnvelope,
+  dealSigningRoot,
+  decode,
+  type Envelope,
+  type RegistryEntry,
+  type Verifier,
+} from '@cairn/protocol'
+import { deadline } from '../../clock.ts'
+import { PieceProtocol } from '../../pieces/transfer.ts'
+import type { Clock, Network } from '../../ports.ts'
+import type { DealKey } from './deal-keys.ts'
+import { Agreement, Proposal } from './proposal.ts'
+
+/** A provider that has the piece answers at once; this covers a busy one, ms. */
+const AGREE_MS = 60_000
+/** A request without an answer is given up and made again after this time, ms. */
+const REQUEST_MS = 20_000
+/** Between two requests, ms. */
+const ASK_AGAIN_MS = 500
+/** The provider is still at it, or the answer got lost. */
+const AGAIN: ReadonlySet<string> = new Set(['pending', 'timeout', 'busy'])
+
+export interface AgreementComponents {
+  clock: Clock
+  network: Network
+  verifier: Verifier
+}
+
+export interface AgreementInit {
+  deal: Deal
+  key: DealKey
+  provider: { entry: RegistryEntry; peer: string }
+  /** Network id. */
+  id: Uint8Array
+  signal: AbortSignal
+}
+
+/** The deal with both signatures. Rejects with the provider's code, or as a request does. */
+export async function agree(
+  { clock, network, verifier }: AgreementComponents,
+  { deal, key, provider: { entry, peer }, id, signal }: AgreementInit,
+): Promise<Envelope> {
+  const root = dealSigningRoot(deal, id)
+  const client = key.sign(root)
+  const request = Proposal.serialize({ deal, signature: client })
+  const whole = deadline(clock, clock.now() + AGREE_MS, signal)
+  try {
+    for (;;) {
+      const once = deadline(clock, clock.now() + REQUEST_MS, whole.signal)
+      try {
+        const options = { signal: once.signal, maxResponseBytes: Agreement.maxSize }
+        const answer = await network.request(peer, PieceProtocol.put, request, options)
+        const { signature } = decode(Agreement, answer)
+        const signed = verifier.ed25519(root, entry.identity, signature)
+        check(signed, 'badSignature', 'the provider’s signature does not hold')
+        return dealEnvelope(deal, { client, provider: signature })
+      } catch (error) {
+        const again = error instanceof CairnError && AGAIN.has(error.code)
+        if (whole.signal.aborted || !again) throw error
+      } finally {
+        once.clear()
+      }
+      await clock.until(clock.now() + ASK_AGAIN_MS, whole.signal)
+    }
+  } finally {
+    whole.clear()
+  }
+}
