@@ -1,7 +1,13 @@
 /** A thread of `HashPool`: hashes rows of subtrees that it is handed, or reads itself. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type MessagePort, parentPort } from 'node:worker_threads'
-import { BATCH_PAYLOAD, BatchHasher, invariant, NODE_BYTES, SUBTREE_PAYLOAD } from '@cairn/protocol'
+import {
+  BATCH_PAYLOAD,
+  invariant,
+  NODE_BYTES,
+  SUBTREE_PAYLOAD,
+  subtreeRoots,
+} from '@cairn/protocol'
 
 /** Part of a file, of whole subtrees unless it is the last one. */
 export interface FileRow {
@@ -28,7 +34,7 @@ export interface HashAnswer {
   buffer?: ArrayBuffer
 }
 
-const batch = new BatchHasher()
+const staging = new Uint8Array(BATCH_PAYLOAD)
 const port = parentPort as MessagePort
 
 port.on('message', (request: HashRequest) => {
@@ -48,8 +54,7 @@ function answer(message: HashAnswer): void {
 }
 
 function hashBuffer({ buffer, length, height }: BufferRow): Uint8Array {
-  batch.payload.set(new Uint8Array(buffer, 0, length))
-  return batch.roots(length, height)
+  return subtreeRoots(new Uint8Array(buffer, 0, length), height)
 }
 
 function hashFile({ path, offset, length, height }: FileRow): Uint8Array {
@@ -60,7 +65,7 @@ function hashFile({ path, offset, length, height }: FileRow): Uint8Array {
     for (let at = 0, root = 0; root < roots.length; at += BATCH_PAYLOAD) {
       const part = Math.min(BATCH_PAYLOAD, length - at)
       readFully(file, part, offset + at)
-      const row = batch.roots(part, height)
+      const row = subtreeRoots(staging.subarray(0, part), height)
       roots.set(row, root)
       root += row.length
     }
@@ -72,7 +77,7 @@ function hashFile({ path, offset, length, height }: FileRow): Uint8Array {
 
 function readFully(file: number, length: number, position: number): void {
   for (let at = 0; at < length; ) {
-    const read = readSync(file, batch.payload, at, length - at, position + at)
+    const read = readSync(file, staging, at, length - at, position + at)
     invariant(read > 0, 'the file is as long as it was')
     at += read
   }

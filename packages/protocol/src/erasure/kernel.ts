@@ -1,4 +1,5 @@
 import { base64pad } from 'multiformats/bases/base64'
+import { type Runs, runsHere } from '../web-assembly.ts'
 import { RELAXED_SIMD, SIMD } from './generated/kernel.ts'
 import { scalarKernel } from './scalar.ts'
 import { SimdKernel } from './simd.ts'
@@ -21,21 +22,13 @@ export interface Kernel {
   ): void
 }
 
-/** True iff the platform compiles this WebAssembly module. */
-export type Validate = (code: Uint8Array) => boolean
-
 /**
  * The fastest kernel that the platform has. Relaxed swizzles are plain ones without the
  * instruction that clears what indices beyond 15 find, and take two thirds of the time.
  */
-export function fastestKernel(validate: Validate = validates): Kernel {
+export function fastestKernel(runs: Runs = runsHere): Kernel {
   const relaxed = base64pad.baseDecode(RELAXED_SIMD)
-  if (validate(relaxed)) return new SimdKernel('relaxedSimd', relaxed)
+  if (runs(relaxed)) return new SimdKernel('relaxedSimd', relaxed)
   const plain = base64pad.baseDecode(SIMD)
-  return validate(plain) ? new SimdKernel('simd', plain) : scalarKernel
-}
-
-function validates(code: Uint8Array): boolean {
-  const { WebAssembly } = globalThis as { WebAssembly?: { validate: Validate } }
-  return WebAssembly?.validate(code) ?? false
+  return runs(plain) ? new SimdKernel('simd', plain) : scalarKernel
 }

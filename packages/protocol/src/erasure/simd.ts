@@ -3,6 +3,7 @@
  * them in and out takes about a sixth of the time, and what it holds is the same for any length.
  */
 import { invariant } from '../errors.ts'
+import { instantiate } from '../web-assembly.ts'
 import { multiply as multiplyBytes } from './field.ts'
 import type { Kernel } from './kernel.ts'
 
@@ -19,12 +20,6 @@ const ROWS_PER_GROUP = 4
 /** 16 products of the lower, 16 of the upper four bits. */
 const TABLE_BYTES = 32
 const CACHE_LINE_BYTES = 64
-
-/** What of the platform's global this module uses; a browser's types are not among ours. */
-declare const WebAssembly: {
-  Module: new (code: Uint8Array) => object
-  Instance: new (module: object) => { exports: unknown }
-}
 
 interface Exports {
   memory: { buffer: ArrayBuffer }
@@ -46,10 +41,9 @@ export class SimdKernel implements Kernel {
   /** For each coefficient the table of its products. */
   readonly #products = productTables()
 
-  /** `code` is a module that the platform accepts. */
+  /** `code` is a module that the platform runs. */
   constructor(name: 'relaxedSimd' | 'simd', code: Uint8Array) {
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(code))
-    const { memory, multiply } = instance.exports as Exports
+    const { memory, multiply } = instantiate(code) as Exports
     this.name = name
     this.#multiply = multiply
     this.#memory = new Uint8Array(memory.buffer)

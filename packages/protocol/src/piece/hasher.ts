@@ -1,21 +1,18 @@
 import { invariant } from '../errors.ts'
-import { Fr32 } from './fr32.ts'
+import { FR32_PAYLOAD_MAX, fr32Leaves } from './fr32.ts'
 import {
   checkPayload,
   NODE_BYTES,
   type Piece,
   SUBTREE_HEIGHT,
-  SUBTREE_PAYLOAD,
   subtreeCount,
   subtreeHeight,
   treeHeight,
 } from './piece.ts'
 import { topOf } from './tree.ts'
 
-/** Subtrees hashed at once: the levels of 1 MiB are long enough for the batch hasher. */
-const SUBTREES_PER_BATCH = 16
-/** Payload bytes hashed at once. */
-export const BATCH_PAYLOAD = SUBTREES_PER_BATCH * SUBTREE_PAYLOAD
+/** Payload bytes hashed at once: those of a row of whole subtrees. */
+export const BATCH_PAYLOAD = FR32_PAYLOAD_MAX
 
 export interface HashedPiece {
   piece: Piece
@@ -23,28 +20,18 @@ export interface HashedPiece {
   subtrees: Uint8Array
 }
 
-/** Hashes rows of subtrees, one after the other, in buffers of its own. */
-export class BatchHasher {
-  readonly #fr32 = new Fr32(BATCH_PAYLOAD)
-
-  /** Where the payload of a row goes: room for `BATCH_PAYLOAD` bytes. */
-  get payload(): Uint8Array {
-    return this.#fr32.payload
-  }
-
-  /**
-   * The roots of the first `length` bytes of `payload`, 32 bytes each. `height` is that of the
-   * subtrees: lower than usual where a piece is a single small one.
-   */
-  roots(length: number, height: number): Uint8Array {
-    this.payload.fill(0, length)
-    return topOf(this.#fr32.pad(length), 0, height)
-  }
+/**
+ * The roots of a row of subtrees, 32 bytes each, from at most `BATCH_PAYLOAD` bytes. `height` is
+ * that of the subtrees: lower than usual where a piece is a single small one.
+ */
+export function subtreeRoots(payload: Uint8Array, height: number): Uint8Array {
+  return topOf(fr32Leaves(payload), 0, height)
 }
 
-/** Hashes a piece as its payload streams by; holds 2 MiB and the subtrees' roots (0.05 %). */
+/** Hashes a piece as its payload streams by; holds 1 MiB and the subtrees' roots (0.05 %). */
 export class CommpHasher {
-  readonly #batch = new BatchHasher()
+  /** The beginning of a row that is not whole yet. */
+  #staging: Uint8Array | undefined
   #staged = 0
   #payload = 0
   readonly #roots: Uint8Array[] = []
@@ -62,10 +49,9 @@ export class CommpHasher {
     this.#payload += bytes.length
     for (let at = 0; at < bytes.length; ) {
       const part = bytes.subarray(at, at + BATCH_PAYLOAD - this.#staged)
-      this.#batch.payload.set(part, this.#staged)
-      this.#staged += part.length
+      if (part.length === BATCH_PAYLOAD) this.#hash(part, SUBTREE_HEIGHT)
+      else this.#stage(part)
       at += part.length
-      if (this.#staged === BATCH_PAYLOAD) this.#hashStaged(SUBTREE_HEIGHT)
     }
     return this
   }
@@ -74,13 +60,23 @@ export class CommpHasher {
     invariant(!this.#digested, 'a piece is digested once')
     this.#digested = true
     const size = { payload: this.#payload }
-    if (this.#staged > 0 || this.#roots.length === 0) this.#hashStaged(subtreeHeight(size))
+    if (this.#staged > 0 || this.#roots.length === 0) {
+      this.#hash(this.#staging?.subarray(0, this.#staged) ?? new Uint8Array(), subtreeHeight(size))
+    }
     return pieceOfRows(this.#payload, this.#roots)
   }
 
-  #hashStaged(height: number): void {
-    this.#roots.push(this.#batch.roots(this.#staged, height))
+  #stage(part: Uint8Array): void {
+    this.#staging ??= new Uint8Array(BATCH_PAYLOAD)
+    this.#staging.set(part, this.#staged)
+    this.#staged += part.length
+    if (this.#staged < BATCH_PAYLOAD) return
+    this.#hash(this.#staging, SUBTREE_HEIGHT)
     this.#staged = 0
+  }
+
+  #hash(payload: Uint8Array, height: number): void {
+    this.#roots.push(subtreeRoots(payload, height))
   }
 }
 

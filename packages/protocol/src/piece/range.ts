@@ -17,7 +17,7 @@ import {
   Uint32,
   type ValueOf,
 } from '../ssz.ts'
-import { fr32Pad } from './fr32.ts'
+import { fr32Leaves } from './fr32.ts'
 import {
   HEIGHT_MAX,
   NODE_BYTES,
@@ -105,7 +105,7 @@ export function verifyRange(range: PieceRange, { payload, neighbours }: RangePro
   if (!isEnclosing(range) || payload.length !== range.length) return false
   const { piece } = range
   const below = subtreeHeight(piece)
-  let row = topOf(fr32Pad(payload), 0, below)
+  let row = topOf(fr32Leaves(payload), 0, below)
   let used = 0
   const given = (place: number | undefined) =>
     place === undefined ? new Uint8Array(0) : (neighbours[used++] ?? new Uint8Array(0))
