@@ -159,6 +159,7 @@ class Run {
   /** Accepted since the first such epoch, that one included. */
   #counted = 0
   readonly #ended = new AbortController()
+  #summing = false
   #firstCheckpointMs: number | undefined
 
   constructor(testnet: Testnet, options: TestnetUpOptions, components: RunComponents) {
@@ -180,6 +181,8 @@ class Run {
     if (!this.#options.json) this.#view.start()
     try {
       await this.#watch(over)
+      // What is accepted from here on is neither printed nor summed up.
+      this.#summing = true
       this.#view.stop()
       if (this.#shown === undefined) {
         progress('no checkpoint was accepted')
@@ -219,6 +222,7 @@ class Run {
   }
 
   #accepted(accepted: AcceptedCheckpoint, settled: Settled): void {
+    if (this.#summing) return
     this.#firstCheckpointMs ??= Date.now() - performance.timeOrigin
     const line = epochLine(accepted, settled)
     const complete = this.#isComplete(settled)
