@@ -168,6 +168,8 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
     assert.equal(jsonOf<CairnFailure>(unknown).error.code, 'notFound')
     const early = await on('node1', 'ledger', 'recompute', '100000')
     assert.equal(early.code, EXIT_CODES.notFound.code)
+    const shared = await on('node2', 'stop')
+    assert.equal(jsonOf<CairnFailure>(shared).error.code, 'sharedProcess')
     const taken = await on('node1', 'start', '--network', running().file.manifest)
     assert.notEqual(taken.code, 0, 'a second daemon on the same directory')
   })

@@ -1,16 +1,12 @@
 /** Calls a running daemon's HTTP API. */
 import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, type RequestOptions, request } from 'node:http'
-import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { hasCode, readLock } from '@cairn/node/lock'
 import { CairnError, type Facts } from '@cairn/protocol'
 import { z } from 'zod'
-
-/** As the daemon names it in its data directory. */
-export const TOKEN_FILE = 'api.token'
 
 const Failure = z.object({
   error: z.object({
@@ -23,8 +19,6 @@ const Failure = z.object({
 
 export interface ApiClientInit {
   dataDir: string
-  /** Where the daemon is expected when the lock file does not say. */
-  port: number
   signal: AbortSignal
 }
 
@@ -45,17 +39,17 @@ export class ApiClient {
     this.#signal = signal
   }
 
-  /** Rejects with `notRunning` when there is no token: no daemon ever ran here. */
-  static async connect({ dataDir, port, signal }: ApiClientInit): Promise<ApiClient> {
+  /**
+   * Rejects with `notRunning` unless the directory's lock says where a daemon is: whatever else
+   * listens on a port of this machine is another's.
+   */
+  static async connect({ dataDir, signal }: ApiClientInit): Promise<ApiClient> {
     const lock = await readLock(dataDir)
-    const url = lock?.api?.url ?? `http://127.0.0.1:${port}`
-    const path = lock?.api?.tokenPath ?? join(dataDir, TOKEN_FILE)
-    try {
-      return new ApiClient(url, (await readFile(path, 'utf8')).trim(), signal)
-    } catch (cause) {
-      if (!hasCode(cause, 'ENOENT')) throw cause
-      throw notRunning({ dataDir }, cause)
-    }
+    if (lock === undefined) throw notRunning(`no daemon runs on ${dataDir}`, { dataDir })
+    const { api, pid } = lock
+    if (api === undefined) throw notRunning('the daemon is not ready yet', { dataDir, pid })
+    const token = await readFile(api.tokenPath, 'utf8')
+    return new ApiClient(api.url, token.trim(), signal)
   }
 
   /** The parsed body. `statuses` are taken as answers, as 503 of `/ready`. */
@@ -100,11 +94,11 @@ async function exchange(
 
 function unreachable(error: unknown, url: URL): unknown {
   if (!hasCode(error, 'ECONNREFUSED')) return error
-  return notRunning({ url: url.origin }, error)
+  return notRunning('no daemon answers', { url: url.origin }, error)
 }
 
-function notRunning(facts: Facts, cause: unknown): CairnError {
-  return new CairnError('notRunning', 'no daemon answers', {
+function notRunning(text: string, facts: Facts, cause?: unknown): CairnError {
+  return new CairnError('notRunning', text, {
     facts,
     cause,
     next: 'start it with `cairn start`, or name its --data-dir',

@@ -16,7 +16,11 @@ export const EXIT_CODES = {
     meaning: 'An expected failure without a code of its own; `error.code` says which',
     errors: [],
   },
-  usage: { code: 2, meaning: 'The command line is wrong', errors: ['usage', 'badRequest'] },
+  usage: {
+    code: 2,
+    meaning: 'The command line is wrong',
+    errors: ['usage', 'badRequest', 'badTestnet', 'badSimulation'],
+  },
   config: {
     code: 3,
     meaning: 'The configuration or the network manifest is wrong',
@@ -26,6 +30,7 @@ export const EXIT_CODES = {
       'badManifest',
       'badProfile',
       'notInitialised',
+      'badDirectory',
       'badToken',
       'otherNetwork',
       'newerSchema',
@@ -33,8 +38,8 @@ export const EXIT_CODES = {
   },
   notRunning: {
     code: 4,
-    meaning: 'No daemon answers, or the chain does not',
-    errors: ['notRunning', 'unauthorized', 'badHost', 'chainUnavailable'],
+    meaning: 'No daemon or testnet answers, or the chain does not',
+    errors: ['notRunning', 'noTestnet', 'unauthorized', 'badHost', 'chainUnavailable'],
   },
   notReady: {
     code: 5,
@@ -44,7 +49,7 @@ export const EXIT_CODES = {
   notFound: {
     code: 6,
     meaning: 'What was asked for is not there',
-    errors: ['notFound', 'fileNotFound'],
+    errors: ['notFound', 'fileNotFound', 'noFile', 'unknownNode'],
   },
   notTrue: {
     code: 7,
@@ -54,7 +59,15 @@ export const EXIT_CODES = {
   taken: {
     code: 8,
     meaning: 'Another process or file is in the way',
-    errors: ['dataDirLocked', 'alreadyInitialised', 'apiPortTaken', 'fileExists'],
+    errors: [
+      'dataDirLocked',
+      'alreadyInitialised',
+      'apiPortTaken',
+      'fileExists',
+      'testnetRunning',
+      'notTestnet',
+      'sharedProcess',
+    ],
   },
   bug: { code: 70, meaning: 'An unexpected error: a bug in cairn', errors: ['internal'] },
   interrupted: { code: 130, meaning: 'Stopped by Ctrl-C', errors: ['interrupted'] },

@@ -1,7 +1,8 @@
 /** The node's words on disk: one file, mode 0600, from which every key is derived. */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeDirectory } from '@cairn/node/directory'
 import { hasCode } from '@cairn/node/lock'
 import { CairnError, ENTROPY_BYTES, mnemonicOf, parseMnemonic } from '@cairn/protocol'
 
@@ -17,7 +18,7 @@ export function newMnemonic(): string {
 
 /** Makes the directory, mode 0700, and the seed file. Throws `alreadyInitialised`. */
 export async function writeSeed(dataDir: string, mnemonic: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeDirectory(dataDir)
   await chmod(dataDir, 0o700)
   const path = seedPath(dataDir)
   try {

@@ -51,11 +51,7 @@ export class Session {
 
   async api(): Promise<ApiClient> {
     const { values } = await this.config()
-    return await ApiClient.connect({
-      dataDir: values.dataDir,
-      port: values['api.port'],
-      signal: this.signal,
-    })
+    return await ApiClient.connect({ dataDir: values.dataDir, signal: this.signal })
   }
 }
 

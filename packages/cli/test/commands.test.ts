@@ -1,12 +1,11 @@
 import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Api, apiToken, startApi, systemClock } from '@cairn/node'
 import { acquireLock, isAlive, lockPath, readLock } from '@cairn/node/lock'
 import { hex } from '@cairn/protocol'
 import { BROKEN, ENDLESS, EPOCH, type TestView, testView } from '../../node/test/api/view.ts'
-import { TOKEN_FILE } from '../src/api-client.ts'
 import { EXIT_CODES } from '../src/exit-codes.ts'
 import { type CairnFailure, cairn, jsonOf, spawnCairn, temporaryDirectory } from './process.ts'
 
@@ -29,7 +28,7 @@ describe('commands of a running node', () => {
 
   beforeEach(async () => {
     node = await testView()
-    const tokenPath = join(directory(), TOKEN_FILE)
+    const tokenPath = join(directory(), 'api.token')
     const token = await apiToken(tokenPath)
     const components = { view: node.view, clock: systemClock(), log: silent, metrics: node.metrics }
     api = await startApi(components, { port: 0, token })
@@ -158,6 +157,28 @@ describe('commands of a running node', () => {
     assert.equal(stdout, 'node 5: withholding: withheld 1, scoreLost 10\n')
     const none = await cairn(['storage', 'explain', String(EPOCH), '--node', '9', ...where])
     assert.equal(none.stdout, `no challenge in epoch ${EPOCH}\n`)
+  })
+
+  it('find it by its lock alone, not on the port where another may listen', async () => {
+    const { port } = new URL(api.url)
+    await rm(lockPath(directory()))
+    const stopped = await cairn(['status', '--set', `api.port=${port}`, ...base])
+    assert.equal(stopped.code, EXIT_CODES.notRunning.code)
+    const { code, message } = jsonOf<CairnFailure>(stopped).error
+    assert.deepEqual([code, message], ['notRunning', `no daemon runs on ${directory()}`])
+    await writeFile(lockPath(directory()), JSON.stringify({ pid: process.pid }))
+    const starting = await cairn(['status', ...base])
+    assert.match(jsonOf<CairnFailure>(starting).error.message, /not ready yet/)
+  })
+
+  it('do not stop a process that runs other nodes too, and say what does', async () => {
+    const lock = await acquireLock(directory(), process.pid, { stopWith: 'cairn testnet fault' })
+    await lock.publish({ url: api.url, tokenPath: join(directory(), 'api.token') })
+    const ended = await cairn(['stop', ...base])
+    assert.equal(ended.code, EXIT_CODES.taken.code)
+    const { code, next } = jsonOf<CairnFailure>(ended).error
+    assert.deepEqual([code, next], ['sharedProcess', 'stop this one with `cairn testnet fault`'])
+    assert.equal((await cairn(['status', ...base])).code, 0, 'it goes on')
   })
 
   it('stop it', async () => {

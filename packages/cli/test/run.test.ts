@@ -53,6 +53,41 @@ describe('cairn', () => {
     assert.equal(command.stderr, '')
   })
 
+  it('ends with 2 for every value that cannot be', async () => {
+    const wrong = [
+      ['testnet', 'up', '--nodes', '0'],
+      ['testnet', 'up', '--nodes', '65'],
+      ['testnet', 'up', '--nodes', '4', '--providers', '5'],
+      ['testnet', 'up', '--checkpoints', '0'],
+      ['testnet', 'fault', 'explode'],
+      ['simulate', '--nodes', '0'],
+      ['simulate', '--epochs', '0'],
+      ['simulate', '--nodes', '2', '--crashed', '3'],
+      ['simulate', '--loss', '1'],
+      ['ledger', 'show'],
+      ['ledger', 'show', '--epoch', 'now'],
+      ['ledger', 'show', '--epoch', '1', '--limit', '0'],
+      ['ledger', 'prove'],
+      ['ledger', 'recompute', '-1'],
+      ['coverage', 'explain', 'all'],
+      ['coverage', 'explain', '1', '--node', 'me'],
+      ['config', 'show', '--log-level', 'loud'],
+      ['status', '--set', 'api.port'],
+      ['nonsense'],
+      ['ledger'],
+    ]
+    const codes = await Promise.all(
+      wrong.map(async args => {
+        const dirs = ['--data-dir', join(directory(), 'none'), '--json']
+        return [...args, (await cairn([...args, ...dirs])).code].join(' ')
+      }),
+    )
+    assert.deepEqual(
+      codes,
+      wrong.map(args => [...args, EXIT_CODES.usage.code].join(' ')),
+    )
+  })
+
   it('shows an unexpected error short, and whole when debugging', async () => {
     // Reading a directory as a file is nothing that the command foresees.
     const args = ['config', 'show', '--config', '/dev/null/x']
@@ -131,6 +166,12 @@ describe('cairn', () => {
       assert.equal(again.code, EXIT_CODES.taken.code)
       assert.equal(jsonOf<CairnFailure>(again).error.code, 'alreadyInitialised')
       assert.equal(await readFile(join(dataDir, 'seed'), 'utf8'), seed)
+    })
+
+    it('gives up at once where there can be no directory', async () => {
+      const ended = await cairn(['init', '--data-dir', '/proc/none/node', '--json'])
+      assert.equal(jsonOf<CairnFailure>(ended).error.code, 'badDirectory')
+      assert.equal(ended.code, EXIT_CODES.config.code)
     })
 
     it('refuses a manifest that is none, and leaves no half of a node', async () => {

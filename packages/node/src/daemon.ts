@@ -2,7 +2,7 @@
  * Builds a whole daemon, part by part in order of dependence, and closes it in reverse. Everything
  * the core needs of the world is made here and nowhere else.
  */
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   Bytes8,
@@ -27,6 +27,7 @@ import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
 import { Files } from './client/files.ts'
 import { systemClock } from './clock.ts'
+import { makeDirectory } from './directory.ts'
 import { drandRelays } from './drand.ts'
 import { CoverageNode } from './kinds/coverage/coverage.ts'
 import { StorageNode } from './kinds/storage/storage.ts'
@@ -136,7 +137,7 @@ async function build(
   const id = networkIdOf(manifest)
   const clock = systemClock()
   const metrics = new Metrics()
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeDirectory(dataDir)
 
   const store = await openLevelStore(join(dataDir, 'ledger'))
   closers.push(() => store.close())

@@ -10,6 +10,8 @@ import { z } from 'zod'
 const LockFile = z.object({
   pid: z.int().min(1),
   api: z.object({ url: z.url(), tokenPath: z.string() }).optional(),
+  /** The command that stops this daemon, where its process runs others too. */
+  stopWith: z.string().optional(),
 })
 export type LockFile = z.infer<typeof LockFile>
 
@@ -27,14 +29,18 @@ export function lockPath(dataDir: string): string {
 }
 
 /** Rejects with `dataDirLocked`, naming the process that holds it. */
-export async function acquireLock(dataDir: string, pid: number): Promise<Lock> {
+export async function acquireLock(
+  dataDir: string,
+  pid: number,
+  { stopWith }: Pick<LockFile, 'stopWith'> = {},
+): Promise<Lock> {
   const path = lockPath(dataDir)
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      await writeFile(path, text({ pid }), { flag: 'wx', mode: 0o600 })
+      await writeFile(path, text({ pid, stopWith }), { flag: 'wx', mode: 0o600 })
       return {
         async publish(api) {
-          await writeFile(`${path}.new`, text({ pid, api }), { mode: 0o600 })
+          await writeFile(`${path}.new`, text({ pid, api, stopWith }), { mode: 0o600 })
           await rename(`${path}.new`, path)
         },
         release: () => rm(path, { force: true }),

@@ -1,6 +1,6 @@
 /** Runs a whole network in memory from one seed and sums up what happened. */
 import type { Log } from '@cairn/node'
-import { CairnError, hex, sha256 } from '@cairn/protocol'
+import { CairnError, check, hex, sha256 } from '@cairn/protocol'
 import { Monitor, type Violation } from './monitor.ts'
 import { chooseFastHasher } from './sim/hasher.ts'
 import { World } from './sim/world.ts'
@@ -50,12 +50,18 @@ export interface SimulationSummary {
 const LANDING_EPOCHS = 1
 const CRASH_AFTER_EPOCHS = 2
 
-/** Throws `simulationStalled` when an epoch's checkpoint is not accepted in time. */
+/** Throws `badSimulation`, or `simulationStalled` when a checkpoint is not accepted in time. */
 export async function simulate(
   options: SimulateOptions,
   onEpoch: (line: EpochLine) => void = () => {},
 ): Promise<SimulationSummary> {
   const { nodes, epochs, seed, loss = 0, crashed = 0 } = options
+  check(
+    nodes >= 1 && epochs >= 1 && crashed <= nodes && loss >= 0 && loss < 1,
+    'badSimulation',
+    'a simulation has a node and an epoch at least, and crashes no more nodes than it has',
+    { facts: { nodes, epochs, crashed, loss } },
+  )
   const providers = options.providers ?? Math.ceil(nodes / 4)
   const gateways = options.gateways ?? Math.ceil(nodes / 4)
   await chooseFastHasher()

@@ -3,7 +3,7 @@
  * air between them, each real but for the air. Built in order, and taken down in reverse so that no
  * process and no port is left.
  */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type Anvil,
@@ -25,6 +25,7 @@ import {
   startDaemon,
   systemClock,
 } from '@cairn/node'
+import { makeDirectory } from '@cairn/node/directory'
 import { acquireLock, type Lock } from '@cairn/node/lock'
 import {
   Checkpoint,
@@ -316,8 +317,10 @@ export class Testnet {
     const { clock, field, manifest, log } = this.#parts
     const { providers, gateways } = this.#init
     const { name, place, ports } = member
-    await mkdir(member.dataDir, { recursive: true, mode: 0o700 })
-    member.lock ??= await acquireLock(member.dataDir, process.pid)
+    await makeDirectory(member.dataDir)
+    member.lock ??= await acquireLock(member.dataDir, process.pid, {
+      stopWith: `cairn testnet fault stop ${name} --dir ${this.#init.dataDir}`,
+    })
     const first = this.members[0]?.daemon?.network.addresses() ?? []
     const daemon = await startDaemon({
       dataDir: member.dataDir,
@@ -498,7 +501,7 @@ const MARKER_FILE = 'cairn-testnet'
 
 /** Empties the directory of an earlier testnet. Throws `testnetRunning` or `notTestnet`. */
 async function claimDirectory(dataDir: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeDirectory(dataDir)
   const entries = await readdir(dataDir)
   check(
     entries.length === 0 || entries.includes(MARKER_FILE),

@@ -11,11 +11,10 @@ export interface ExplainInit {
 }
 
 export function explainAction({ kind, none, part }: ExplainInit) {
-  return async (session: Session, epoch: string, { node }: { node?: string }) => {
+  return async (session: Session, epoch: number, { node }: { node?: number }) => {
     const api = await session.api()
-    const all = await api.json<Json<VerdictsView>>(`/v1/${kind}/${encodeURIComponent(epoch)}`)
-    const concerns = (nodes: readonly number[]) =>
-      node === undefined || nodes.includes(Number(node))
+    const all = await api.json<Json<VerdictsView>>(`/v1/${kind}/${epoch}`)
+    const concerns = (nodes: readonly number[]) => node === undefined || nodes.includes(node)
     const found = {
       ...all,
       verdicts: all.verdicts.filter(({ target, parts }) =>

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { hasCode } from '@cairn/node/lock'
 import { CairnError, deriveKeys, hex, nodeName } from '@cairn/protocol'
@@ -99,7 +99,6 @@ async function readInput(path: string): Promise<string> {
 }
 
 async function writeNew(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
   try {
     await writeFile(path, text, { flag: 'wx', mode: 0o600 })
   } catch (error) {

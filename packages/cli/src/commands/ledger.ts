@@ -18,22 +18,23 @@ import { EXIT_CODES } from '../exit-codes.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { findingLine } from './explain.ts'
+import { positive, whole } from './numbers.ts'
 
 export function ledgerCommand({ program, action }: Commands): void {
   const ledger = program.command('ledger').description('read, prove and recompute the ledger')
   ledger
     .command('show [id]')
     .description('print one message, or those of an epoch')
-    .option('--epoch <n>', 'messages of this epoch')
-    .option('--author <index>', 'only those of this node')
-    .option('--limit <n>', 'how many at most', '100')
+    .option('--epoch <n>', 'messages of this epoch', whole)
+    .option('--author <index>', 'only those of this node', whole)
+    .option('--limit <n>', 'how many at most', positive, 100)
     .option('--after <id>', 'continue after this one')
     .action(action(show))
   ledger
     .command('prove [id]')
     .description('print the proof that a checkpoint holds a message, or a payout')
     .option('--payout <account>', 'prove the totals of this account instead')
-    .option('--epoch <n>', 'in this checkpoint: of a payout only')
+    .option('--epoch <n>', 'in this checkpoint: of a payout only', whole)
     .option('-o, --output <file>', 'write it to a file')
     .action(action(prove))
   ledger
@@ -44,27 +45,28 @@ export function ledgerCommand({ program, action }: Commands): void {
     .option('--contract <address>', "the contract's address; the manifest's unless given")
     .action(action(verify))
   ledger
-    .command('recompute <epoch>')
+    .command('recompute')
     .description('settle an epoch again from the ledger and compare the roots')
+    .argument('<epoch>', '', whole)
     .action(action(recompute))
 }
 
 interface ShowOptions {
-  epoch?: string
-  author?: string
-  limit: string
+  epoch?: number
+  author?: number
+  limit: number
   after?: string
 }
 
 async function show(session: Session, id: string | undefined, options: ShowOptions) {
+  const { epoch, author, limit, after } = options
+  check(id !== undefined || epoch !== undefined, 'usage', 'expected an id or --epoch')
   const api = await session.api()
   if (id !== undefined) {
     const message = await api.json<Json<MessageView>>(`/v1/ledger/${encodeURIComponent(id)}`)
     session.output.result(message, JSON.stringify(message, undefined, 2))
     return undefined
   }
-  const { epoch, author, limit, after } = options
-  check(epoch !== undefined, 'usage', 'expected an id or --epoch')
   const page = await api.json<Json<MessagePage>>('/v1/ledger', {
     query: { epoch, author, limit, after },
   })
@@ -79,7 +81,7 @@ async function show(session: Session, id: string | undefined, options: ShowOptio
 
 interface ProveOptions {
   payout?: string
-  epoch?: string
+  epoch?: number
   output?: string
 }
 
@@ -202,10 +204,11 @@ async function manifestContract(session: Session, network: Uint8Array): Promise<
   return manifest.chain.contracts.checkpoints
 }
 
-async function recompute(session: Session, epoch: string) {
+async function recompute(session: Session, epoch: number) {
   const api = await session.api()
-  const path = `/v1/ledger/${encodeURIComponent(epoch)}/recompute`
-  const found = await api.json<Json<RecomputeView>>(path, { method: 'POST' })
+  const found = await api.json<Json<RecomputeView>>(`/v1/ledger/${epoch}/recompute`, {
+    method: 'POST',
+  })
   const { equal, accepted, computed, messages, findings, penalties } = found
   const lines = [
     ...findings.map(findingLine),

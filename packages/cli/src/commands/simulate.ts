@@ -1,5 +1,5 @@
 import type { Commands } from '../run.ts'
-import { fraction, whole } from './numbers.ts'
+import { fraction, positive, whole } from './numbers.ts'
 
 interface SimulateOptions {
   nodes: number
@@ -13,10 +13,10 @@ export function simulateCommand({ program, action }: Commands): void {
   program
     .command('simulate')
     .description('run a network in memory on virtual time; the same seed gives the same run')
-    .option('--nodes <n>', 'how many nodes', whole, 8)
-    .option('--epochs <n>', 'how many epochs', whole, 4)
+    .option('--nodes <n>', 'how many nodes', positive, 8)
+    .option('--epochs <n>', 'how many epochs', positive, 4)
     .option('--seed <n>', 'what everything random follows from', whole, 1)
-    .option('--loss <share>', 'part of messages that are lost, 0 to 1', fraction)
+    .option('--loss <share>', 'part of messages that are lost, 0 to below 1', fraction)
     .option('--crashed <n>', 'nodes that stop midway', whole)
     .action(
       action(async ({ output }, options: SimulateOptions) => {

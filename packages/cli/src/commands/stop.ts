@@ -15,6 +15,12 @@ export function stopCommand({ program, action }: Commands): void {
       action(async session => {
         const { values } = await session.config()
         const lock = await readLock(values.dataDir)
+        if (lock?.stopWith !== undefined) {
+          throw new CairnError('sharedProcess', `process ${lock.pid} runs other nodes too`, {
+            facts: { pid: lock.pid, dataDir: values.dataDir },
+            next: `stop this one with \`${lock.stopWith}\``,
+          })
+        }
         const api = await session.api()
         await api.json('/v1/stop', { method: 'POST' })
         if (lock !== undefined) await waitForEnd(session, lock.pid)

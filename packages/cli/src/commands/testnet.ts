@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { pinoLog } from '../log.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
-import { whole } from './numbers.ts'
+import { positive, whole } from './numbers.ts'
 
 interface UpOptions {
   nodes: number
@@ -19,12 +19,12 @@ export function testnetCommand({ program, action }: Commands): void {
   testnet
     .command('up')
     .description('bring one up, and keep it until Ctrl-C')
-    .option('--nodes <n>', 'how many nodes', whole, 8)
+    .option('--nodes <n>', 'how many nodes, 2 to 64', positive, 8)
     .option('--gateways <n>', 'how many of them have a radio; all unless given', whole)
     .option('--providers <n>', 'how many of them offer disk; four unless given', whole)
     .option('--seed <n>', 'what keys and places follow from', whole, 1)
     .option('--file <file>', 'store and fetch this file, then go on')
-    .option('--checkpoints <n>', 'end well after so many accepted checkpoints', whole)
+    .option('--checkpoints <n>', 'end well after so many accepted checkpoints', positive)
     .option('--dir <dir>', 'directory of the testnet')
     .action(
       action(async (session, { dir, ...options }: UpOptions) => {

@@ -63,7 +63,7 @@ export function isSecret(name: KeyName): boolean {
 }
 
 function sampleValue({ shown, schema }: Key): string {
-  const isList = schema.safeParse('').success && schema.safeParse([]).success
+  const isList = Array.isArray(schema.safeParse([]).data)
   if (isList) return shown === '' ? '[]' : `[${shown}]`
   return shown === '' ? "''" : shown
 }

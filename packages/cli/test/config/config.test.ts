@@ -133,6 +133,11 @@ storage: { quota: 1.5 TiB, price: 0.25 }
     })
     const { values } = await load({ yaml: sampleConfig() })
     assert.deepEqual(sampled, values)
+    for (const name of KEY_NAMES) {
+      const [first = '', second] = name.split('.')
+      const shown = second === undefined ? settings[first] : Object(settings[first])[second]
+      assert.equal(Array.isArray(shown), Array.isArray(values[name]), name)
+    }
   })
 
   it('gives every setting one variable', () => {
