@@ -1,9 +1,11 @@
 /** The command against a running network, as an operator and a stranger use it. */
 import { strict as assert } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type {
   Json,
   MessagePage,
@@ -15,7 +17,7 @@ import type {
 } from '@cairn/node'
 import { CommpHasher, type ProofFileJson, pieceCid } from '@cairn/protocol'
 import { EXIT_CODES } from '../packages/cli/src/exit-codes.ts'
-import { type CairnFailure, cairn, jsonOf } from '../packages/cli/test/process.ts'
+import { type CairnFailure, cairn, jsonOf, spawnCairn } from '../packages/cli/test/process.ts'
 import { adopted, sharedTestnet, until } from './network.ts'
 
 const FILE_BYTES = 300_000
@@ -81,6 +83,41 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
     assert.ok(bytes.equals(await readFile(back)))
     const again = await on('node1', 'get', put.link, '-o', back)
     assert.equal(again.code, EXIT_CODES.taken.code, 'an existing file is not replaced')
+  })
+
+  it('joins with a daemon of one’s own, by the manifest alone', async () => {
+    const dataDir = join(directory, 'own')
+    const { manifest, nodes } = running().file
+    const initialised = await cairn([
+      'init',
+      '--data-dir',
+      dataDir,
+      '--network',
+      manifest,
+      '--json',
+    ])
+    assert.equal(initialised.code, 0, initialised.stdout)
+    // Ports that others may have.
+    const free = ['--set', 'p2p.listen=/ip4/127.0.0.1/tcp/0', '--set', 'api.port=0']
+    const own = spawnCairn(['start', '--data-dir', dataDir, '--json', ...free])
+    const ended = once(own, 'close')
+    try {
+      await once(createInterface(own.stdout), 'line')
+      const status = await until(
+        SOON_MS,
+        async () =>
+          jsonOf<Json<NodeStatus>>(await cairn(['status', '--json', '--data-dir', dataDir])),
+        ({ peers, accepted }) => peers === nodes.length && accepted >= epoch,
+      )
+      assert.equal(status.index, undefined)
+      assert.deepEqual(
+        status.reasons.map(({ code }) => code),
+        ['registered'],
+      )
+    } finally {
+      own.kill('SIGINT')
+    }
+    assert.deepEqual(await ended, [0, null])
   })
 
   it('names a file by its piece CID without any node', async () => {

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { hasCode } from '@cairn/node/lock'
@@ -34,5 +34,15 @@ export async function openInput(
   return {
     stream: handle.createReadStream({ signal }),
     bytes: stats.isFile() ? stats.size : undefined,
+  }
+}
+
+/** A file's text. Throws `fileNotFound`. */
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT')) throw cause
+    throw new CairnError('fileNotFound', `there is no file ${path}`, { facts: { path }, cause })
   }
 }

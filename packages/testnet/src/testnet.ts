@@ -102,6 +102,8 @@ const ACCOUNT_BALANCE = parseEther('100')
 /** Start of everything before genesis: a part that is always there and one per node, s. */
 const PREPARATION_S = 7
 const PREPARATION_PER_NODE_S = 0.4
+/** Whom a daemon of one's own meets first: more than the three that a node wants at least. */
+const BOOTSTRAP_PEERS = 4
 /** A machine that is busy takes many times the second that it takes otherwise. */
 const MESH_TIMEOUT_MS = 60_000
 const MESH_POLL_MS = 50
@@ -310,6 +312,17 @@ export class Testnet {
       })
       await clock.until(clock.now() + MESH_POLL_MS)
     }
+    await writeFile(this.#manifestPath, encodeManifest(this.#manifestForOthers()))
+  }
+
+  /** With the peers to meet first, whose ports are known only once they run. */
+  #manifestForOthers(): Manifest {
+    const peers = this.running().slice(0, BOOTSTRAP_PEERS)
+    return { ...this.manifest, bootstrap: peers.flatMap(peer => peer.daemon.network.addresses()) }
+  }
+
+  get #manifestPath(): string {
+    return join(this.#init.dataDir, MANIFEST_FILE)
   }
 
   async #startMember(member: Member): Promise<void> {
@@ -452,7 +465,7 @@ export class Testnet {
       schema: 1,
       pid: process.pid,
       network: hex(network),
-      manifest: join(this.#init.dataDir, MANIFEST_FILE),
+      manifest: this.#manifestPath,
       control,
       chain: {
         rpc: anvil.rpcUrl,
@@ -572,7 +585,6 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       profile: init.profile ?? TESTNET_PROFILE,
       genesisState: 'genesis.ssz',
     }
-    await writeFile(join(init.dataDir, MANIFEST_FILE), encodeManifest(manifest))
     const cells = testnetCells(init.gateways, derive(init.seed, 'cells'))
     const members: Member[] = []
     for (let place = 0; place < init.nodes; place++) {

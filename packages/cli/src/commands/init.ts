@@ -1,8 +1,9 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { hasCode } from '@cairn/node/lock'
-import { CairnError, deriveKeys, hex, nodeName } from '@cairn/protocol'
+import { deriveKeys, hex, nodeName } from '@cairn/protocol'
 import { sampleConfig } from '../config/reference.ts'
+import { readText } from '../input.ts'
 import type { Commands } from '../run.ts'
 import { newMnemonic, writeSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
@@ -29,7 +30,7 @@ async function init(session: Session, mnemonicFile: string | undefined): Promise
   const { values, origin } = await session.config()
   const { dataDir } = values
   const mnemonic =
-    mnemonicFile === undefined ? newMnemonic() : await readInput(resolve(world.cwd, mnemonicFile))
+    mnemonicFile === undefined ? newMnemonic() : await readText(resolve(world.cwd, mnemonicFile))
   const { identity, account } = deriveKeys(mnemonic)
   // Read before anything is written: a wrong manifest must not leave half a node behind.
   const copies = origin.network === 'default' ? [] : await networkFiles(values.network)
@@ -81,21 +82,12 @@ async function init(session: Session, mnemonicFile: string | undefined): Promise
 /** The manifest and the genesis state beside it, under the names they have in the data directory. */
 async function networkFiles(path: string): Promise<{ from: string; to: string }[]> {
   const { parseManifest } = await import('@cairn/node')
-  const manifest = parseManifest(await readInput(path))
+  const manifest = parseManifest(await readText(path))
   const state = join(dirname(path), manifest.genesisState)
   return [
     { from: path, to: 'network.json' },
     { from: state, to: basename(state) },
   ]
-}
-
-async function readInput(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT')) throw cause
-    throw new CairnError('fileNotFound', `there is no file ${path}`, { facts: { path } })
-  }
 }
 
 async function writeNew(path: string, text: string): Promise<void> {

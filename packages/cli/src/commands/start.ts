@@ -24,13 +24,17 @@ export function startCommand({ program, action }: Commands): void {
 
 async function start(session: Session): Promise<void> {
   const { world, output, signal } = session
-  const { values } = await session.config()
+  const { values, origin } = await session.config()
   const { dataDir } = values
   const mnemonic = await readSeed(dataDir)
   const text = await readManifest(values.network)
   // A second's worth of modules: only the daemon itself pays for them.
-  const { parseManifest, startDaemon } = await import('@cairn/node')
+  const { isWithinSite, parseManifest, startDaemon } = await import('@cairn/node')
   const manifest = parseManifest(text)
+  const privateAddresses =
+    origin['p2p.privateAddresses'] === 'default'
+      ? isWithinSite(manifest.bootstrap)
+      : values['p2p.privateAddresses']
   const log = pinoLog({
     level: values.logLevel,
     json: output.json || world.stderr.isTTY !== true,
@@ -39,7 +43,7 @@ async function start(session: Session): Promise<void> {
   const lock = await acquireLock(dataDir, world.pid)
   try {
     const daemon = await startDaemon({
-      ...settingsOf(values),
+      ...settingsOf({ ...values, 'p2p.privateAddresses': privateAddresses }),
       dataDir,
       manifest,
       manifestDir: dirname(values.network),

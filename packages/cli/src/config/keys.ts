@@ -79,7 +79,7 @@ export const KEYS = {
     schema: flag,
     default: () => false,
     shown: 'false',
-    help: 'Dial private and loopback addresses: for networks inside one site',
+    help: 'Find peers at private and loopback addresses; by default where all bootstrap peers of the manifest have such',
   },
   'chain.rpc': {
     schema: list(url),

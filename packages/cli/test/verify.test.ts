@@ -1,0 +1,192 @@
+import { strict as assert } from 'node:assert'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { nodeRegistryAbi, registerArguments } from '@cairn/contracts'
+import {
+  bls,
+  type Checkpoint,
+  type Envelope,
+  ed25519,
+  encodeProofFile,
+  hex,
+  inclusionProof,
+  ListDepth,
+  listRoot,
+  MessageType,
+  messageId,
+  Ready,
+  seal,
+  sha256,
+  Vote,
+  voteSigningRoot,
+} from '@cairn/protocol'
+import {
+  nodeSecrets,
+  openWorld,
+  registrationOf,
+  startNetwork,
+  type World,
+} from '../../contracts/test/world.ts'
+import { EXIT_CODES } from '../src/exit-codes.ts'
+import { manifestOf, NOBODY } from './manifest.ts'
+import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from './process.ts'
+
+const BASE = new Uint8Array(8)
+
+describe('ledger verify against the chain', () => {
+  const directory = temporaryDirectory()
+  let world: World
+  let network: Awaited<ReturnType<typeof startNetwork>>
+  let accepted: Checkpoint
+  /** Messages of the accepted checkpoint, by what is to be said of them. */
+  let messages: Record<'ready' | 'vote' | 'foreign' | 'unknown' | 'deal', Envelope>
+
+  before(async () => {
+    world = await openWorld()
+    network = await startNetwork(world, 4)
+    const registration = registerArguments(registrationOf(world, 0))
+    await world.mined(
+      await world.operator(0).writeContract({
+        address: world.contracts.registry,
+        abi: nodeRegistryAbi,
+        functionName: 'register',
+        args: registration,
+      }),
+    )
+    messages = messagesOf(network.network)
+    const change = { messages: listRoot(sortedIds(), ListDepth.messages) }
+    accepted = network.next(network.first, change)
+    await network.submit(network.argumentsOf(accepted))
+  })
+  after(() => world.anvil.stop())
+
+  /** By each of them: node 0, who is registered, another in its name, and one who is not. */
+  function messagesOf(id: Uint8Array): typeof messages {
+    const { identity, voting } = nodeSecrets(0)
+    const ready = (epoch: number, author: number, secret: Uint8Array) =>
+      seal(MessageType.ready, Ready, { epoch, base: BASE, kind: 0, author }, id, root =>
+        ed25519.sign(root, secret),
+      )
+    const checkpoint = sha256(BASE)
+    const root = voteSigningRoot({ epoch: 0n, round: 1n, checkpoint }, id)
+    const vote = { epoch: 0, base: BASE, kind: 0, author: 0, round: 1, checkpoint }
+    return {
+      ready: ready(0, 0, identity),
+      vote: {
+        type: MessageType.vote,
+        body: Vote.serialize(vote),
+        signature: bls.sign(root, voting),
+      },
+      foreign: ready(1, 0, nodeSecrets(1).identity),
+      unknown: ready(0, 1, nodeSecrets(1).identity),
+      deal: { type: MessageType.deal, body: new Uint8Array(40), signature: new Uint8Array(128) },
+    }
+  }
+
+  function sortedIds(): Uint8Array[] {
+    return Object.values(messages)
+      .map(messageId)
+      .toSorted((a, b) => Buffer.compare(a, b))
+  }
+
+  async function prove(
+    name: keyof typeof messages,
+    change: { checkpoint?: Checkpoint; network?: Uint8Array } = {},
+  ): Promise<string> {
+    const checkpoint = change.checkpoint ?? accepted
+    const leaves = sortedIds()
+    const message = messages[name]
+    const position = leaves.findIndex(id => hex(id) === hex(messageId(message)))
+    const file = join(directory(), 'proof.json')
+    const proof = encodeProofFile({
+      network: change.network ?? network.network,
+      epoch: 0,
+      checkpoint,
+      inclusion: inclusionProof({ checkpoint, field: 'messages', leaves, position }),
+      message,
+    })
+    await writeFile(file, JSON.stringify(proof))
+    return file
+  }
+
+  async function manifest(genesis = network.genesis): Promise<string[]> {
+    const file = join(directory(), 'net.json')
+    const chain = { chainId: 31337, rpc: [NOBODY], contracts: world.contracts, finality: 0 }
+    await writeFile(file, manifestOf({ chain, genesis: Number(genesis) }))
+    return ['--network', file]
+  }
+
+  const offline = (file: string, ...args: string[]) =>
+    cairn(['ledger', 'verify', file, '--json', ...args])
+  const verify = (file: string, ...args: string[]) =>
+    offline(file, '--rpc', world.anvil.rpcUrl, ...args)
+  const contract = () => ['--contract', world.contracts.checkpoints]
+  const refusal = async (ended: ReturnType<typeof cairn>) => {
+    const { code, stdout } = await ended
+    return [code, (JSON.parse(stdout) as CairnFailure).error.code]
+  }
+
+  it('holds for what the contract accepted, and says that all was checked', async () => {
+    for (const name of ['ready', 'vote'] as const) {
+      const held = jsonOf(await verify(await prove(name), ...(await manifest())))
+      assert.deepEqual([held.valid, held.against], [true, 'chain'])
+      assert.equal(held.leaf, hex(messageId(messages[name])))
+      assert.deepEqual(held.checked, ['path', 'network', 'accepted', 'signature'])
+      assert.deepEqual(held.unchecked, [])
+    }
+  })
+
+  it('says what it could not check, and what to pass for it', async () => {
+    const file = await prove('ready')
+    const alone = jsonOf(await offline(file))
+    assert.deepEqual(alone.checked, ['path'])
+    assert.deepEqual(alone.unchecked, ['network', 'accepted', 'signature'])
+    const named = jsonOf(await offline(file, ...(await manifest())))
+    assert.deepEqual(named.checked, ['path', 'network'])
+    const asked = jsonOf(await verify(file, ...contract()))
+    assert.deepEqual(asked.checked, ['path', 'network', 'accepted'])
+    assert.deepEqual(asked.unchecked, ['signature'])
+    const { stdout } = await cairn(['ledger', 'verify', file])
+    assert.match(stdout, /^ {2}checked +the leaf climbs/m)
+    assert.match(stdout, /^ {2}not checked +who signed the message: pass --network and --rpc/m)
+    const deal = jsonOf(await verify(await prove('deal'), ...(await manifest())))
+    assert.deepEqual(deal.unchecked, ['signature'], 'a deal has two signers and no author')
+  })
+
+  it('refuses what the chain did not accept', async () => {
+    const checkpoint = { ...accepted, earnedTotal: 1n }
+    const invented = await prove('ready', { checkpoint })
+    const refused = await refusal(verify(invented, ...(await manifest())))
+    assert.deepEqual(refused, [EXIT_CODES.notTrue.code, 'badProof'])
+    assert.equal(jsonOf(await offline(invented)).against, 'file', 'alone it agrees with itself')
+    const nowhere = ['--contract', `0x${'ab'.repeat(20)}`]
+    const silent = await refusal(verify(invented, ...nowhere))
+    assert.deepEqual(silent, [EXIT_CODES.notRunning.code, 'chainUnavailable'])
+  })
+
+  it('refuses a proof of another network, by the manifest and by the contract', async () => {
+    const other = [EXIT_CODES.config.code, 'otherNetwork']
+    const ours = await prove('ready')
+    assert.deepEqual(await refusal(offline(ours, ...(await manifest(1n)))), other)
+    const theirs = await prove('ready', { network: sha256(BASE) })
+    assert.deepEqual(await refusal(verify(theirs, ...contract())), other)
+    assert.deepEqual(await refusal(offline(theirs, ...(await manifest()))), other)
+  })
+
+  it('refuses a message that its author did not sign, or that has no author', async () => {
+    for (const name of ['foreign', 'unknown'] as const) {
+      const refused = await refusal(verify(await prove(name), ...(await manifest())))
+      assert.deepEqual(refused, [EXIT_CODES.notTrue.code, 'badProof'], name)
+    }
+  })
+
+  it('says what --rpc needs', async () => {
+    const file = await prove('ready')
+    const alone = await verify(file)
+    assert.equal(alone.code, EXIT_CODES.usage.code)
+    assert.match(jsonOf<CairnFailure>(alone).error.next ?? '', /--network MANIFEST.*--contract/)
+    const usage = [EXIT_CODES.usage.code, 'usage']
+    assert.deepEqual(await refusal(verify(file, '--contract', 'none')), usage)
+    assert.deepEqual(await refusal(offline(file, '--rpc', 'nowhere', ...contract())), usage)
+  })
+})

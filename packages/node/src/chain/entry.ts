@@ -1,0 +1,59 @@
+/** One node's registration, asked of an endpoint by who follows no chain. */
+import { type ContractAddresses, nodeRegistryAbi } from '@cairn/contracts'
+import { type RegistryEntry, unhex } from '@cairn/protocol'
+import { createPublicClient, http } from 'viem'
+import type { BlockHeader, Log } from '../ports.ts'
+import { chainEvents } from './events.ts'
+
+export interface ReadEntryInit {
+  rpcUrl: string
+  chainId: number
+  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  /** First block that can hold the event. */
+  fromBlock: bigint
+  /** Node index. */
+  index: number
+}
+
+/**
+ * The node as it registered, its identity's signature checked; undefined where no event says so.
+ * `exitAt` and `bond` are those of the registration. Rejects as the endpoint does.
+ */
+export async function readEntry(init: ReadEntryInit): Promise<RegistryEntry | undefined> {
+  const { rpcUrl, chainId, contracts, fromBlock, index } = init
+  const client = createPublicClient({ transport: http(rpcUrl) })
+  const logs = await client.getContractEvents({
+    address: contracts.registry,
+    abi: nodeRegistryAbi,
+    eventName: 'Registered',
+    args: { index },
+    fromBlock,
+  })
+  const headers = new Map<bigint, BlockHeader>()
+  for (const { blockNumber } of logs) {
+    const { hash, timestamp } = await client.getBlock({ blockNumber })
+    headers.set(blockNumber, {
+      number: blockNumber,
+      hash: unhex(hash),
+      timestamp: Number(timestamp),
+    })
+  }
+  const events = chainEvents(logs, {
+    chainId,
+    contracts,
+    log: SILENT,
+    headerOf: ({ blockNumber }) => headers.get(blockNumber) as BlockHeader,
+    receiptOf: () => undefined,
+  })
+  const found = events.find(event => event.type === 'registered' && event.index === index)
+  return found?.type === 'registered' ? found.entry : undefined
+}
+
+/** Who asks for one entry learns from the answer that it is none. */
+const SILENT: Log = {
+  error() {},
+  warn() {},
+  info() {},
+  debug() {},
+  child: () => SILENT,
+}
