@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
+import { filesCommands } from './commands/files.ts'
 import { getCommand } from './commands/get.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
@@ -137,6 +138,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   putCommand(commands)
   getCommand(commands)
   dealsCommand(commands)
+  filesCommands(commands)
   pieceCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
