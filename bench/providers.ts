@@ -6,8 +6,6 @@ import {
   type Libp2pNetwork,
   type PieceStore,
   Provider,
-  pullRange,
-  Spool,
   servePieces,
   signerOf,
   type Voice,
@@ -69,15 +67,14 @@ export async function startProviders(
   })
   for (const network of networks) await network.start()
   const own = node({ bootstrap: networks.flatMap(network => network.addresses()) })
-  const spool = new Spool(cache)
-  servePieces(own, [spool])
+  servePieces(own, [cache])
   await own.start()
   for (const network of networks) await met(own, network)
   const client = new Client(
     {
       clock,
       network: own,
-      spool,
+      cache,
       signer: { key: clientKey(1), sign: root => ed25519.sign(root, clientSecret(1)) },
       verifier: plainVerifier,
       log,
@@ -85,8 +82,7 @@ export async function startProviders(
       epoch: () => EPOCH,
       candidates: () =>
         networks.map(({ self }, i) => ({ entry: base.node(i) as RegistryEntry, peer: self })),
-      range: (peer, range, signal) => pullRange({ network: own }, { peer, range, signal }),
-      holders: async () => new Map(),
+      holders: async () => [],
       publishDeal: async () => {},
     },
     { network: base.network, profile: base.profile },
@@ -94,9 +90,7 @@ export async function startProviders(
   return {
     async put(source) {
       const { signal } = new AbortController()
-      const shape = { data: 1, total: stores.length }
-      const entries = [{ name: 'file', bytes: source }]
-      await client.put(entries, { pricePerGiB: PRICE_PER_GIB, shape, signal })
+      await client.put(source, { pricePerGiB: PRICE_PER_GIB, copies: stores.length, signal })
     },
     async stop() {
       for (const provider of providers) await provider.stop()

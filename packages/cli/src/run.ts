@@ -1,10 +1,10 @@
 /** The command: options that all share, the list of commands, and how each ends. */
 import { CairnError } from '@cairn/protocol'
 import { Command, CommanderError, Option } from 'commander'
+import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
-import { filesCommands } from './commands/files.ts'
 import { getCommand } from './commands/get.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
@@ -138,11 +138,11 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   putCommand(commands)
   getCommand(commands)
   dealsCommand(commands)
-  filesCommands(commands)
+  auditCommand(commands)
+  storageCommand(commands)
   pieceCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
-  storageCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
   program.commandsGroup('Develop:')

@@ -2,6 +2,7 @@
  * Builds a whole daemon, part by part in order of dependence, and closes it in reverse. Everything
  * the core needs of the world is made here and nowhere else.
  */
+import { randomBytes } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -25,9 +26,7 @@ import {
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
-import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
-import { Spool } from './client/spool.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
 import { drandRelays } from './drand.ts'
@@ -250,21 +249,18 @@ async function build(
   )
   const desk = node.kinds.find(half => half instanceof StorageNode)
   invariant(desk !== undefined, 'storage is one of the halves')
-  const spool = new Spool(cache)
-  servePieces(network, pieces === undefined ? [spool] : [spool, pieces])
+  servePieces(network, pieces === undefined ? [cache] : [cache, pieces])
   const client = new Files(
     {
       node,
       network,
       clock,
-      store: store.sublevel('files'),
-      spool,
+      cache,
       ...(pieces === undefined ? {} : { shelf: pieces }),
       signer,
       verifier,
       log: log.child({ part: 'client' }),
       peerOf,
-      addressOf: peer => network.addressOf(peer),
     },
     { network: id, profile },
   )
@@ -333,6 +329,7 @@ function storageNode(
       ...services,
       view: services.epochs,
       log: log.child({ part: 'storage' }),
+      random: length => randomBytes(length),
       ...(pieces === undefined ? {} : { pieces }),
     },
     {
@@ -350,6 +347,9 @@ function storageNode(
 
 /** Any length that a deal can have. */
 const LONGEST_DEAL = 2 ** 32 - 1
+
+/** What a client holds while it passes through; a quarter of it is in use during an upload. */
+const CACHE_BYTES = 2 * 1024 ** 3
 
 /** Opens the volume that this node made here before, or makes it one. */
 async function openVolume(
@@ -372,7 +372,7 @@ async function openCache(
 ): Promise<PieceStore> {
   await rm(directory, { recursive: true, force: true })
   await createVolume({ directory, volume: 'cache' })
-  return await openPieceStore(components, { directory, volume: 'cache', quota: SPOOL_QUOTA })
+  return await openPieceStore(components, { directory, volume: 'cache', quota: CACHE_BYTES })
 }
 
 function ownPool(closers: (() => Promise<void>)[]): HashPool {

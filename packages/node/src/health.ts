@@ -31,6 +31,7 @@ export type HealthCode =
   | 'contained'
   | 'deposit'
   | 'renewals'
+  | 'kept'
   | 'clients'
 
 export interface Health {
@@ -92,6 +93,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     const { outlook, profile } = facts.deals
     if (outlook.client !== undefined) {
       checks.push(deposit(outlook.client, profile), renewals(outlook.client, profile))
+      checks.push(kept(outlook.client))
     }
     if (outlook.provider !== undefined) checks.push(clients(outlook.provider))
   }
@@ -359,6 +361,22 @@ function renewals({ ending }: ClientOutlook, profile: Profile): Health {
     facts: { late: late.length, deal: deal.key, provider: deal.deal.provider, endsIn, reason },
     dependsOn: ['deposit', 'peers'],
     next: 'see the reason; raise `client.maxPrice`, or store the file again with other providers',
+  }
+}
+
+function kept({ deals, owed, failedAudits }: ClientOutlook): Health {
+  const code = 'kept'
+  const facts = { deals, owed, failedAudits }
+  if (owed + failedAudits === 0) {
+    return { code, severity: 'ok', text: 'Providers answer for the deals of this node', facts }
+  }
+  return {
+    code,
+    severity: 'warning',
+    text: `Of ${deals} deals of this node ${owed} owe an answer, and ${failedAudits} gave no leaf when it looked`,
+    facts,
+    dependsOn: ['peers'],
+    next: '`cairn deals` names them; the verifiers ask their providers again, and end deals whose pieces are lost',
   }
 }
 

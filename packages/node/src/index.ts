@@ -1,8 +1,8 @@
 export * from './api/errors.ts'
 export * from './api/json.ts'
 export type {
+  AuditView,
   DealView,
-  FileView,
   MessagePage,
   MessageView,
   NodeEvent,
@@ -10,7 +10,6 @@ export type {
   PeerView,
   PutResult,
   RecomputeView,
-  RemovedFile,
   Status as NodeStatus,
   VerdictsView,
 } from './api/node-view.ts'
@@ -24,18 +23,12 @@ export * from './chain/registration.ts'
 export * from './chain/view.ts'
 export * from './checkpoints/checkpointer.ts'
 export * from './checkpoints/work.ts'
-export * from './client/arrange.ts'
-export * from './client/blocks.ts'
-export * from './client/cipher.ts'
 export * from './client/client.ts'
-export * from './client/feed.ts'
-export * from './client/file-index.ts'
 export * from './client/files.ts'
+export * from './client/link.ts'
+export * from './client/piece-list.ts'
 export * from './client/placement.ts'
-export * from './client/room.ts'
-export * from './client/shape.ts'
-export * from './client/spool.ts'
-export * from './client/upload.ts'
+export * from './client/split.ts'
 export * from './clock.ts'
 export * from './clock-check.ts'
 export * from './conformance/case.ts'
@@ -53,6 +46,7 @@ export * from './issues.ts'
 export * from './kinds/coverage/coverage.ts'
 export * from './kinds/kind.ts'
 export * from './kinds/storage/agreement.ts'
+export * from './kinds/storage/auditor.ts'
 export * from './kinds/storage/clients.ts'
 export * from './kinds/storage/deal-keys.ts'
 export * from './kinds/storage/endings.ts'

@@ -29,12 +29,11 @@ import {
   Vote,
 } from '@cairn/protocol'
 import type {
+  AuditView,
   CheckpointView,
   Content,
-  ContentRange,
   DealView,
   EpochView,
-  FileView,
   MessagePage,
   MessageQuery,
   MessageView,
@@ -42,16 +41,15 @@ import type {
   NodeView,
   PeerView,
   PieceView,
-  PutFile,
   PutOptions,
   PutResult,
   RecomputeView,
-  RemovedFile,
   Status,
   Tally,
   VerdictsView,
 } from './api/node-view.ts'
 import { type Health, healthOf, readiness } from './health.ts'
+import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
@@ -60,10 +58,8 @@ import type { Signer } from './signer.ts'
 
 /** What the view needs of the client's side of storage. */
 export interface FileClient {
-  put(files: Iterable<PutFile> | AsyncIterable<PutFile>, options: PutOptions): Promise<PutResult>
-  get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
-  list(): Promise<FileView[]>
-  remove(link: string): Promise<RemovedFile>
+  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
+  get(link: string, signal: AbortSignal): Promise<Content>
 }
 
 /** What the view needs of the provider's side. */
@@ -78,6 +74,7 @@ export interface DealDesk {
   prospectOf(deal: Deal): Prospect
   /** Rejects where the deal or the other side does not allow it. */
   end(id: Uint8Array): Promise<void>
+  audit(): Promise<readonly AuditOutcome[]>
 }
 
 export interface DaemonViewComponents {
@@ -321,23 +318,12 @@ export class DaemonView implements NodeView {
     }
   }
 
-  async put(
-    files: Iterable<PutFile> | AsyncIterable<PutFile>,
-    options: PutOptions,
-  ): Promise<PutResult> {
-    return await this.#components.client.put(files, options)
+  async put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult> {
+    return await this.#components.client.put(bytes, options)
   }
 
-  async get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content> {
-    return await this.#components.client.get(link, range, signal)
-  }
-
-  async files(): Promise<FileView[]> {
-    return await this.#components.client.list()
-  }
-
-  async removeFile(link: string): Promise<RemovedFile> {
-    return await this.#components.client.remove(link)
+  async get(link: string, signal: AbortSignal): Promise<Content> {
+    return await this.#components.client.get(link, signal)
   }
 
   async pieces(): Promise<PieceView[]> {
@@ -357,6 +343,18 @@ export class DaemonView implements NodeView {
 
   async endDeal(id: Uint8Array): Promise<void> {
     await this.#components.desk.end(id)
+  }
+
+  async audit(): Promise<AuditView[]> {
+    const outcomes = await this.#components.desk.audit()
+    return outcomes.map(({ deal: { id, deal }, leaf, outcome, reported }) => ({
+      deal: id,
+      piece: pieceCid(deal.piece),
+      provider: deal.provider,
+      leaf,
+      outcome,
+      reported,
+    }))
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {

@@ -71,7 +71,8 @@ describe('health', () => {
   })
 
   describe('of deals', () => {
-    const client = { deals: 2, pricePerEpoch: 200n, available: 4_000n, lasts: 20, ending: [] }
+    const well = { lasts: 20, ending: [], owed: 0, failedAudits: 0 }
+    const client = { deals: 2, pricePerEpoch: 200n, available: 4_000n, ...well }
     const found = (outlook: Outlook) =>
       rootCauses(healthOf({ ...WELL, deals: { outlook, profile: TESTNET_PROFILE } }))
     const renewal = { state: 'refused', reason: 'priceTooLow' } as const
@@ -100,6 +101,15 @@ describe('health', () => {
       assert.deepEqual(
         found({ client: { ...client, lasts: 1, ending: [ending(1)] } }).map(({ code }) => code),
         ['deposit'],
+      )
+    })
+
+    it('warns of pieces that providers owe or did not give', () => {
+      const [kept] = found({ client: { ...client, owed: 1, failedAudits: 2 } })
+      assert.equal(kept?.code, 'kept')
+      assert.equal(
+        kept?.text,
+        'Of 2 deals of this node 1 owe an answer, and 2 gave no leaf when it looked',
       )
     })
 

@@ -18,6 +18,7 @@ export const MessageType = {
   vote: 9,
   proposal: 10,
   dealEnd: 11,
+  audit: 15,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]
 

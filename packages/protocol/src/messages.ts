@@ -101,7 +101,11 @@ export function messageId(envelope: Pick<Envelope, 'type' | 'body'>): Uint8Array
 }
 
 /** Types of messages that belong to no epoch of their own. */
-const WITHOUT_EPOCH: ReadonlySet<number> = new Set([MessageType.deal, MessageType.dealEnd])
+const WITHOUT_EPOCH: ReadonlySet<number> = new Set([
+  MessageType.deal,
+  MessageType.dealEnd,
+  MessageType.audit,
+])
 
 /** Where `author` stands in every epoch message: behind epoch, base and kind. */
 const AUTHOR_OFFSET = 13

@@ -28,10 +28,13 @@ async function list(session: Session, { all }: { all?: boolean }) {
   return undefined
 }
 
-function line({ id, role, provider, bytes, lastEpoch, lasts, renewal, ending }: Json<DealView>) {
+function line(deal: Json<DealView>) {
+  const { id, role, provider, bytes, lastEpoch, lasts, renewal, audit, owed, ending } = deal
   const remarks = [
     ...(lasts === undefined ? [] : [`deposit lasts ${lasts}`]),
     ...(renewal === undefined ? [] : [`renewal ${renewal}`]),
+    ...(audit === undefined || audit === 'given' ? [] : [`gave no leaf: ${audit}`]),
+    ...(owed === undefined ? [] : [`owes an answer since epoch ${owed}`]),
     ...(ending ? ['ending by agreement'] : []),
   ]
   const to = `to epoch ${lastEpoch}`

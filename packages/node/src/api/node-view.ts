@@ -153,69 +153,26 @@ export interface VerdictsView {
   findings: SettledFinding[]
 }
 
-/** One of the files of an upload. */
-export interface PutFile {
-  name: string
-  bytes: AsyncIterable<Uint8Array>
-}
-
 export interface PutOptions {
-  /** k shards of n; by the number of operators when absent. */
-  shape?: { data: number; total: number }
+  name?: string
+  copies: number
+  /** Bytes per piece; the client's own choice when absent. */
+  pieceSize?: number
   signal: AbortSignal
 }
 
 export interface PutResult {
-  files: { name: string; link: string; bytes: number }[]
-  /** Piece CIDs, without the manifest's. */
+  link: string
+  /** Piece CIDs. */
   pieces: string[]
-  /** Of all files. */
   bytes: number
-  /** Shards that suffice, and shards. */
-  k: number
-  n: number
-  /** Providers, by node index, that did not take what they were asked to, and why. */
-  refusals: { provider: number; code: string }[]
-}
-
-export interface ContentRange {
-  /** First byte, and the one after the last; the whole unless given. */
-  first?: number
-  end?: number
 }
 
 export interface Content {
   /** File name it was put with. */
-  name: string
-  /** Length of the whole file. */
-  bytes: number
-  /** The range that the stream gives. */
-  first: number
-  end: number
+  name?: string
+  bytes?: number
   stream: AsyncIterable<Uint8Array>
-}
-
-/** A file that this node stored. */
-export interface FileView {
-  name: string
-  link: string
-  bytes: number
-  k: number
-  n: number
-  /** Ms since 1970. */
-  createdAt: number
-  /** Piece CID of the manifest: files of one pack have the same. */
-  manifest: string
-  /** Shards under a deal, of the group that has the fewest; undefined for files without a byte. */
-  shards: number | undefined
-  /** Copies of the manifest under a deal. */
-  manifests: number
-}
-
-export interface RemovedFile {
-  name: string
-  link: string
-  bytes: number
 }
 
 export interface PieceView {
@@ -241,8 +198,25 @@ export interface DealView {
   lasts?: number
   /** `agreed`, or the code with which the provider refused to renew it. */
   renewal?: string
+  /** What came of the last look at it: `given`, or why the leaf was not. */
+  audit?: string
+  /** The epoch since which its provider owes an answer. */
+  owed?: number
   /** Client and provider have agreed to end it. */
   ending: boolean
+}
+
+export interface AuditView {
+  /** Id of the deal. */
+  deal: Uint8Array
+  piece: string
+  /** Node index. */
+  provider: number
+  leaf: number
+  /** `given`, or the code of why the leaf was not. */
+  outcome: string
+  /** An audit of the leaf was published: verifiers ask it. */
+  reported: boolean
 }
 
 export const NODE_EVENTS = [
@@ -274,17 +248,15 @@ export interface NodeView {
   provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined>
   recompute(epoch: number): Promise<RecomputeView | undefined>
   verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined>
-  /** Takes the bytes at its own pace, one file after the other; several are packed together. */
-  put(files: Iterable<PutFile> | AsyncIterable<PutFile>, options: PutOptions): Promise<PutResult>
-  get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
-  /** What this node stored, oldest first. */
-  files(): Promise<FileView[]>
-  /** Takes a file off the list. */
-  removeFile(link: string): Promise<RemovedFile>
+  /** Takes the bytes at its own pace. */
+  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
+  get(link: string, signal: AbortSignal): Promise<Content>
   pieces(): Promise<PieceView[]>
   deals(): Promise<DealView[]>
   /** Asks the other side to end a deal; resolves when both have signed. */
   endDeal(id: Uint8Array): Promise<void>
+  /** Looks at a leaf of each of this node's live deals now. */
+  audit(): Promise<AuditView[]>
   subscribe(listener: (event: NodeEvent) => void): () => void
   /** Prometheus text format. */
   metrics(): Promise<string>

@@ -152,34 +152,7 @@ export const VerdictsShape = z.object({
   findings: z.array(finding),
 })
 
-const put = {
-  pieces: z.array(z.string()),
-  bytes: z.int(),
-  k: z.int(),
-  n: z.int(),
-  refusals: z.array(z.object({ provider: z.int(), code: z.string() })),
-}
-const file = { name: z.string(), link: z.string(), bytes: z.int() }
-
-export const PutShape = z.object({ link: z.string(), ...put })
-
-export const PackShape = z.object({ files: z.array(z.object(file)), ...put })
-
-export const FilesShape = z.object({
-  files: z.array(
-    z.object({
-      ...file,
-      k: z.int(),
-      n: z.int(),
-      createdAt: ms,
-      manifest: z.string(),
-      shards: z.int().optional().describe('under a deal, of the group that has the fewest'),
-      manifests: z.int().describe('copies of the manifest under a deal'),
-    }),
-  ),
-})
-
-export const RemovedShape = z.object(file)
+export const PutShape = z.object({ link: z.string(), pieces: z.array(z.string()), bytes: z.int() })
 
 export const PiecesShape = z.object({
   pieces: z.array(z.object({ cid: z.string(), bytes: z.int() })),
@@ -199,7 +172,22 @@ export const DealsShape = z.object({
       role: z.enum(['client', 'provider']).optional(),
       lasts: z.number().optional().describe('epochs that the client’s deposit pays for'),
       renewal: z.string().optional().describe('`agreed`, or why it was refused'),
+      audit: z.string().optional().describe('`given`, or why the leaf looked at was not'),
+      owed: epoch.optional().describe('since which epoch the provider owes an answer'),
       ending: z.boolean(),
+    }),
+  ),
+})
+
+export const AuditsShape = z.object({
+  audits: z.array(
+    z.object({
+      deal: hex,
+      piece: z.string(),
+      provider: z.int(),
+      leaf: z.int(),
+      outcome: z.string().describe('`given`, or why the leaf was not'),
+      reported: z.boolean().describe('verifiers ask the leaf'),
     }),
   ),
 })

@@ -24,7 +24,6 @@ import type {
   NodeEvent,
   NodeView,
   PutOptions,
-  PutResult,
   Status,
 } from '../../src/api/node-view.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
@@ -42,7 +41,7 @@ export interface TestView {
   emit(event: NodeEvent): void
   listeners(): number
   /** Bytes of each put, by link. */
-  puts: Map<string, { name: string; bytes: number; options: PutOptions }>
+  puts: Map<string, { bytes: number; options: PutOptions }>
   /** Why puts failed. */
   failures: unknown[]
   /** Most bytes that a `get` handed out before its reader took them. */
@@ -54,9 +53,8 @@ export interface TestView {
 
 /** A stream that ends only when its reader goes. */
 export const ENDLESS = 'cairn:endless'
-/** A link that breaks after its first chunk, unless one goes on behind it. */
+/** A link that breaks after its first chunk. */
 export const BROKEN = 'cairn:broken'
-export const BROKEN_BYTES = 200_000
 
 const CHUNK = new Uint8Array(64 * 1024).fill(1)
 
@@ -149,82 +147,63 @@ export async function testView(): Promise<TestView> {
             findings: [{ node: 5, code: 'withholding', facts: { withheld: 1, scoreLost: '10' } }],
           }
         : undefined,
-    put: async (entries, options) => {
-      const files: PutResult['files'] = []
-      for await (const { name, bytes: stream } of entries) {
-        const hash = createHash('sha256')
-        let bytes = 0
-        try {
-          for await (const chunk of stream) {
-            hash.update(chunk)
-            bytes += chunk.length
-          }
-        } catch (error) {
-          failures.push(error)
-          throw error
+    put: async (stream, options) => {
+      const hash = createHash('sha256')
+      let bytes = 0
+      try {
+        for await (const chunk of stream) {
+          hash.update(chunk)
+          bytes += chunk.length
         }
-        const link = `cairn:${hash.digest('hex')}`
-        puts.set(link, { name, bytes, options })
-        files.push({ name, link, bytes })
+      } catch (error) {
+        failures.push(error)
+        throw error
       }
-      const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-      return {
-        files,
-        pieces: ['bafkzcib'],
-        bytes,
-        k: 2,
-        n: 4,
-        refusals: [{ provider: 3, code: 'busy' }],
-      }
+      const link = `cairn:${hash.digest('hex')}`
+      puts.set(link, { bytes, options })
+      return { link, pieces: ['bafkzcib'], bytes }
     },
-    get: async (link, { first = 0, end }, signal) => {
+    get: async (link, signal) => {
       if (link === 'cairn:bug') throw new Error('secret detail')
       const put = puts.get(link)
-      const whole = link === ENDLESS ? Number.MAX_SAFE_INTEGER : BROKEN_BYTES
       if (put === undefined && link !== ENDLESS && link !== BROKEN) {
         throw new CairnError('notFound', 'no provider has this', { facts: { link } })
       }
-      const bytes = put?.bytes ?? whole
-      const stop = Math.min(end ?? bytes, bytes)
       return {
         name: 'a "file".bin',
-        bytes,
-        first,
-        end: stop,
+        ...(put === undefined ? {} : { bytes: put.bytes }),
         stream: (async function* () {
           let chunks = 0
-          for (let left = stop - first; left > 0; left -= CHUNK.length) {
+          for (let left = put?.bytes ?? Number.POSITIVE_INFINITY; left > 0; left -= CHUNK.length) {
             signal.throwIfAborted()
-            if (link === BROKEN && first === 0 && chunks++ > 0) {
-              throw new Error('the provider went away')
-            }
+            if (link === BROKEN && chunks++ > 0) throw new Error('the provider went away')
             given += Math.min(left, CHUNK.length)
             yield CHUNK.subarray(0, Math.min(left, CHUNK.length))
           }
         })(),
       }
     },
-    files: async () =>
-      [...puts].map(([link, { name, bytes }]) => ({
-        name,
-        link,
-        bytes,
-        k: 2,
-        n: 4,
-        createdAt: 0,
-        manifest: 'bafkzcib',
-        shards: 3,
-        manifests: 3,
-      })),
-    removeFile: async link => {
-      const put = puts.get(link)
-      if (put === undefined) throw new CairnError('notListed', 'this node did not store it')
-      puts.delete(link)
-      return { name: put.name, link, bytes: put.bytes }
-    },
     pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
     deals: async () => [DEAL],
     endDeal: async () => {},
+    audit: async () => [
+      {
+        deal: new Uint8Array(32),
+        piece: 'bafk',
+        provider: 3,
+        leaf: 9,
+        outcome: 'given',
+        reported: false,
+      },
+      {
+        deal: new Uint8Array(32),
+        piece: 'bafk',
+        provider: 4,
+        leaf: 9,
+        outcome: 'timeout',
+        reported: true,
+      },
+    ],
     subscribe: listener => {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -12,6 +12,7 @@ import {
   type Randomness,
   type Signer,
   StorageNode,
+  servePieces,
 } from '@cairn/node'
 import {
   bls,
@@ -234,9 +235,16 @@ export class World {
         )
       : undefined
     if (radio !== undefined) this.#radios.push(radio)
+    const prng = new Prng(this.#seed, `random ${place.index}`)
+    servePieces(services.network, pieces === undefined ? [] : [pieces])
     return [
       new StorageNode(
-        { ...services, view: epochs, ...(pieces === undefined ? {} : { pieces }) },
+        {
+          ...services,
+          view: epochs,
+          random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
+          ...(pieces === undefined ? {} : { pieces }),
+        },
         {
           calendar: epochs.calendar,
           terms: {

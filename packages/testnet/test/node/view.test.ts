@@ -8,6 +8,7 @@ import {
   equalBytes,
   hex,
   type Kind,
+  knownDeal,
   messageId,
   parseProofFile,
   STORAGE,
@@ -45,20 +46,9 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       network,
       signer: signerIn(index),
       client: {
-        put: async () => ({
-          files: [{ name: 'a', link: 'a link', bytes: 1 }],
-          pieces: [],
-          bytes: 1,
-          k: 1,
-          n: 1,
-          refusals: [],
-        }),
+        put: async () => ({ link: 'a link', pieces: [], bytes: 1 }),
         get: async () => {
           throw new Error('no such link')
-        },
-        list: async () => [],
-        remove: async () => {
-          throw new Error('no such file')
         },
       },
       pieces: undefined,
@@ -71,6 +61,10 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         }),
         end: async id => {
           ended.push(hex(id))
+        },
+        audit: async () => {
+          const stored = knownDeal(deal(2, 1, 90))
+          return [{ deal: stored, leaf: 3, epoch: 4, outcome: 'timeout', reported: true }]
         },
       },
       metrics: async () => 'cairn_epoch 1\n',
@@ -349,13 +343,15 @@ describe('what a daemon shows', () => {
   it('and passes on what it is asked to do', async () => {
     const { view, stopped, ended } = await scene()
     const { signal } = new AbortController()
-    assert.equal((await view.put([], { signal })).files[0]?.link, 'a link')
-    await assert.rejects(view.get('x', {}, signal), /no such link/)
-    assert.deepEqual(await view.files(), [])
-    await assert.rejects(view.removeFile('x'), /no such file/)
+    const nothing = (async function* () {})()
+    assert.equal((await view.put(nothing, { copies: 1, signal })).link, 'a link')
+    await assert.rejects(view.get('x', signal), /no such link/)
     assert.match(await view.metrics(), /^cairn_/)
     await view.endDeal(bytes32('deal'))
     assert.deepEqual(ended, [hex(bytes32('deal'))])
+    const [audit] = await view.audit()
+    assert.deepEqual(audit?.deal, dealId(deal(2, 1, 90)))
+    assert.deepEqual([audit?.provider, audit?.outcome, audit?.reported], [2, 'timeout', true])
     view.stop()
     assert.deepEqual(stopped, ['stop'])
   })

@@ -168,8 +168,35 @@ describe('deals of a node', () => {
         await next([old], plus)
         await settle()
       }
-      assert.equal(asked.length, 1)
+      assert.deepEqual(
+        asked.filter(what => what.endsWith('piece-put')),
+        [`${CLIENT} piece-put`],
+      )
       assert.equal(dealsOf(CLIENT).length, 1)
+    })
+
+    it('not while the provider owes an answer, or sealed a wrong leaf', async () => {
+      const owing = ending({ nonce: 1n })
+      const wrong = ending({ nonce: 2n, place: 1 })
+      const unasked = ending({ nonce: 3n, place: 2 })
+      const debt = { leaf: 0, since: EPOCH - 5, asked: EPOCH - 1 }
+      await begin({ deals: [owing, wrong, unasked] })
+      await world.toEpoch(EPOCH, [owing, wrong, unasked], {
+        debts: [
+          { ...debt, deal: dealId(owing), again: EPOCH - 2 },
+          { ...debt, deal: dealId(unasked), again: 0 },
+        ],
+        contained: [{ deal: dealId(wrong), since: EPOCH - 5 }],
+      })
+      await settle()
+      assert.deepEqual(
+        dealsOf(CLIENT).map(({ place }) => place),
+        [2],
+      )
+      const { half } = world.node(CLIENT)
+      assert.equal(half.prospectOf(owing).renewal, 'owesAnswer')
+      assert.equal(half.prospectOf(owing).owed, EPOCH - 5)
+      assert.equal(half.prospectOf(wrong).renewal, 'contained')
     })
 
     it('at the provider’s new price while the client pays it', async () => {
@@ -443,6 +470,8 @@ describe('deals of a node', () => {
         available: 1_999n,
         lasts: 9,
         ending: [],
+        owed: 0,
+        failedAudits: 0,
       })
       assert.equal(provider, undefined)
       assert.deepEqual(world.node(0).half.outlook(), {

@@ -7,8 +7,6 @@ import {
   type Log,
   type Network,
   type OwnTerms,
-  pullRange,
-  Spool,
   StandingMessages,
   StorageNode,
   servePieces,
@@ -40,11 +38,11 @@ import {
   messageId,
   type Piece,
   peek,
-  pieceKey,
   plainVerifier,
   type RegistryEntry,
   rulebook,
   STORAGE,
+  type StorageState,
   seal,
   slotStart,
   storageKind,
@@ -162,6 +160,7 @@ export class World {
   readonly log: Log
   readonly #init: WorldInit
   readonly #registry: readonly RegistryEntry[]
+  #random = 0
   readonly #stores = new Map<number, MemoryStore>()
   readonly #pieces = new Map<number, MemoryPieces>()
 
@@ -176,7 +175,7 @@ export class World {
       }),
     )
     this.#registry = registry
-    this.base = this.#baseAt(EPOCH, deals, slotMs)
+    this.base = this.#baseAt(EPOCH, { deals, slotMs })
     this.clock = new VirtualClock({ start: epochStart(this.base, EPOCH) })
     this.network = new SimulatedNetwork(
       { clock: this.clock },
@@ -202,18 +201,29 @@ export class World {
   }
 
   /** Begins another epoch, whose base carries these deals. */
-  async toEpoch(epoch: number, deals: readonly Deal[]): Promise<void> {
-    this.base = this.#baseAt(epoch, deals, this.base.profile.slotMs)
+  async toEpoch(
+    epoch: number,
+    deals: readonly Deal[],
+    more: Partial<StorageState> = {},
+  ): Promise<void> {
+    this.base = this.#baseAt(epoch, { deals, more, slotMs: this.base.profile.slotMs })
     await this.clock.run({ until: epochStart(this.base, epoch) })
     for (const { half } of this.nodes) half.epoch(this.base)
   }
 
-  #baseAt(epoch: number, deals: readonly Deal[], slotMs: number): EpochBase {
+  #baseAt(
+    epoch: number,
+    {
+      deals,
+      more,
+      slotMs,
+    }: { deals: readonly Deal[]; more?: Partial<StorageState>; slotMs: number },
+  ): EpochBase {
     const { deposits } = this.#init
     return baseOf({
       epoch,
       registry: this.#registry,
-      state: stateOf([...deals]),
+      state: stateOf([...deals], [], more),
       profile: { ...TESTNET_PROFILE, slotMs },
       ...(deposits === undefined ? {} : { deposits }),
     })
@@ -316,12 +326,11 @@ export class World {
     })
   }
 
-  /** A client of its own peer; holders are the peers of the nodes that have a piece. */
+  /** A client of its own peer; `holders` are the peers of the nodes that have the piece. */
   async client(change: Partial<ClientComponents> = {}, number = 1) {
     const network = this.network.join(`client${number}`)
     const cache = new MemoryPieces()
-    const spool = new Spool(cache)
-    servePieces(network, [spool])
+    servePieces(network, [cache])
     await network.start()
     const deals: Envelope[] = []
     let random = number * 1_000
@@ -333,7 +342,7 @@ export class World {
       {
         clock: this.clock,
         network,
-        spool,
+        cache,
         signer: {
           key: clientKey(1),
           sign: root => ed25519.sign(root, clientSecret(1)),
@@ -343,9 +352,7 @@ export class World {
         random: length => bytes32(random++, 7).slice(0, length),
         epoch: () => EPOCH,
         candidates: () => candidates,
-        range: (peer, range, signal) => pullRange({ network }, { peer, range, signal }),
-        holders: async pieces =>
-          new Map(pieces.map(piece => [pieceKey(piece), this.holders(piece)])),
+        holders: async piece => this.holders(piece),
         publishDeal: async envelope => {
           deals.push(envelope)
         },
@@ -409,6 +416,7 @@ export class World {
         pieces,
         envelopeOf: (_, id) => this.set.get(id)?.envelope,
         peerOf: entry => peerName(entry.index),
+        random: length => bytes32(this.#random++, 7).slice(0, length),
         publishDeal: async envelope => {
           published.push(envelope)
           this.#wait(envelope)

@@ -2,6 +2,7 @@
 import {
   type Deal,
   dealIndex,
+  debtIndex,
   type EpochBase,
   hex,
   isLive,
@@ -27,6 +28,9 @@ export interface ClientOutlook {
   lasts?: number
   /** Deals near their end without a successor, by ascending end. */
   ending: readonly EndingDeal[]
+  /** Deals whose provider owes an answer, and those that gave no leaf when it was last looked at. */
+  owed: number
+  failedAudits: number
 }
 
 export interface EndingDeal {
@@ -59,6 +63,10 @@ export interface Prospect {
   lasts?: number
   /** What came of the last attempt to renew it: `agreed`, or the code of the refusal. */
   renewal?: string
+  /** What came of the last look at it: `given`, or why the leaf was not. */
+  audit?: string
+  /** The epoch since which its provider owes an answer. */
+  owed?: number
   /** Client and provider have agreed to end it. */
   ending: boolean
 }
@@ -68,9 +76,12 @@ export interface OutlookInit {
   /** Node index at this base. */
   index: number | undefined
   renewalOf(id: Uint8Array): Renewal | undefined
+  /** Own deals that gave no leaf when they were last looked at. */
+  failedAudits: number
 }
 
-export function outlookOf(base: EpochBase, { keys, index, renewalOf }: OutlookInit): Outlook {
+export function outlookOf(base: EpochBase, init: OutlookInit): Outlook {
+  const { keys, index, renewalOf, failedAudits } = init
   const { byClient, byProvider } = dealIndex(base.state(storageKind))
   const own = keys.all().flatMap(({ key }) => byClient.get(hex(key)) ?? [])
   const kept = index === undefined ? [] : (byProvider.get(index) ?? [])
@@ -80,7 +91,7 @@ export function outlookOf(base: EpochBase, { keys, index, renewalOf }: OutlookIn
     renewal: renewalOf(deal.id),
   }))
   return {
-    ...(own.length === 0 ? {} : { client: clientOutlook(base, own, ending) }),
+    ...(own.length === 0 ? {} : { client: { ...clientOutlook(base, own, ending), failedAudits } }),
     ...(kept.length === 0 ? {} : { provider: providerOutlook(base, kept) }),
   }
 }
@@ -106,9 +117,10 @@ function clientOutlook(
   base: EpochBase,
   own: readonly KnownDeal[],
   ending: readonly EndingDeal[],
-): ClientOutlook {
+): Omit<ClientOutlook, 'failedAudits'> {
   const clients = new Map(own.map(({ deal }) => [hex(deal.client), deal.client]))
   const live = own.map(({ deal }) => deal).filter(deal => isLive(deal, base.epoch))
+  const debts = debtIndex(base.state(storageKind))
   const lasts = shortest([...clients.values()].map(client => lastsFor(client, base)))
   return {
     deals: own.length,
@@ -116,6 +128,7 @@ function clientOutlook(
     available: [...clients.keys()].reduce((sum, client) => sum + base.available(client), 0n),
     ...(lasts === undefined ? {} : { lasts }),
     ending,
+    owed: own.filter(({ key }) => debts.has(key)).length,
   }
 }
 

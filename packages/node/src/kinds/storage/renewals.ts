@@ -9,6 +9,7 @@ import {
   type Calendar,
   Deal,
   dealIndex,
+  debtIndex,
   decode,
   type Envelope,
   type EpochBase,
@@ -79,6 +80,13 @@ export function dueDeals(base: EpochBase, keys: DealKeys): KnownDeal[] {
     .sort((a, b) => a.deal.endEpoch - b.deal.endEpoch)
 }
 
+/** Why a deal is not to go on with its provider: what it did not answer would be forgotten with it. */
+function distrust(key: string, base: EpochBase): string | undefined {
+  const state = base.state(storageKind)
+  if ((debtIndex(state).get(key)?.again ?? 0) > 0) return 'owesAnswer'
+  return state.contained.some(({ deal }) => hex(deal) === key) ? 'contained' : undefined
+}
+
 /** What keeps the same place going after a deal, whoever the provider is. */
 function successorIn(deals: readonly KnownDeal[], { deal: old }: KnownDeal): KnownDeal | undefined {
   return deals.find(
@@ -137,6 +145,11 @@ export class Renewals {
   /** One that was agreed on is asked again only when no base shows it in time. */
   #isToTry({ id, key }: KnownDeal, base: EpochBase): boolean {
     if (this.#components.isEnding(id)) return false
+    const reason = distrust(key, base)
+    if (reason !== undefined) {
+      this.#outcomes.set(key, { state: 'refused', reason, epoch: base.epoch })
+      return false
+    }
     const outcome = this.#outcomes.get(key)
     const settling = base.profile.lookback + SETTLING_EPOCHS
     return outcome?.state !== 'agreed' || base.epoch - outcome.epoch >= settling

@@ -5,7 +5,9 @@
 import {
   type Calendar,
   type Challenge,
+  check,
   type Deal,
+  debtIndex,
   type Envelope,
   type EpochBase,
   epochAt,
@@ -13,6 +15,8 @@ import {
   type Known,
   knownDeal,
   type MessageType,
+  type Piece,
+  pieceKey,
   type RegistryEntry,
   storageKind,
   type Verifier,
@@ -23,6 +27,7 @@ import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
 import { presentBase } from '../present.ts'
 import { Asker } from './asker.ts'
+import { type AuditOutcome, Auditor } from './auditor.ts'
 import { Clients } from './clients.ts'
 import { type DealKeys, identityDealKey } from './deal-keys.ts'
 import { Endings } from './endings.ts'
@@ -55,6 +60,8 @@ export interface StorageComponents {
   envelopeOf(epoch: number, id: Uint8Array): Envelope | undefined
   peerOf(entry: RegistryEntry): string
   publishDeal(envelope: Envelope): Promise<void>
+  /** Bytes that nobody can guess. */
+  random(length: number): Uint8Array
   refusalOf(type: MessageType, message: Known<unknown>): string | undefined
 }
 
@@ -78,6 +85,7 @@ export class StorageNode implements NodeKind {
   readonly #asker: Asker
   readonly #clients: Clients
   readonly #renewals: Renewals
+  readonly #auditor: Auditor
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
   #tidying: Promise<void> = Promise.resolve()
@@ -103,6 +111,7 @@ export class StorageNode implements NodeKind {
       { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
       init,
     )
+    this.#auditor = new Auditor({ ...components, keys }, init)
     if (pieces === undefined) return
     this.#prover = new Prover({ ...components, store: store.sublevel(ANSWERS), pieces, seals })
     this.#provider = new Provider({ ...components, pieces, clients }, init)
@@ -115,6 +124,7 @@ export class StorageNode implements NodeKind {
   }
 
   async stop(): Promise<void> {
+    await this.#auditor.stop()
     await this.#renewals.stop()
     await this.endings.stop()
     await this.#provider?.stop()
@@ -135,6 +145,7 @@ export class StorageNode implements NodeKind {
     if (base.epoch < epochAt(this.#init.calendar, this.#components.clock.now())) return
     this.endings.epoch(base)
     this.#renewals.epoch(base)
+    this.#auditor.epoch(base)
     this.#warn(base)
   }
 
@@ -146,19 +157,32 @@ export class StorageNode implements NodeKind {
 
   /** How a deal goes on. */
   prospectOf(deal: Deal): Prospect {
-    const { id } = knownDeal(deal)
+    const { id, key } = knownDeal(deal)
     const base = presentBase(this.#components, this.#init.calendar)
     const own = base && this.#components.voice.index(base)
     const isOwn = this.keys.of(deal.client) !== undefined
     const role = isOwn ? 'client' : own === deal.provider ? 'provider' : undefined
     const lasts = base && lastsFor(deal.client, base)
     const renewal = this.#renewals.outcomeOf(id)
+    const audit = this.#auditor.outcomeOf(id)?.outcome
+    const owed = base && debtIndex(base.state(storageKind)).get(key)?.since
     return {
       ...(role === undefined ? {} : { role }),
       ...(lasts === undefined ? {} : { lasts }),
       ...(renewal === undefined ? {} : { renewal: renewalName(renewal) }),
+      ...(audit === undefined ? {} : { audit }),
+      ...(owed === undefined ? {} : { owed }),
       ending: this.endings.isAgreed(id),
     }
+  }
+
+  /** Looks at own live deals now, those over one of these pieces where some are given. */
+  async audit(pieces?: readonly Piece[]): Promise<readonly AuditOutcome[]> {
+    const base = presentBase(this.#components, this.#init.calendar)
+    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet')
+    if (pieces === undefined) return await this.#auditor.audit(base)
+    const wanted = new Set(pieces.map(pieceKey))
+    return await this.#auditor.audit(base, ({ deal }) => wanted.has(pieceKey(deal.piece)))
   }
 
   /** Asks the other side to end a deal; see `Endings.end`. */
@@ -177,7 +201,12 @@ export class StorageNode implements NodeKind {
   #outlookAt(base: EpochBase): Outlook {
     const { keys } = this
     const index = this.#components.voice.index(base)
-    return outlookOf(base, { keys, index, renewalOf: id => this.#renewals.outcomeOf(id) })
+    return outlookOf(base, {
+      keys,
+      index,
+      renewalOf: id => this.#renewals.outcomeOf(id),
+      failedAudits: this.#auditor.failed(base).length,
+    })
   }
 
   /** Of a short deposit, and again whenever it lasts for half as long. */

@@ -11,6 +11,7 @@
  * - A provider that answers others while it was asked a debt again before is withholding.
  */
 import { LEAVES_PER_CHALLENGE } from './limits.ts'
+import type { AskedLeaf } from './question.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import { type Debt, dealIndex, debtIndex, type KnownDeal, type Silence } from './state.ts'
 import type { Judged } from './verdicts.ts'
@@ -28,18 +29,24 @@ export interface DebtChanges {
   readonly withheld: ReadonlyMap<number, readonly KnownDeal[]>
 }
 
+export interface DebtsInit {
+  silent: ReadonlyMap<number, Silence>
+  /** Leaves that clients audited and that were asked in vain. */
+  confirmed: readonly AskedLeaf[]
+}
+
+/** `onTime`: what was found of the challenges that were. */
 export function settleDebts(
   input: StorageSettleInput,
-  judged: readonly Judged[],
-  silent: ReadonlyMap<number, Silence>,
+  onTime: readonly Judged[],
+  { silent, confirmed }: DebtsInit,
 ): DebtChanges {
   const { epoch, profile } = input.base
   const deals = dealIndex(input.state).byId
   const open = new Map(debtIndex(input.state))
-  const onTime = judged.filter(({ record }) => record.onTime)
   const answered = takeAnswered(open, onTime)
   askAgain(open, onTime, epoch)
-  const opened = openNew(open, onTime, input)
+  const opened = openNew(open, [...unansweredNew(onTime), ...confirmed], input)
   const lost: KnownDeal[] = []
   const gone = new Set<number>()
   const withheld = new Map<number, KnownDeal[]>()
@@ -84,19 +91,24 @@ function askAgain(open: Map<string, Debt>, onTime: readonly Judged[], epoch: num
   }
 }
 
+function unansweredNew(onTime: readonly Judged[]): AskedLeaf[] {
+  return onTime.flatMap(({ question, answered }) =>
+    question.slice(0, LEAVES_PER_CHALLENGE).filter((_, place) => answered[place] !== true),
+  )
+}
+
+/** The first of each carried deal that owes nothing yet. */
 function openNew(
   open: Map<string, Debt>,
-  onTime: readonly Judged[],
+  unanswered: readonly AskedLeaf[],
   { base: { epoch }, state }: StorageSettleInput,
 ): KnownDeal[] {
   const opened: KnownDeal[] = []
   const carried = dealIndex(state).byId
-  for (const { question, answered } of onTime) {
-    for (const [place, { deal, leaf }] of question.slice(0, LEAVES_PER_CHALLENGE).entries()) {
-      if (answered[place] === true || open.has(deal.key) || !carried.has(deal.key)) continue
-      open.set(deal.key, { deal: deal.id, leaf, since: epoch, again: 0, asked: epoch })
-      opened.push(deal)
-    }
+  for (const { deal, leaf } of unanswered) {
+    if (open.has(deal.key) || !carried.has(deal.key)) continue
+    open.set(deal.key, { deal: deal.id, leaf, since: epoch, again: 0, asked: epoch })
+    opened.push(deal)
   }
   return opened
 }

@@ -1,17 +1,21 @@
 /** What an epoch of storage found of providers beside its verdicts, with the numbers. */
 import type { SettledFinding } from '../../kind.ts'
 import { hex } from '../../ssz.ts'
+import type { AuditChanges } from './audits.ts'
 import type { ContainmentChanges } from './containment.ts'
 import type { DebtChanges } from './debts.ts'
 import type { EndedDeal } from './endings.ts'
 import type { Counts } from './quotients.ts'
 import type { StorageSettleInput } from './settle-input.ts'
-import { type Debt, dealIndex, type KnownDeal } from './state.ts'
+import { type Debt, dealIndex, type KnownDeal, type PendingAudit } from './state.ts'
 
 export interface FindingsInit {
   input: StorageSettleInput
   counts: Counts
   debts: DebtChanges
+  audits: AuditChanges
+  /** That begin to wait. */
+  audited: readonly PendingAudit[]
   containment: ContainmentChanges
   /** Deals that go on, by id in hexadecimal. */
   going: ReadonlySet<string>
@@ -19,7 +23,8 @@ export interface FindingsInit {
 }
 
 /**
- * By node, then by code. `debts`: leaves owed after the epoch. `withholding`: asked again before,
+ * By node, then by code. `debts`: leaves owed after the epoch. `audits`: leaves that clients want
+ * asked, and what came of those asked now. `withholding`: asked again before,
  * while others were answered. `contained`: a first wrong leaf of a deal. `ended`: a deal that is not
  * carried on.
  */
@@ -27,6 +32,7 @@ export function storageFindings(init: FindingsInit): SettledFinding[] {
   const { ended, containment } = init
   const findings = [
     ...debtFindings(init),
+    ...auditFindings(init),
     ...withholdingFindings(init),
     ...containment.began.map(({ deal, key }) => finding(deal.provider, 'contained', { deal: key })),
     ...ended.map(({ id, deal: { provider, client }, reason }) =>
@@ -57,6 +63,21 @@ function debtFindings({ input, debts, going }: FindingsInit): SettledFinding[] {
       ...(open.length === 0 ? {} : { oldest: Math.min(...open.map(({ since }) => since)) }),
     })
   })
+}
+
+function auditFindings({ input, audits, audited }: FindingsInit): SettledFinding[] {
+  const { byId } = dealIndex(input.state)
+  const taken = countByProvider(audited.map(({ deal }) => byId.get(hex(deal)) as KnownDeal))
+  const answered = countByProvider(audits.answered)
+  const confirmed = countByProvider(audits.confirmed.map(({ deal }) => deal))
+  const nodes = new Set([...taken.keys(), ...answered.keys(), ...confirmed.keys()])
+  return [...nodes].map(node =>
+    finding(node, 'audits', {
+      taken: taken.get(node) ?? 0,
+      answered: answered.get(node) ?? 0,
+      confirmed: confirmed.get(node) ?? 0,
+    }),
+  )
 }
 
 function withholdingFindings({ input, counts, debts }: FindingsInit): SettledFinding[] {

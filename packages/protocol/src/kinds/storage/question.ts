@@ -1,8 +1,9 @@
 /**
- * What a challenge asks: twenty new leaves, then debts again. The leaves of a provider's live deals,
- * in order of the deals' ids, stand in one row; twenty places in it follow from the challenger's
- * verifiable random output, each drawn from the whole row. The provider's debts at the base, oldest
- * first, are dealt to the challengers of the epoch one by one, in the order of the duty.
+ * What a challenge asks: twenty new leaves, then debts again, then leaves that clients audit. The
+ * leaves of a provider's live deals, in order of the deals' ids, stand in one row; twenty places in it
+ * follow from the challenger's verifiable random output, each drawn from the whole row. The provider's
+ * debts and audits at the base are dealt to the challengers of the epoch one by one, in the order of
+ * the duty.
  */
 import { sha256 } from '#crypto'
 import { invariant } from '../../errors.ts'
@@ -10,7 +11,7 @@ import { dataLeaves } from '../../piece/piece.ts'
 import { Bytes96, ContainerType, hex, Uint32 } from '../../ssz.ts'
 import { isLive } from './deal.ts'
 import { LEAVES_PER_CHALLENGE } from './limits.ts'
-import { type Debt, dealIndex, debtIndex, type KnownDeal, type StorageState } from './state.ts'
+import { auditIndex, dealIndex, debtIndex, type KnownDeal, type StorageState } from './state.ts'
 
 const LeafDraw = new ContainerType({ output: Bytes96, place: Uint32 }, { typeName: 'LeafDraw' })
 
@@ -53,42 +54,48 @@ export function askedLeaves(inventory: Inventory, output: Uint8Array): AskedLeaf
   })
 }
 
-/** Everything that one challenge asks: the new leaves, then the debts dealt to its challenger. */
+/** Everything that one challenge asks: the new leaves, then what is dealt to its challenger. */
 export function askedOf(
   state: StorageState,
   inventory: Inventory,
   { output, ...dealt }: DealtInit & { output: Uint8Array },
 ): AskedLeaf[] {
-  return [...askedLeaves(inventory, output), ...dealtDebts(state, inventory, dealt)]
+  return [...askedLeaves(inventory, output), ...dealtLeaves(state, inventory, dealt)]
 }
 
 export interface DealtInit {
   /** The challenger's place in the duty, and how many challengers there are. */
   order: number
   challengers: number
-  /** Most debts of one challenge. */
+  /** Most debts and audits of one challenge. */
   most: number
 }
 
-/** The debts that one challenger asks again; `state` is the one that the inventory is of. */
-export function dealtDebts(
+/**
+ * What one challenge asks behind its new leaves: debts, then leaves that clients audit, each oldest
+ * first; `state` is the one that the inventory is of.
+ */
+export function dealtLeaves(
   state: StorageState,
-  { deals }: Inventory,
+  inventory: Inventory,
   { order, challengers, most }: DealtInit,
 ): AskedLeaf[] {
-  const open = debtIndex(state)
-  if (open.size === 0) return []
-  const owed: { deal: KnownDeal; debt: Debt }[] = []
-  for (const deal of deals) {
-    const debt = open.get(deal.key)
-    if (debt !== undefined) owed.push({ deal, debt })
-  }
-  // The inventory is in order of id, and the sort keeps it among debts of one epoch.
-  return owed
-    .sort((a, b) => a.debt.since - b.debt.since)
+  return [...oldestFirst(inventory, debtIndex(state)), ...oldestFirst(inventory, auditIndex(state))]
     .filter((_, place) => place % challengers === order)
     .slice(0, most)
-    .map(({ deal, debt: { leaf } }) => ({ deal, leaf }))
+}
+
+function oldestFirst(
+  { deals }: Inventory,
+  open: ReadonlyMap<string, { leaf: number; since: number }>,
+): AskedLeaf[] {
+  if (open.size === 0) return []
+  const owed = deals.flatMap(deal => {
+    const entry = open.get(deal.key)
+    return entry === undefined ? [] : [{ deal, leaf: entry.leaf, since: entry.since }]
+  })
+  // The inventory is in order of id, and the sort keeps it among those of one epoch.
+  return owed.sort((a, b) => a.since - b.since).map(({ deal, leaf }) => ({ deal, leaf }))
 }
 
 /** By bisection of the running sums. */

@@ -4,7 +4,8 @@
  * its own.
  */
 import type { Fee, KindSettlement } from '../../kind.ts'
-import { compareBytes } from '../../ssz.ts'
+import { compareBytes, hex } from '../../ssz.ts'
+import { newAudits, settleAudits } from './audits.ts'
 import { chargeDeals } from './charges.ts'
 import { settleContainment } from './containment.ts'
 import { settleDebts } from './debts.ts'
@@ -26,13 +27,18 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   const counts = countLeaves(judged)
   const quotients = nextQuotients(input, counts)
   const silent = nextSilent(input, counts)
-  const debts = settleDebts(input, judged, silent)
+  const onTime = judged.filter(({ record }) => record.onTime)
+  const audits = settleAudits(input, onTime)
+  const debts = settleDebts(input, onTime, { silent, confirmed: audits.confirmed })
+  const audited = newAudits(input, audits.pending, debts.open)
   const containment = settleContainment(input, judged, debts.open)
   const { fees, uncovered, left } = chargeDeals(input, { quotients, debts: debts.open })
   const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
   const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left })
+  const waiting = new Map([...audits.pending].filter(([key]) => !debts.open.has(key)))
+  for (const audit of audited) waiting.set(hex(audit.deal), audit)
   const going = new Set(deals.map(({ key }) => key))
   const providers = new Set(deals.map(({ deal }) => deal.provider))
   const ofGoing = <V extends { deal: Uint8Array }>(values: ReadonlyMap<string, V>): V[] =>
@@ -45,13 +51,14 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
       deals: deals.map(({ deal }) => deal),
       quotients: [...quotients.values()].sort((a, b) => a.provider - b.provider),
       debts: ofGoing(debts.open),
+      audits: ofGoing(waiting),
       silent: [...silent.values()]
         .filter(({ provider }) => providers.has(provider))
         .sort((a, b) => a.provider - b.provider),
       contained: ofGoing(containment.contained),
     },
     verdicts: judged.map(({ verdict }) => verdict),
-    findings: storageFindings({ input, counts, debts, containment, going, ended }),
+    findings: storageFindings({ input, counts, debts, audits, audited, containment, going, ended }),
     penalties: [...containment.caught.values()],
     proven: scores(fees, debts.withheld, profile.withheldWeight),
     provenIsFees: true,

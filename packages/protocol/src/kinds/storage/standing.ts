@@ -2,9 +2,18 @@
 import { ed25519 } from '#crypto'
 import type { EpochBase, StandingRule } from '../../kind.ts'
 import { MessageType } from '../../messages.ts'
-import { hex } from '../../ssz.ts'
+import { dataLeaves } from '../../piece/piece.ts'
+import { equalBytes, hex } from '../../ssz.ts'
 import type { Verifier } from '../../verifier.ts'
-import { Deal, dealSignatures, dealSigningRoot, isWellFormed, offersStorage } from './deal.ts'
+import { Audit, auditSigningRoot } from './audit.ts'
+import {
+  Deal,
+  dealSignatures,
+  dealSigningRoot,
+  isLive,
+  isWellFormed,
+  offersStorage,
+} from './deal.ts'
 import { canEnd, DealEnd, dealEndSigningRoot } from './deal-end.ts'
 import { isCovered } from './funds.ts'
 import { dealIndex, type StorageState } from './state.ts'
@@ -13,7 +22,11 @@ import { dealIndex, type StorageState } from './state.ts'
 export type StateAt = (base: EpochBase) => StorageState
 
 export function storageStanding(stateAt: StateAt): readonly StandingRule<unknown>[] {
-  return [dealRule(stateAt), dealEndRule(stateAt)] as readonly StandingRule<unknown>[]
+  return [
+    dealRule(stateAt),
+    dealEndRule(stateAt),
+    auditRule(stateAt),
+  ] as readonly StandingRule<unknown>[]
 }
 
 /**
@@ -78,6 +91,32 @@ function dealEndRule(stateAt: StateAt): StandingRule<DealEnd> {
     },
     // There is at most one of each deal, and that was paid for.
     account: () => '',
+  }
+}
+
+function auditRule(stateAt: StateAt): StandingRule<Audit> {
+  const dealOf = ({ deal: id }: Audit, base: EpochBase) =>
+    dealIndex(stateAt(base)).byId.get(hex(id))?.deal
+  return {
+    type: MessageType.audit,
+    codec: Audit,
+    verify({ value }, signature, base, verifier) {
+      const deal = dealOf(value, base)
+      if (deal === undefined) return 'unknown'
+      if (!equalBytes(value.client, deal.client) || value.leaf >= dataLeaves(deal.piece))
+        return 'no'
+      return isClient(deal, auditSigningRoot(value, base.network), signature, verifier)
+        ? 'yes'
+        : 'no'
+    },
+    pending({ value }, base) {
+      const deal = dealOf(value, base)
+      return value.epoch === base.epoch && deal !== undefined && isLive(deal, base.epoch)
+    },
+    account: ({ client }) => hex(client),
+    // One for a deal and epoch: a client that signs many has one of them kept by each node.
+    fits: ({ value: { deal, epoch } }, waiting) =>
+      waiting.every(({ value }) => value.epoch !== epoch || !equalBytes(value.deal, deal)),
   }
 }
 

@@ -32,6 +32,18 @@ export const Debt = new ContainerType(
 )
 export type Debt = ValueOf<typeof Debt>
 
+/** A leaf that a client's audit wants asked: at most one per deal, and none of a deal with a debt. */
+export const PendingAudit = new ContainerType(
+  {
+    deal: Bytes32,
+    leaf: Uint32,
+    /** The epoch whose set held the audit. */
+    since: Uint32,
+  },
+  { typeName: 'PendingAudit' },
+)
+export type PendingAudit = ValueOf<typeof PendingAudit>
+
 /** A provider that has answered no leaf since an epoch, though it was asked on time. */
 export const Silence = new ContainerType(
   { provider: Uint32, since: Uint32 },
@@ -52,6 +64,7 @@ export const StorageState = new ContainerType(
     deals: new ListCompositeType(Deal, TREE_LIST_MAX),
     quotients: new ListCompositeType(Quotient, TREE_LIST_MAX),
     debts: new ListCompositeType(Debt, TREE_LIST_MAX),
+    audits: new ListCompositeType(PendingAudit, TREE_LIST_MAX),
     silent: new ListCompositeType(Silence, TREE_LIST_MAX),
     contained: new ListCompositeType(Containment, TREE_LIST_MAX),
   },
@@ -80,9 +93,10 @@ export interface DealIndex {
 const known = new WeakMap<Deal, KnownDeal>()
 const indexes = new WeakMap<StorageState, DealIndex>()
 const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
+const audits = new WeakMap<StorageState, ReadonlyMap<string, PendingAudit>>()
 
 export function emptyStorageState(): StorageState {
-  return { deals: [], quotients: [], debts: [], silent: [], contained: [] }
+  return { deals: [], quotients: [], debts: [], audits: [], silent: [], contained: [] }
 }
 
 /** A state that holds just these deals. */
@@ -116,6 +130,16 @@ export function debtIndex(state: StorageState): ReadonlyMap<string, Debt> {
   if (index === undefined) {
     index = new Map(state.debts.map(debt => [hex(debt.deal), debt]))
     debts.set(state, index)
+  }
+  return index
+}
+
+/** By the deal's id in hexadecimal. */
+export function auditIndex(state: StorageState): ReadonlyMap<string, PendingAudit> {
+  let index = audits.get(state)
+  if (index === undefined) {
+    index = new Map(state.audits.map(audit => [hex(audit.deal), audit]))
+    audits.set(state, index)
   }
   return index
 }

@@ -3,7 +3,7 @@ import {
   type Deal,
   type Debt,
   dealId,
-  dealtDebts,
+  dealtLeaves,
   hex,
   inventoryOf,
   MessageType,
@@ -310,7 +310,7 @@ describe('debts dealt to challengers', () => {
   })
   const withDebts = (debts: Debt[]) => stateOf(deals, [], { debts })
   const dealt = (state: StorageState, order: number, most: number, challengers = 3) =>
-    dealtDebts(state, inventoryOf(state, 0, EPOCH), { order, challengers, most })
+    dealtLeaves(state, inventoryOf(state, 0, EPOCH), { order, challengers, most })
 
   it('go to them one by one, oldest first, each at most what the profile lets it ask', () => {
     const debts = deals.slice(0, 11).map((deal, i) => debtOf(deal, i))

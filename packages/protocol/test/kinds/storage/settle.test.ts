@@ -493,6 +493,7 @@ describe('settlement of storage: the whole', () => {
       [{ provider: 0, answered: 3, asked: 20, epoch: 7 }],
       {
         debts: [{ deal: bytes32(1), leaf: 5, since: 6, again: 8, asked: 9 }],
+        audits: [{ deal: bytes32(4), leaf: 6, since: 9 }],
         silent: [{ provider: 2, since: 6 }],
         contained: [{ deal: bytes32(2), since: 7 }],
       },
@@ -500,7 +501,7 @@ describe('settlement of storage: the whole', () => {
     assert.deepEqual(StorageState.deserialize(StorageState.serialize(state)), state)
     assert.equal(
       hex(storageKind.stateCodec.hashTreeRoot(state)),
-      'd761f5f9571c22e6938c8df792f1bce988963d30c576fd5f4dad632e034ba0b1',
+      '06b5573746946f754c0a66ab9c77122c5515e59b77f425ff86d0770888ba095b',
     )
     assert.equal(
       hex(dealsRoot(state)),

@@ -2,8 +2,11 @@
 import {
   type AskedLeaf,
   type Attestation,
+  Audit,
   answerDigest,
   answerPath,
+  auditEnvelope,
+  auditSigningRoot,
   type Challenge,
   challengeRecords,
   Deal,
@@ -191,6 +194,19 @@ export function signEnd(
   })
 }
 
+/** An audit of one leaf, signed by a client that may be another than the deal's. */
+export function signAudit(
+  audit: Audit,
+  { client = 1, network = NETWORK }: { client?: number; network?: Uint8Array } = {},
+): Envelope {
+  const root = auditSigningRoot(audit, network)
+  return auditEnvelope(audit, ed25519.sign(root, clientSecret(client)))
+}
+
+export function auditOf(deal: Deal, change: Partial<Audit> = {}): Audit {
+  return { client: deal.client, deal: dealId(deal), leaf: 5, epoch: EPOCH, ...change }
+}
+
 export interface Asked {
   id: Uint8Array
   value: Challenge
@@ -327,7 +343,7 @@ export interface Message {
 /** Unsigned: settlement is given messages that were judged before. */
 export function message(
   type: MessageType,
-  value: Challenge | Attestation | Seal | Deal | DealEnd,
+  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit,
 ): Message {
   const codec = {
     [MessageType.challenge]: ChallengeType,
@@ -335,6 +351,7 @@ export function message(
     [MessageType.seal]: Seal,
     [MessageType.deal]: Deal,
     [MessageType.dealEnd]: DealEnd,
+    [MessageType.audit]: Audit,
   }[type as number] as typeof ChallengeType
   const body = codec.serialize(value as Challenge)
   const id = hex(messageId({ type, body }))
