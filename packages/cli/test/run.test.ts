@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { spawnSync } from 'node:child_process'
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MNEMONIC_WORDS } from '@cairn/protocol'
@@ -89,29 +89,15 @@ describe('cairn', () => {
   })
 
   it('shows an unexpected error short, and whole when debugging', async () => {
-    // Reading a directory as a file is nothing that the command foresees.
-    const args = ['config', 'show', '--config', '/dev/null/x']
+    // A directory in the place of the seed is nothing that the command foresees.
+    const dataDir = join(directory(), 'a')
+    await mkdir(join(dataDir, 'seed'), { recursive: true, mode: 0o700 })
+    const args = ['start', '--data-dir', dataDir]
     const short = await cairn(args)
-    assert.notEqual(short.code, 0)
+    assert.equal(short.code, EXIT_CODES.bug.code)
+    assert.match(short.stderr, /^error: unexpected: EISDIR.*\n {2}run with --log-level debug/)
     assert.doesNotMatch(short.stderr, /\n\s+at /)
-    const mnemonic = await cairn([
-      'init',
-      '--data-dir',
-      join(directory(), 'a'),
-      '--mnemonic-file',
-      directory(),
-    ])
-    assert.equal(mnemonic.code, EXIT_CODES.bug.code)
-    assert.match(mnemonic.stderr, /^error: unexpected: EISDIR.*\n {2}run with --log-level debug/)
-    const whole = await cairn([
-      'init',
-      '--data-dir',
-      join(directory(), 'a'),
-      '--mnemonic-file',
-      directory(),
-      '--log-level',
-      'debug',
-    ])
+    const whole = await cairn([...args, '--log-level', 'debug'])
     assert.match(whole.stderr, /\n\s+at /)
   })
 
