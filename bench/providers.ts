@@ -6,6 +6,8 @@ import {
   type Libp2pNetwork,
   type PieceStore,
   Provider,
+  pullRange,
+  Spool,
   servePieces,
   signerOf,
   type Voice,
@@ -67,14 +69,15 @@ export async function startProviders(
   })
   for (const network of networks) await network.start()
   const own = node({ bootstrap: networks.flatMap(network => network.addresses()) })
-  servePieces(own, [cache])
+  const spool = new Spool(cache)
+  servePieces(own, [spool])
   await own.start()
   for (const network of networks) await met(own, network)
   const client = new Client(
     {
       clock,
       network: own,
-      cache,
+      spool,
       signer: { key: clientKey(1), sign: root => ed25519.sign(root, clientSecret(1)) },
       verifier: plainVerifier,
       log,
@@ -82,7 +85,8 @@ export async function startProviders(
       epoch: () => EPOCH,
       candidates: () =>
         networks.map(({ self }, i) => ({ entry: base.node(i) as RegistryEntry, peer: self })),
-      holders: async () => [],
+      range: (peer, range, signal) => pullRange({ network: own }, { peer, range, signal }),
+      holders: async () => new Map(),
       publishDeal: async () => {},
     },
     { network: base.network, profile: base.profile },
@@ -90,7 +94,9 @@ export async function startProviders(
   return {
     async put(source) {
       const { signal } = new AbortController()
-      await client.put(source, { pricePerGiB: PRICE_PER_GIB, copies: stores.length, signal })
+      const shape = { data: 1, total: stores.length }
+      const entries = [{ name: 'file', bytes: source }]
+      await client.put(entries, { pricePerGiB: PRICE_PER_GIB, shape, signal })
     },
     async stop() {
       for (const provider of providers) await provider.stop()

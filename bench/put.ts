@@ -2,13 +2,15 @@
 import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createVolume, openPieceStore, PIECE_BYTES_DEFAULT, type PieceStore } from '@cairn/node'
-import { CommpHasher } from '@cairn/protocol'
+import { createVolume, openPieceStore, type PieceStore } from '@cairn/node'
+import { CommpHasher, payloadCapacity } from '@cairn/protocol'
 import { quietLog } from '../packages/node/test/network/world.ts'
 import { compare, type Line, perSecond, rounded } from './measure.ts'
 import { startProviders } from './providers.ts'
 
 const FILE_BYTES = 64 * 2 ** 20
+/** What is hashed as one piece in the bare copy. */
+const PIECE_BYTES = payloadCapacity(19)
 const CHUNK_BYTES = 64 * 1024
 
 export async function openStore(directory: string): Promise<PieceStore> {
@@ -47,7 +49,7 @@ async function writeAndHash(path: string, bytes: Uint8Array): Promise<void> {
   try {
     let hasher = new CommpHasher()
     for (const chunk of chunks(bytes)) {
-      if (hasher.payload + chunk.length > PIECE_BYTES_DEFAULT) {
+      if (hasher.payload + chunk.length > PIECE_BYTES) {
         hasher.digest()
         hasher = new CommpHasher()
       }

@@ -73,7 +73,7 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     await writeFile(path, bytes)
     const put = jsonOf<{ link: string; pieces: string[]; bytes: number }>(
-      await on('node4', 'put', path, '--copies', '2'),
+      await on('node4', 'put', path, '--shards', '2/3'),
     )
     assert.equal(put.bytes, FILE_BYTES)
     assert.ok(put.pieces.length > 0)

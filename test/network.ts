@@ -66,7 +66,8 @@ async function startQuick(init: Partial<TestnetInit>): Promise<Running> {
     })
     const signal = AbortSignal.timeout(PUT_MS)
     const { view } = testnet.daemon('node4')
-    await testnet.early(() => view.put(bytes(1024 * 1024), { copies: 2, signal }))
+    const stored = { name: 'file', bytes: bytes(1024 * 1024) }
+    await testnet.early(() => view.put([stored], { signal }))
     await testnet.begin()
     await testnet.open(() => {})
     return { testnet, file: await readTestnetFile(dataDir), end }

@@ -154,7 +154,7 @@ describe('testnet up', function () {
     assert.match(text, /^checkpoints +\d+ accepted of 2 nodes/m)
     assert.match(text, /^storage +\d+ attestations +[1-9]\d* pass 0 fail/m)
     assert.match(text, /^coverage +0 attestations/m)
-    assert.match(text, /^file +fetched, identical$/m)
+    assert.match(text, /^file +1 of 1, [1-9]\d* deals; fetched, identical$/m)
   })
 
   it('says to people what it is doing, from the start on', async () => {
@@ -182,6 +182,9 @@ describe('testnet up', function () {
     const { summary } = lines.at(-1) as { summary: Summary }
     assert.deepEqual(Object.keys(summary).toSorted(), FIELDS)
     assert.equal(summary.nodes, 4)
+    assert.deepEqual([summary.k, summary.n], [1, 3])
+    // Three groups at most, and a manifest that survives what they do.
+    assert.ok(summary.shards >= 2 * 3 + 3)
     assert.ok(summary.epochs >= 2)
     assert.deepEqual([summary.epochs, summary.checkpointsAccepted], [epochs.length, epochs.length])
     for (const kind of ['storage', 'coverage'] as const) {
@@ -213,8 +216,11 @@ const FIELDS = [
   'gasPerCheckpoint',
   'inclusionVerifiedOffline',
   'inclusionVerifiedOnChain',
+  'k',
+  'n',
   'nodes',
   'payoutsSumExact',
+  'shards',
   'verdicts',
 ]
 

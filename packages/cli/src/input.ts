@@ -1,48 +1,65 @@
-import { open, readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Readable } from 'node:stream'
 import { hasCode } from '@cairn/node/lock'
 import { CairnError } from '@cairn/protocol'
 import type { World } from './world.ts'
 
 export interface Input {
-  stream: Readable
+  path: string
   /** Undefined for what has no end that is known before. */
   bytes: number | undefined
+  /** Its bytes, once. */
+  open(): AsyncIterable<Uint8Array>
 }
 
-/** Opens a file, or standard input for `-`. Throws `fileNotFound`, or `notAFile`. */
+/** Finds a file, or standard input for `-`. Throws `fileNotFound`, `notAFile` or `fileUnreadable`. */
 export async function openInput(
   { stdin, cwd }: Pick<World, 'stdin' | 'cwd'>,
   file: string,
   signal: AbortSignal,
 ): Promise<Input> {
-  if (file === '-') return { stream: stdin, bytes: undefined }
+  if (file === '-') return { path: file, bytes: undefined, open: () => stdin }
   const path = resolve(cwd, file)
-  const handle = await open(path).catch((cause: unknown) => {
-    if (!hasCode(cause, 'ENOENT')) throw cause
-    throw new CairnError('fileNotFound', `there is no file ${path}`, { facts: { path }, cause })
+  const stats = await stat(path).catch((cause: unknown) => {
+    throw unreadable(path, cause)
   })
-  const stats = await handle.stat()
   if (stats.isDirectory()) {
-    await handle.close()
     throw new CairnError('notAFile', `${path} is a directory`, {
       facts: { path },
       next: 'pack it into one file first, as with tar',
     })
   }
   return {
-    stream: handle.createReadStream({ signal }),
+    path,
     bytes: stats.isFile() ? stats.size : undefined,
+    open: async function* read() {
+      try {
+        yield* createReadStream(path, { signal })
+      } catch (cause) {
+        if (signal.aborted) throw cause
+        throw unreadable(path, cause)
+      }
+    },
   }
 }
 
-/** A file's text. Throws `fileNotFound`. */
+/** A file's text. Throws `fileNotFound`, `fileUnreadable`. */
 export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    if (!hasCode(cause, 'ENOENT')) throw cause
-    throw new CairnError('fileNotFound', `there is no file ${path}`, { facts: { path }, cause })
+    throw unreadable(path, cause)
   }
+}
+
+function unreadable(path: string, cause: unknown): CairnError {
+  if (hasCode(cause, 'ENOENT')) {
+    return new CairnError('fileNotFound', `there is no file ${path}`, { facts: { path }, cause })
+  }
+  const reason = (cause as NodeJS.ErrnoException).code
+  return new CairnError('fileUnreadable', `${path} cannot be read: ${reason}`, {
+    facts: { path, reason },
+    cause,
+  })
 }

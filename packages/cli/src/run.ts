@@ -5,6 +5,7 @@ import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
+import { filesCommands } from './commands/files.ts'
 import { getCommand } from './commands/get.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
@@ -138,6 +139,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   putCommand(commands)
   getCommand(commands)
   dealsCommand(commands)
+  filesCommands(commands)
   auditCommand(commands)
   storageCommand(commands)
   pieceCommand(commands)

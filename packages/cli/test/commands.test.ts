@@ -1,11 +1,19 @@
 import { strict as assert } from 'node:assert'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Api, apiToken, startApi, systemClock } from '@cairn/node'
 import { acquireLock, isAlive, lockPath, readLock } from '@cairn/node/lock'
 import { hex } from '@cairn/protocol'
-import { BROKEN, ENDLESS, EPOCH, type TestView, testView } from '../../node/test/api/view.ts'
+import {
+  BROKEN,
+  BROKEN_BYTES,
+  ENDLESS,
+  EPOCH,
+  type TestView,
+  testView,
+} from '../../node/test/api/view.ts'
 import { EXIT_CODES } from '../src/exit-codes.ts'
 import { type CairnFailure, cairn, jsonOf, spawnCairn, temporaryDirectory } from './process.ts'
 
@@ -55,28 +63,132 @@ describe('commands of a running node', () => {
     )
   })
 
-  it('put a file and get it back, whole or not at all', async () => {
+  it('put a file and get it back', async () => {
     const source = join(directory(), 'photo.jpg')
     await writeFile(source, new Uint8Array(3_000_000).fill(1))
-    const put = await cairn(['put', source, '--copies', '3', ...base])
-    const { link, bytes } = jsonOf<{ link: string; bytes: number }>(put)
-    assert.equal(bytes, 3_000_000)
-    assert.equal(node.puts.get(link)?.options.name, 'photo.jpg')
+    const put = await cairn(['put', source, '--shards', '2/4', ...base])
+    const { link, bytes, k, n } = jsonOf<Record<string, unknown>>(put)
+    assert.deepEqual([bytes, k, n], [3_000_000, 2, 4])
+    assert.equal(node.puts.get(String(link))?.name, 'photo.jpg')
+    assert.deepEqual(node.puts.get(String(link))?.options.shape, { data: 2, total: 4 })
 
     const target = join(directory(), 'again.jpg')
-    const got = jsonOf(await cairn(['get', link, '-o', target, ...base]))
+    const got = jsonOf(await cairn(['get', String(link), '-o', target, ...base]))
     assert.deepEqual([got.path, got.bytes], [target, 3_000_000])
     assert.equal(`cairn:${String(got.sha256)}`, link)
     assert.equal((await readFile(target)).length, 3_000_000)
-
-    const again = await cairn(['get', link, '-o', target, ...base])
+    const again = await cairn(['get', String(link), '-o', target, ...base])
     assert.equal(jsonOf<CairnFailure>(again).error.code, 'fileExists')
-    const broken = join(directory(), 'broken')
-    const failed = await cairn(['get', BROKEN, '-o', broken, ...base])
-    assert.equal(jsonOf<CairnFailure>(failed).error.code, 'incomplete')
-    for (const path of [broken, `${broken}.part`]) {
+
+    const part = join(directory(), 'part')
+    const ranged = jsonOf(
+      await cairn(['get', String(link), '-o', part, '--range', '5-14', ...base]),
+    )
+    assert.equal(ranged.bytes, 10)
+    const wrong = await cairn(['get', String(link), '-o', part, '--range', '9-5', ...base])
+    assert.equal(wrong.code, EXIT_CODES.usage.code)
+  })
+
+  it('tell people what may be lost, and who refused', async () => {
+    const source = join(directory(), 'note')
+    await writeFile(source, 'x')
+    const { stdout, stderr } = await cairn(['put', source, '--data-dir', directory()])
+    assert.match(stdout, /^cairn:[0-9a-f]+\n$/)
+    assert.match(stderr, /1 B in 1 pieces, 2 of 4: any 2 of the 4 providers may be lost/)
+    assert.match(stderr, /node 3 refused: busy/)
+  })
+
+  it('go on where a get broke off', async () => {
+    const target = join(directory(), 'broken')
+    const failed = await cairn(['get', BROKEN, '-o', target, ...base])
+    const { error } = jsonOf<CairnFailure>(failed)
+    assert.equal(error.code, 'incomplete')
+    await assert.rejects(access(target), { code: 'ENOENT' })
+    const had = (await readFile(`${target}.part`)).length
+    assert.ok(had > 0 && had < BROKEN_BYTES)
+    // What is behind the bytes that are safe is fetched again.
+    await appendFile(`${target}.part`, 'torn')
+
+    const given = node.given()
+    const got = jsonOf(await cairn(['get', BROKEN, '-o', target, ...base]))
+    const whole = new Uint8Array(BROKEN_BYTES).fill(1)
+    assert.equal(got.bytes, BROKEN_BYTES)
+    assert.equal(got.sha256, createHash('sha256').update(whole).digest('hex'))
+    assert.ok((await readFile(target)).equals(whole))
+    assert.equal(node.given() - given, BROKEN_BYTES - had)
+    for (const path of [`${target}.part`, `${target}.part.json`]) {
       await assert.rejects(access(path), { code: 'ENOENT' })
     }
+  })
+
+  it('begin anew where the part is of something else', async () => {
+    const target = join(directory(), 'mixed')
+    await cairn(['get', BROKEN, '-o', target, ...base])
+    const source = join(directory(), 'other')
+    await writeFile(source, new Uint8Array(10).fill(1))
+    const { link } = jsonOf<{ link: string }>(await cairn(['put', source, ...base]))
+    const got = jsonOf(await cairn(['get', link, '-o', target, ...base]))
+    assert.equal(got.bytes, 10)
+    assert.equal((await readFile(target)).length, 10)
+  })
+
+  it('say in a sentence why a file cannot be written or read', async () => {
+    const source = join(directory(), 'source')
+    await writeFile(source, 'abc')
+    const { link } = jsonOf<{ link: string }>(await cairn(['put', source, ...base]))
+    const nowhere = join(directory(), 'none', 'file')
+    const failed = await cairn(['get', link, '-o', nowhere, '--data-dir', directory()])
+    assert.equal(
+      failed.stderr,
+      `error: cannot write ${nowhere}: the directory does not exist\n  name another file with -o, or mend this\n`,
+    )
+    const folder = await cairn(['get', link, '-o', directory(), '--force', ...base])
+    assert.equal(jsonOf<CairnFailure>(folder).error.code, 'cannotWrite')
+    const missing = await cairn(['put', join(directory(), 'missing'), ...base])
+    assert.equal(jsonOf<CairnFailure>(missing).error.code, 'fileNotFound')
+    const isFolder = await cairn(['put', directory(), ...base])
+    assert.equal(jsonOf<CairnFailure>(isFolder).error.code, 'notAFile')
+  })
+
+  it('pack small files and store large ones alone', async () => {
+    const paths: string[] = []
+    for (const [name, bytes] of Object.entries({ a: 10, large: 5_000_000, empty: 0, b: 20 })) {
+      paths.push(join(directory(), name))
+      await writeFile(paths.at(-1) as string, new Uint8Array(bytes).fill(bytes % 251))
+    }
+    const put = jsonOf<{ files: { name: string }[]; uploads: { files: unknown[] }[] }>(
+      await cairn(['put', ...paths, ...base]),
+    )
+    assert.deepEqual(put.uploads.map(({ files }) => files.length).sort(), [1, 3])
+    assert.deepEqual(put.files.map(({ name }) => name).sort(), ['a', 'b', 'empty', 'large'])
+    assert.deepEqual([...node.puts.values()].map(({ name }) => name).sort(), [
+      'a',
+      'b',
+      'empty',
+      'large',
+    ])
+    const named = await cairn(['put', ...paths, '--name', 'x', ...base])
+    assert.equal(named.code, EXIT_CODES.usage.code)
+  })
+
+  it('list what was stored, and take it off the list', async () => {
+    const source = join(directory(), 'listed')
+    await writeFile(source, 'abc')
+    const { link } = jsonOf<{ link: string }>(await cairn(['put', source, ...base]))
+    const listed = jsonOf<{ files: { link: string }[] }>(await cairn(['ls', ...base]))
+    assert.deepEqual(
+      listed.files.map(file => file.link),
+      [link],
+    )
+    const shown = await cairn(['ls', '--data-dir', directory()])
+    assert.match(shown.stdout, /3 of 4, needs 2 +listed\n {2}cairn:/)
+    assert.equal(jsonOf(await cairn(['rm', link, ...base])).name, 'listed')
+    const again = await cairn(['rm', link, ...base])
+    assert.deepEqual(
+      [again.code, jsonOf<CairnFailure>(again).error.code],
+      [EXIT_CODES.notFound.code, 'notListed'],
+    )
+    assert.equal((await cairn(['ls', '--data-dir', directory()])).stdout, 'no files\n')
   })
 
   it('put what comes from a pipe, and get into one', async () => {
@@ -210,7 +322,7 @@ describe('commands of a running node', () => {
     const [code] = await once(child, 'close')
     assert.equal(code, EXIT_CODES.interrupted.code)
     assert.equal(JSON.parse(stdout).error.code, 'interrupted')
-    await assert.rejects(access(part), { code: 'ENOENT' })
+    await assert.rejects(access(join(directory(), 'endless')), { code: 'ENOENT' })
   })
 })
 

@@ -43,9 +43,9 @@ describe('cairn', () => {
   })
 
   it('suggests what an unknown option or command was meant to be', async () => {
-    const option = await cairn(['put', 'x', '--copiess', '2'])
+    const option = await cairn(['put', 'x', '--shard', '2/4'])
     assert.equal(option.code, EXIT_CODES.usage.code)
-    assert.match(option.stderr, /unknown option '--copiess'\n\(Did you mean --copies\?\)/)
+    assert.match(option.stderr, /unknown option '--shard'\n\(Did you mean --shards\?\)/)
     const command = await cairn(['stats', '--json'])
     assert.equal(command.code, EXIT_CODES.usage.code)
     const { error } = jsonOf<CairnFailure>(command)

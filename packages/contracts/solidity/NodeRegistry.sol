@@ -76,6 +76,8 @@ contract NodeRegistry {
     uint256 public immutable exitDelay;
 
     uint32 public count;
+    /// Events emitted so far. Who reads the logs compares, and sees that an endpoint left one out.
+    uint32 public logCount;
 
     mapping(uint32 index => Node) public nodes;
     /// Bonds of an operator's nodes without a requested exit.
@@ -118,6 +120,7 @@ contract NodeRegistry {
         }
         _checkPlace(registration);
         count = index + 1;
+        logCount++;
         nodes[index] = Node({
             operator: msg.sender,
             exitAt: 0,
@@ -136,6 +139,7 @@ contract NodeRegistry {
         if (left != 0 && left < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, left);
         bonded[msg.sender] = left;
         node.exitAt = uint64(block.timestamp);
+        logCount++;
         emit ExitRequested(index, uint64(block.timestamp));
     }
 
@@ -148,6 +152,7 @@ contract NodeRegistry {
         uint256 bond = node.bond;
         if (bond == 0) revert AlreadyWithdrawn(index);
         node.bond = 0;
+        logCount++;
         emit Withdrawn(index, bond);
         token.safeTransfer(msg.sender, bond);
     }

@@ -267,6 +267,26 @@ describe('NodeRegistry', () => {
       assert.equal(await simulate('withdraw'), 'AlreadyWithdrawn')
     })
 
+    it('counts its own events', async () => {
+      const { client, operator } = world
+      const count = () => client.readContract({ ...registry(), functionName: 'logCount' })
+      const emitted = async () => {
+        const { address } = registry()
+        return (await client.getLogs({ address, fromBlock: 0n })).length
+      }
+      const does = async (what: 'requestExit' | 'withdraw', index: number) =>
+        world.mined(await operator(0).writeContract(act(what, index).call))
+      assert.equal(await count(), 0)
+      for (const i of [0, 1]) await register(registerArguments(registrationOf(world, i)))
+      assert.equal(await count(), 2)
+      await does('requestExit', 1)
+      assert.equal(await count(), 3)
+      await client.increaseTime({ seconds: Number(TESTNET_PARAMETERS.exitDelay) })
+      await does('withdraw', 1)
+      assert.equal(await count(), 4)
+      assert.equal(await emitted(), 4)
+    })
+
     it('leaves no operator with less than the minimum', async () => {
       await register(registerArguments(registrationOf(world, 0)))
       await register(registerArguments(registrationOf(world, 1, { bond: parseEther('100') })))

@@ -26,7 +26,9 @@ import {
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
+import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
+import { Spool } from './client/spool.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
 import { drandRelays } from './drand.ts'
@@ -249,18 +251,21 @@ async function build(
   )
   const desk = node.kinds.find(half => half instanceof StorageNode)
   invariant(desk !== undefined, 'storage is one of the halves')
-  servePieces(network, pieces === undefined ? [cache] : [cache, pieces])
+  const spool = new Spool(cache)
+  servePieces(network, pieces === undefined ? [spool] : [spool, pieces])
   const client = new Files(
     {
       node,
       network,
       clock,
-      cache,
+      store: store.sublevel('files'),
+      spool,
       ...(pieces === undefined ? {} : { shelf: pieces }),
       signer,
       verifier,
       log: log.child({ part: 'client' }),
       peerOf,
+      addressOf: peer => network.addressOf(peer),
     },
     { network: id, profile },
   )
@@ -348,9 +353,6 @@ function storageNode(
 /** Any length that a deal can have. */
 const LONGEST_DEAL = 2 ** 32 - 1
 
-/** What a client holds while it passes through; a quarter of it is in use during an upload. */
-const CACHE_BYTES = 2 * 1024 ** 3
-
 /** Opens the volume that this node made here before, or makes it one. */
 async function openVolume(
   { log, hashing, volumes }: { log: Log; hashing: Hashing; volumes: Store },
@@ -372,7 +374,7 @@ async function openCache(
 ): Promise<PieceStore> {
   await rm(directory, { recursive: true, force: true })
   await createVolume({ directory, volume: 'cache' })
-  return await openPieceStore(components, { directory, volume: 'cache', quota: CACHE_BYTES })
+  return await openPieceStore(components, { directory, volume: 'cache', quota: SPOOL_QUOTA })
 }
 
 function ownPool(closers: (() => Promise<void>)[]): HashPool {

@@ -3,6 +3,7 @@ export * from './api/json.ts'
 export type {
   AuditView,
   DealView,
+  FileView,
   MessagePage,
   MessageView,
   NodeEvent,
@@ -10,6 +11,7 @@ export type {
   PeerView,
   PutResult,
   RecomputeView,
+  RemovedFile,
   Status as NodeStatus,
   VerdictsView,
 } from './api/node-view.ts'
@@ -23,12 +25,18 @@ export * from './chain/registration.ts'
 export * from './chain/view.ts'
 export * from './checkpoints/checkpointer.ts'
 export * from './checkpoints/work.ts'
+export * from './client/arrange.ts'
+export * from './client/blocks.ts'
+export * from './client/cipher.ts'
 export * from './client/client.ts'
+export * from './client/feed.ts'
+export * from './client/file-index.ts'
 export * from './client/files.ts'
-export * from './client/link.ts'
-export * from './client/piece-list.ts'
 export * from './client/placement.ts'
-export * from './client/split.ts'
+export * from './client/room.ts'
+export * from './client/shape.ts'
+export * from './client/spool.ts'
+export * from './client/upload.ts'
 export * from './clock.ts'
 export * from './clock-check.ts'
 export * from './conformance/case.ts'

@@ -32,8 +32,10 @@ import type {
   AuditView,
   CheckpointView,
   Content,
+  ContentRange,
   DealView,
   EpochView,
+  FileView,
   MessagePage,
   MessageQuery,
   MessageView,
@@ -41,9 +43,11 @@ import type {
   NodeView,
   PeerView,
   PieceView,
+  PutFile,
   PutOptions,
   PutResult,
   RecomputeView,
+  RemovedFile,
   Status,
   Tally,
   VerdictsView,
@@ -58,8 +62,10 @@ import type { Signer } from './signer.ts'
 
 /** What the view needs of the client's side of storage. */
 export interface FileClient {
-  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
-  get(link: string, signal: AbortSignal): Promise<Content>
+  put(files: Iterable<PutFile> | AsyncIterable<PutFile>, options: PutOptions): Promise<PutResult>
+  get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
+  list(): Promise<FileView[]>
+  remove(link: string): Promise<RemovedFile>
 }
 
 /** What the view needs of the provider's side. */
@@ -318,12 +324,23 @@ export class DaemonView implements NodeView {
     }
   }
 
-  async put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult> {
-    return await this.#components.client.put(bytes, options)
+  async put(
+    files: Iterable<PutFile> | AsyncIterable<PutFile>,
+    options: PutOptions,
+  ): Promise<PutResult> {
+    return await this.#components.client.put(files, options)
   }
 
-  async get(link: string, signal: AbortSignal): Promise<Content> {
-    return await this.#components.client.get(link, signal)
+  async get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content> {
+    return await this.#components.client.get(link, range, signal)
+  }
+
+  async files(): Promise<FileView[]> {
+    return await this.#components.client.list()
+  }
+
+  async removeFile(link: string): Promise<RemovedFile> {
+    return await this.#components.client.remove(link)
   }
 
   async pieces(): Promise<PieceView[]> {

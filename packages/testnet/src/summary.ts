@@ -1,6 +1,14 @@
 /** Adds up what a testnet did, from what its nodes settled and its chain accepted. */
 import type { AcceptedCheckpoint, Settled } from '@cairn/node'
-import { type Attestation, hex, MessageType, TOKEN, Verdict } from '@cairn/protocol'
+import {
+  type Attestation,
+  hex,
+  MessageType,
+  type StorageState,
+  storageKind,
+  TOKEN,
+  Verdict,
+} from '@cairn/protocol'
 
 export interface VerdictCounts {
   pass: number
@@ -21,6 +29,11 @@ export interface Summary {
   verdicts: KindCounts<VerdictCounts>
   /** Base units, decimal. */
   burned: string
+  /** Of the file that was stored: shards that suffice, and shards. */
+  k: number
+  n: number
+  /** Deals carried by the last settled epoch: each keeps a shard, or a copy of the manifest. */
+  shards: number
   inclusionVerifiedOnChain: boolean
   inclusionVerifiedOffline: boolean
   fileRetrievedIdentical: boolean
@@ -77,6 +90,11 @@ export function epochLine(accepted: AcceptedCheckpoint, { settlement, set }: Set
     burned: String(burned),
     unminted: String(unminted),
   }
+}
+
+/** Deals that an epoch's settlement carries on. */
+export function carriedDeals({ settlement }: Settled): number {
+  return settlement.state.of<StorageState>(storageKind).deals.length
 }
 
 /** Totals over epochs. */
@@ -142,7 +160,10 @@ export function summaryText(summary: Summary): string {
     fact('gas', `${summary.gasPerCheckpoint.join(', ')} per checkpoint`),
     fact('burned', `${tokens(summary.burned)} tokens of fees`),
     fact('proofs', ways.length === 0 ? 'do NOT hold' : `hold ${ways.join(' and ')}`),
-    fact('file', summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'),
+    fact(
+      'file',
+      `${summary.k} of ${summary.n}, ${summary.shards} deals; ${summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'}`,
+    ),
     fact('sums', summary.payoutsSumExact ? 'exact, to the last unit' : 'NOT exact'),
   ].join('\n')
 }

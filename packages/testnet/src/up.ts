@@ -8,6 +8,7 @@ import { askTestnet, FAULTS, type Fault } from './control.ts'
 import { LiveView, type Screen } from './live.ts'
 import { violationText } from './monitor.ts'
 import {
+  carriedDeals,
   type EpochLine,
   epochLine,
   epochText,
@@ -42,7 +43,6 @@ export interface TestnetUpComponents {
 
 const PROVIDERS_DEFAULT = 4
 const FILE_BYTES = 32 * 1024 * 1024
-const COPIES = 2
 /** Without a checkpoint for so many epochs the testnet is stuck. */
 const STALL_EPOCHS = 6
 /** Nodes that lag behind the first one have adopted an epoch within this time, ms. */
@@ -203,13 +203,19 @@ class Run {
     const hash = createHash('sha256')
     const { file } = this.#options
     const source = file === undefined ? madeFile() : createReadStream(file)
-    const copies = Math.min(COPIES, keepersFor(this.#options.nodes, providers))
-    // Providers take no deal for the first epoch once that has begun.
-    const { link } = await this.#testnet.early(() =>
-      daemon.view.put(hashed(source, hash), { copies, signal }),
+    const put = await this.#testnet.early(() =>
+      daemon.view.put([{ name: 'file', bytes: hashed(source, hash) }], {
+        // Of a single provider no shard may be lost: nobody gets that without asking for it.
+        ...(keepersFor(this.#options.nodes, providers) === 1
+          ? { shape: { data: 1, total: 1 } }
+          : {}),
+        signal,
+      }),
     )
-    this.#components.progress(`file stored with ${copies} of ${providers} providers: ${link}`)
-    return { link, sha256: hash.digest('hex') }
+    const { files, k, n } = put
+    const link = files[0]?.link as string
+    this.#components.progress(`file stored with ${n} providers, of which any ${k} suffice: ${link}`)
+    return { link, k, n, sha256: hash.digest('hex') }
   }
 
   /** When there is something to see. */
@@ -290,6 +296,9 @@ class Run {
       ...sums,
       inclusionVerifiedOnChain: proven.onChain,
       inclusionVerifiedOffline: proven.offline,
+      k: file.k,
+      n: file.n,
+      shards: carriedDeals(last.settled),
       fileRetrievedIdentical: await this.#isRetrievable(file, providers),
       firstCheckpointMs: Math.round(this.#firstCheckpointMs as number),
       payoutsSumExact: !monitor.violations.some(({ invariant }) => invariant === 'sumsExact'),
@@ -303,7 +312,7 @@ class Run {
     const { daemon } = strangers.at(-1) ?? (running.at(-1) as (typeof running)[number])
     const hash = createHash('sha256')
     try {
-      const { stream } = await daemon.view.get(link, AbortSignal.timeout(FETCH_MS))
+      const { stream } = await daemon.view.get(link, {}, AbortSignal.timeout(FETCH_MS))
       for await (const part of stream) hash.update(part)
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
@@ -351,6 +360,8 @@ function keepersFor(nodes: number, providers: number): number {
 
 interface StoredFile {
   link: string
+  k: number
+  n: number
   sha256: string
 }
 

@@ -36,6 +36,9 @@ describe('for people', () => {
     ...totals([line({ gasUsed: 7, burned: String(25n * 10n ** 17n) }), line({ gasUsed: 5 })]),
     inclusionVerifiedOnChain: true,
     inclusionVerifiedOffline: true,
+    k: 2,
+    n: 4,
+    shards: 11,
     fileRetrievedIdentical: true,
     firstCheckpointMs: 25_449,
     payoutsSumExact: true,
@@ -51,7 +54,7 @@ describe('for people', () => {
         'gas           7, 5 per checkpoint',
         'burned        2.5 tokens of fees',
         'proofs        hold on the chain and offline',
-        'file          fetched, identical',
+        'file          2 of 4, 11 deals; fetched, identical',
         'sums          exact, to the last unit',
       ].join('\n'),
     )

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { access, rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { PassThrough, type Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { CairnError, check } from '@cairn/protocol'
+import type { Writable } from 'node:stream'
+import { CairnError } from '@cairn/protocol'
+import { InvalidArgumentError, Option } from 'commander'
+import { PartFile } from '../part-file.ts'
 import { progress, size } from '../progress.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -12,73 +11,117 @@ import type { Session } from '../session.ts'
 interface GetOptions {
   output: string
   force?: boolean
+  range?: Range
+}
+
+/** Bytes of the file, both included; without `last` to its end. */
+interface Range {
+  first: number
+  last?: number
 }
 
 export function getCommand({ program, action }: Commands): void {
   program
     .command('get <link>')
-    .description('fetch what a link names')
+    .description('fetch what a link names; goes on where an earlier get of it broke off')
     .requiredOption('-o, --output <file>', 'where to write it; - is standard output')
     .option('--force', 'replace an existing file')
+    .addOption(
+      new Option(
+        '--range <first-last>',
+        'only these bytes, both included, counted from 0; 100- goes to the end',
+      ).argParser(rangeOf),
+    )
     .action(
-      action(async (session, link: string, { output, force }: GetOptions) => {
-        if (output === '-') await toStream(session, link, session.world.stdout)
-        else await toFile(session, link, { path: resolve(session.world.cwd, output), force })
+      action(async (session, link: string, { output, force, range }: GetOptions) => {
+        const wanted = { link, range: range ?? { first: 0 } }
+        if (output === '-') await toStream(session, wanted, session.world.stdout)
+        else {
+          const path = resolve(session.world.cwd, output)
+          await toFile(session, wanted, { path, force: force === true })
+        }
         return undefined
       }),
     )
 }
 
+interface Wanted {
+  link: string
+  range: Range
+}
+
 async function toFile(
   session: Session,
-  link: string,
-  { path, force = false }: { path: string; force: boolean | undefined },
+  { link, range }: Wanted,
+  { path, force }: { path: string; force: boolean },
 ): Promise<void> {
-  const taken = !force && (await exists(path))
-  check(!taken, 'fileExists', `${path} exists already`, {
-    facts: { path },
-    next: 'pass --force to replace it',
-  })
-  // The name appears only with the whole content.
-  const part = `${path}.part`
+  const of = createHash('sha256')
+    .update(`${link} ${range.first}-${range.last ?? ''}`)
+    .digest('hex')
+  const file = await PartFile.open({ path, of, force })
+  const had = file.bytes
+  if (had > 0) session.output.note(`goes on after ${size(had)}`)
   try {
-    const { bytes, sha256 } = await toStream(session, link, createWriteStream(part))
-    await rename(part, path)
-    session.output.result({ path, bytes, sha256 }, `${path}  ${size(bytes)}  sha256 ${sha256}`)
-  } finally {
-    await rm(part, { force: true })
+    const rest = { ...range, first: range.first + had }
+    const { bytes } = await fetch(session, { link, range: rest, had }, part => file.write(part))
+    const sha256 = await file.finish()
+    const total = had + bytes
+    const text = `${path}  ${size(total)}  sha256 ${sha256}`
+    session.output.result({ path, bytes: total, sha256 }, text)
+  } catch (error) {
+    await file.keep()
+    throw error
   }
 }
 
-async function toStream(session: Session, link: string, target: Writable) {
-  const api = await session.api()
-  const response = await api.stream('/v1/get', { query: { link } })
-  const length = response.headers['content-length']
-  const total = length === undefined ? undefined : Number(length)
-  const hash = createHash('sha256')
-  let bytes = 0
-  const counter = new PassThrough()
-  counter.on('data', (chunk: Uint8Array) => {
-    hash.update(chunk)
-    bytes += chunk.length
-  })
-  const shown = progress(session, { what: 'fetching', total })
-  try {
-    await pipeline(response, shown, counter, target, { end: target !== session.world.stdout })
-  } catch (cause) {
-    if (session.signal.aborted) throw cause
-    throw new CairnError('incomplete', 'the transfer broke off', {
-      facts: { bytes, total },
-      cause,
-      next: 'try again; the log of the daemon says why',
+async function toStream(session: Session, wanted: Wanted, target: Writable): Promise<void> {
+  await fetch(session, { ...wanted, had: 0 }, async part => {
+    if (target.write(part)) return
+    await new Promise<void>((taken, failed) => {
+      target.once('drain', taken)
+      target.once('error', failed)
     })
-  }
-  return { bytes, sha256: hash.digest('hex') }
+  })
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
-  )
+/** Hands each part on as it comes. Throws `incomplete` where the transfer breaks off. */
+async function fetch(
+  session: Session,
+  { link, range, had }: Wanted & { had: number },
+  take: (part: Uint8Array) => Promise<void>,
+): Promise<{ bytes: number }> {
+  const api = await session.api()
+  const query = { link, first: range.first === 0 ? undefined : range.first, last: range.last }
+  const response = await api.stream('/v1/get', { query })
+  const length = Number(response.headers['content-length'])
+  const shown = progress(session, { what: 'fetching', total: had + length, done: had })
+  let bytes = 0
+  let failure: { error: unknown } | undefined
+  try {
+    for await (const part of shown.through(response)) {
+      await take(part).catch((error: unknown) => {
+        failure = { error }
+        throw error
+      })
+      bytes += part.length
+    }
+  } catch (cause) {
+    if (session.signal.aborted || failure !== undefined) throw cause
+    throw new CairnError('incomplete', 'the transfer broke off', {
+      facts: { bytes: had + bytes, total: had + length },
+      cause,
+      next: 'run it again: it goes on where it ended; the log of the daemon says why it broke off',
+    })
+  } finally {
+    shown.end()
+  }
+  return { bytes }
+}
+
+function rangeOf(text: string): Range {
+  const [, first, last] = text.match(/^([0-9]{1,15})-([0-9]{1,15})?$/) ?? []
+  if (first === undefined || (last !== undefined && Number(last) < Number(first))) {
+    throw new InvalidArgumentError('expected FIRST-LAST, as in 0-99, or FIRST-')
+  }
+  return { first: Number(first), ...(last === undefined ? {} : { last: Number(last) }) }
 }

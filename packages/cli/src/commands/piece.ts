@@ -20,11 +20,11 @@ export function pieceCommand({ program, action }: Commands): void {
 }
 
 async function pieceOf(world: World, file: string, signal: AbortSignal): Promise<Piece> {
-  const { stream } = await openInput(world, file, signal)
+  const { open } = await openInput(world, file, signal)
   const pool = new HashPool()
   try {
     const hasher = pool.hasher()
-    for await (const chunk of stream) await hasher.update(chunk as Uint8Array)
+    for await (const chunk of open()) await hasher.update(chunk)
     const { piece } = await hasher.digest()
     return piece
   } finally {

@@ -23,7 +23,5 @@ export const ANONYMOUS_PER_SECOND = 50
 export const URL_MAX_CHARS = 4096
 /** Messages in one page. */
 export const PAGE_MAX = 256
-export const COPIES_MAX = 16
-/** Payload of the smallest padded piece, and of the largest. */
-export const PIECE_SIZE_MIN = 127
-export const PIECE_SIZE_MAX = 1024 ** 3
+/** The list of files at the head of a pack. */
+export const PACK_HEAD_MAX_BYTES = 1024 * 1024

@@ -153,26 +153,69 @@ export interface VerdictsView {
   findings: SettledFinding[]
 }
 
+/** One of the files of an upload. */
+export interface PutFile {
+  name: string
+  bytes: AsyncIterable<Uint8Array>
+}
+
 export interface PutOptions {
-  name?: string
-  copies: number
-  /** Bytes per piece; the client's own choice when absent. */
-  pieceSize?: number
+  /** k shards of n; by the number of operators when absent. */
+  shape?: { data: number; total: number }
   signal: AbortSignal
 }
 
 export interface PutResult {
-  link: string
-  /** Piece CIDs. */
+  files: { name: string; link: string; bytes: number }[]
+  /** Piece CIDs, without the manifest's. */
   pieces: string[]
+  /** Of all files. */
   bytes: number
+  /** Shards that suffice, and shards. */
+  k: number
+  n: number
+  /** Providers, by node index, that did not take what they were asked to, and why. */
+  refusals: { provider: number; code: string }[]
+}
+
+export interface ContentRange {
+  /** First byte, and the one after the last; the whole unless given. */
+  first?: number
+  end?: number
 }
 
 export interface Content {
   /** File name it was put with. */
-  name?: string
-  bytes?: number
+  name: string
+  /** Length of the whole file. */
+  bytes: number
+  /** The range that the stream gives. */
+  first: number
+  end: number
   stream: AsyncIterable<Uint8Array>
+}
+
+/** A file that this node stored. */
+export interface FileView {
+  name: string
+  link: string
+  bytes: number
+  k: number
+  n: number
+  /** Ms since 1970. */
+  createdAt: number
+  /** Piece CID of the manifest: files of one pack have the same. */
+  manifest: string
+  /** Shards under a deal, of the group that has the fewest; undefined for files without a byte. */
+  shards: number | undefined
+  /** Copies of the manifest under a deal. */
+  manifests: number
+}
+
+export interface RemovedFile {
+  name: string
+  link: string
+  bytes: number
 }
 
 export interface PieceView {
@@ -248,9 +291,13 @@ export interface NodeView {
   provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined>
   recompute(epoch: number): Promise<RecomputeView | undefined>
   verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined>
-  /** Takes the bytes at its own pace. */
-  put(bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<PutResult>
-  get(link: string, signal: AbortSignal): Promise<Content>
+  /** Takes the bytes at its own pace, one file after the other; several are packed together. */
+  put(files: Iterable<PutFile> | AsyncIterable<PutFile>, options: PutOptions): Promise<PutResult>
+  get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
+  /** What this node stored, oldest first. */
+  files(): Promise<FileView[]>
+  /** Takes a file off the list. */
+  removeFile(link: string): Promise<RemovedFile>
   pieces(): Promise<PieceView[]>
   deals(): Promise<DealView[]>
   /** Asks the other side to end a deal; resolves when both have signed. */

@@ -1,9 +1,9 @@
 /** Every route of the API in one table, from which the server and the OpenAPI document follow. */
-import { encodeProofFile, unhex } from '@cairn/protocol'
+import { encodeProofFile, NAME_MAX_BYTES, PLACES_MAX, unhex } from '@cairn/protocol'
 import { z } from 'zod'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
-import { COPIES_MAX, PAGE_MAX, PIECE_SIZE_MAX, PIECE_SIZE_MIN } from './limits.ts'
+import { PAGE_MAX } from './limits.ts'
 import type { NodeView } from './node-view.ts'
 import * as shapes from './shapes.ts'
 
@@ -22,7 +22,7 @@ export interface Route {
 
 /** A route whose body or response is a stream; the server knows how to serve each. */
 export interface StreamRoute extends Omit<Route, 'answer' | 'response'> {
-  stream: 'put' | 'get' | 'events' | 'metrics' | 'openapi'
+  stream: 'put' | 'pack' | 'get' | 'events' | 'metrics' | 'openapi'
   content: string
   response?: z.ZodType
 }
@@ -62,12 +62,21 @@ const account = z
   .transform(unhex)
 
 const LINK_MAX_CHARS = 2048
-export const PutQuery = z.strictObject({
-  name: z.string().max(255).optional(),
-  copies: integer(1, COPIES_MAX).default(1),
-  pieceSize: integer(PIECE_SIZE_MIN, PIECE_SIZE_MAX).optional(),
+const link = z.string().min(1).max(LINK_MAX_CHARS)
+/** k and n of an upload: both, or neither. */
+const shape = {
+  data: integer(1, PLACES_MAX).optional(),
+  total: integer(1, PLACES_MAX).optional(),
+}
+const PutQuery = z.strictObject({ ...shape, name: z.string().max(NAME_MAX_BYTES).default('') })
+const PackQuery = z.strictObject(shape)
+/** Bytes of a range, both included. */
+const GetQuery = z.strictObject({
+  link,
+  first: integer(0, Number.MAX_SAFE_INTEGER).optional(),
+  last: integer(0, Number.MAX_SAFE_INTEGER).optional(),
 })
-export const GetQuery = z.strictObject({ link: z.string().min(1).max(LINK_MAX_CHARS) })
+export const StreamQuery = { put: PutQuery, pack: PackQuery, get: GetQuery } as const
 
 export const ROUTES: readonly Route[] = [
   route({
@@ -191,6 +200,21 @@ export const ROUTES: readonly Route[] = [
   ),
   route({
     method: 'GET',
+    path: '/v1/files',
+    summary: 'Files that this node stored, with what is left of them',
+    response: shapes.FilesShape,
+    answer: async view => ({ body: toJson({ files: await view.files() }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/files/remove',
+    summary: 'Takes a file off the list',
+    query: z.strictObject({ link }),
+    response: shapes.RemovedShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.removeFile(query.link)) }),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/pieces',
     summary: 'Pieces that this node keeps',
     response: shapes.PiecesShape,
@@ -245,9 +269,20 @@ export const STREAM_ROUTES: readonly StreamRoute[] = [
     response: shapes.PutShape,
   },
   {
+    method: 'POST',
+    path: '/v1/pack',
+    summary:
+      'Stores several files in one upload; the body is a line of JSON, `[{"name","bytes"},...]`, and their bytes',
+    params: NONE,
+    query: PackQuery,
+    stream: 'pack',
+    content: 'application/octet-stream',
+    response: shapes.PackShape,
+  },
+  {
     method: 'GET',
     path: '/v1/get',
-    summary: 'The bytes behind a link',
+    summary: 'The bytes behind a link, or those from `first` to `last`',
     params: NONE,
     query: GetQuery,
     stream: 'get',
@@ -304,7 +339,7 @@ function route<P extends z.ZodObject, Q extends z.ZodObject, R extends z.ZodType
 function integer(minimum: number, maximum: number) {
   return z
     .string()
-    .regex(/^(0|[1-9][0-9]{0,9})$/, 'expected a whole number')
+    .regex(/^(0|[1-9][0-9]{0,15})$/, 'expected a whole number')
     .meta({ integer: { minimum, maximum } })
     .transform(Number)
     .pipe(z.int().min(minimum).max(maximum))

@@ -16,15 +16,8 @@ import { errorAnswer } from './errors.ts'
 import * as limits from './limits.ts'
 import type { NodeView } from './node-view.ts'
 import { openApiDocument } from './openapi.ts'
-import {
-  GetQuery,
-  PutQuery,
-  ROUTES,
-  type Route,
-  STREAM_ROUTES,
-  type StreamRoute,
-} from './routes.ts'
-import { eventStream, primed, uploadOf } from './streams.ts'
+import { ROUTES, type Route, STREAM_ROUTES, StreamQuery, type StreamRoute } from './routes.ts'
+import { eventStream, packOf, primed, uploadOf } from './streams.ts'
 import { carriesToken } from './token.ts'
 
 export interface ApiComponents {
@@ -206,6 +199,8 @@ class ApiServer implements Api {
     switch (route.stream) {
       case 'put':
         return await this.#put(request, reply)
+      case 'pack':
+        return await this.#pack(request, reply)
       case 'get':
         return await this.#get(request, reply)
       case 'events':
@@ -218,40 +213,57 @@ class ApiServer implements Api {
   }
 
   async #put(request: FastifyRequest, reply: FastifyReply) {
-    const { name, copies, pieceSize } = parse(PutQuery, request.query)
+    const { name, ...query } = parse(StreamQuery.put, request.query)
+    const body = this.#upload(request, reply)
+    return await this.#content(request, async signal => {
+      const options = { ...shapeOf(query), signal }
+      const { files, ...rest } = await this.#components.view.put([{ name, bytes: body }], options)
+      return await reply.type('application/json').send({ link: files[0]?.link, ...rest })
+    })
+  }
+
+  async #pack(request: FastifyRequest, reply: FastifyReply) {
+    const query = parse(StreamQuery.pack, request.query)
+    const body = this.#upload(request, reply)
+    return await this.#content(request, async signal => {
+      const options = { ...shapeOf(query), signal }
+      const stored = await this.#components.view.put(packOf(body), options)
+      return await reply.type('application/json').send(stored)
+    })
+  }
+
+  #upload(request: FastifyRequest, reply: FastifyReply): AsyncIterable<Uint8Array> {
     check(request.body instanceof Readable, 'badRequest', 'expected the data as the body', {
       next: 'send the bytes with content-type application/octet-stream',
     })
-    const body = uploadOf(request.body, {
+    // What follows an upload that was not read to its end is not a request.
+    reply.header('connection', 'close')
+    return uploadOf(request.body, {
       clock: this.#components.clock,
       idleMs: this.#init.streamIdleMs,
       maxBytes: limits.UPLOAD_MAX_BYTES,
     })
-    // What follows an upload that was not read to its end is not a request.
-    reply.header('connection', 'close')
-    return await this.#content(request, async signal => {
-      const result = await this.#components.view.put(body, {
-        copies,
-        signal,
-        ...(name === undefined ? {} : { name }),
-        ...(pieceSize === undefined ? {} : { pieceSize }),
-      })
-      return await reply.type('application/json').send(result)
-    })
   }
 
   async #get(request: FastifyRequest, reply: FastifyReply) {
-    const { link } = parse(GetQuery, request.query)
+    const { link, first, last } = parse(StreamQuery.get, request.query)
     const { streamIdleMs } = this.#init
     return await this.#content(request, async signal => {
-      const { name, bytes, stream } = await this.#components.view.get(link, signal)
-      const readable = Readable.from(await primed(stream), { objectMode: false })
+      const range = {
+        ...(first === undefined ? {} : { first }),
+        ...(last === undefined ? {} : { end: last + 1 }),
+      }
+      const content = await this.#components.view.get(link, range, signal)
+      const readable = Readable.from(await primed(content.stream), { objectMode: false })
       request.raw.socket.setTimeout(streamIdleMs, () => request.raw.socket.destroy())
       reply.raw.once('finish', () => request.raw.socket.setTimeout(0))
-      if (bytes !== undefined) reply.header('content-length', bytes)
-      if (name !== undefined) {
-        const quoted = encodeURIComponent(name)
-        reply.header('content-disposition', `attachment; filename*=UTF-8''${quoted}`)
+      const { name, bytes, first: from, end } = content
+      reply.header('content-length', end - from)
+      reply.header('content-disposition', `attachment; filename*=UTF-8''${quoted(name)}`)
+      if (first !== undefined || last !== undefined) {
+        reply.code(206)
+        // HTTP has no way to say that a range is empty.
+        if (end > from) reply.header('content-range', `bytes ${from}-${end - 1}/${bytes}`)
       }
       await reply.send(readable)
       return reply
@@ -352,6 +364,20 @@ function answerBadHttp(error: { code: string }, socket: Socket): void {
     'connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`)
+}
+
+/** Throws `badRequest` for one of the two without the other. */
+function shapeOf({ data, total }: { data?: number | undefined; total?: number | undefined }) {
+  if (data === undefined && total === undefined) return {}
+  check(data !== undefined && total !== undefined, 'badRequest', 'data and total go together', {
+    next: 'name both, as in data=10&total=30, or neither',
+  })
+  return { shape: { data, total } }
+}
+
+/** As RFC 5987 wants it; a lone surrogate has no UTF-8. */
+function quoted(name: string): string {
+  return encodeURIComponent(name.toWellFormed())
 }
 
 function fastifyPath({ path }: Route | StreamRoute): string {

@@ -152,7 +152,34 @@ export const VerdictsShape = z.object({
   findings: z.array(finding),
 })
 
-export const PutShape = z.object({ link: z.string(), pieces: z.array(z.string()), bytes: z.int() })
+const put = {
+  pieces: z.array(z.string()),
+  bytes: z.int(),
+  k: z.int(),
+  n: z.int(),
+  refusals: z.array(z.object({ provider: z.int(), code: z.string() })),
+}
+const file = { name: z.string(), link: z.string(), bytes: z.int() }
+
+export const PutShape = z.object({ link: z.string(), ...put })
+
+export const PackShape = z.object({ files: z.array(z.object(file)), ...put })
+
+export const FilesShape = z.object({
+  files: z.array(
+    z.object({
+      ...file,
+      k: z.int(),
+      n: z.int(),
+      createdAt: ms,
+      manifest: z.string(),
+      shards: z.int().optional().describe('under a deal, of the group that has the fewest'),
+      manifests: z.int().describe('copies of the manifest under a deal'),
+    }),
+  ),
+})
+
+export const RemovedShape = z.object(file)
 
 export const PiecesShape = z.object({
   pieces: z.array(z.object({ cid: z.string(), bytes: z.int() })),

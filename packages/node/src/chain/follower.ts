@@ -5,15 +5,18 @@
  * an endpoint's fault, and the next round sees which.
  *
  * A block of the view that the chain no longer has is rolled back to the last one both have.
- * Nothing historical but headers, logs and receipts is ever asked for: nodes prune states.
+ * Nothing historical but headers, logs and receipts is ever asked for: nodes prune states. Of the
+ * newest final block the registry's count of its own events is: an exit that an endpoint leaves out
+ * shows by nothing else.
  */
 import type { ContractAddresses } from '@cairn/contracts'
-import { equalBytes, unhex } from '@cairn/protocol'
+import { CairnError, equalBytes, unhex } from '@cairn/protocol'
 import { formatLog, type Hex, numberToHex, type RpcLog } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
+import { registryLogCount } from './log-count.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
-import type { ChainView } from './view.ts'
+import { type Advance, type ChainView, isOfRegistry } from './view.ts'
 
 /** Blocks read at once, with all their headers. */
 const CHUNK_BLOCKS = 256n
@@ -49,6 +52,8 @@ export class Follower {
   readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
   #loop: Promise<void> | undefined
+  /** Hash of the block up to which the registry's count and what was read agreed. */
+  #complete: Uint8Array | undefined
 
   constructor(components: FollowerComponents, init: FollowerInit) {
     this.#components = components
@@ -144,9 +149,42 @@ export class Follower {
         await this.#rollback(client, known.number)
         return changed()
       }
+      if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
       changed()
     }
+  }
+
+  /**
+   * Holds what was read, up to the newest final block, against the registry's count. Throws
+   * `missingLogs` when it is another, so that another endpoint is asked; what was taken in since they
+   * agreed is forgotten.
+   */
+  async #requireComplete(client: Client, read: Advance, changed: () => void): Promise<void> {
+    const { view, log } = this.#components
+    const block = read.headers.at(-1) as BlockHeader
+    const expected = await registryLogCount(client, this.#init.contracts.registry, block)
+    if (expected === undefined) {
+      log.debug({ block: block.number }, 'an endpoint does not say how many events there are')
+      return
+    }
+    const found = view.registryLogs() + read.events.filter(isOfRegistry).length
+    if (found === expected) {
+      this.#complete = block.hash
+      return
+    }
+    const head = view.head()
+    const complete = this.#complete !== undefined && head && equalBytes(head.hash, this.#complete)
+    if (head !== undefined && !complete) {
+      log.warn({ expected, found }, 'events of the registry are missing; reading the chain again')
+      view.reset()
+      changed()
+    }
+    throw new CairnError(
+      'missingLogs',
+      `an endpoint left out events: the registry has emitted ${expected}, found ${found}`,
+      { facts: { block: block.number, expected, found } },
+    )
   }
 
   /** True when the chain has another block of this number. */
@@ -178,7 +216,12 @@ export class Follower {
   }
 
   /** The next blocks after `known`; undefined when the chain moved meanwhile. */
-  async #readChunk(client: Client, from: bigint, final: bigint, known: BlockHeader | undefined) {
+  async #readChunk(
+    client: Client,
+    from: bigint,
+    final: bigint,
+    known: BlockHeader | undefined,
+  ): Promise<Advance | undefined> {
     // Of a long absence only the last blocks' headers are needed, and those with events.
     const kept = BigInt(this.#components.view.headersMax)
     const skip = final - from >= kept

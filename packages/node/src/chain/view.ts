@@ -77,6 +77,11 @@ export class ChainView {
     return this.#registered.length
   }
 
+  /** Events of the registry so far. */
+  registryLogs(): number {
+    return this.#registered.length + this.#changes.length
+  }
+
   /** Epoch of the last accepted checkpoint, -1 after genesis; undefined before the start. */
   lastEpoch(): number | undefined {
     return this.#accepted.at(-1)?.epoch
@@ -239,6 +244,11 @@ export class ChainView {
     }
     return list
   }
+}
+
+/** True of an event that the registry emitted. */
+export function isOfRegistry({ type }: ChainEvent): boolean {
+  return type !== 'accepted'
 }
 
 function missingLogs(what: string, expected: number, found: number): CairnError {

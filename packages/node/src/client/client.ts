@@ -1,59 +1,72 @@
 /**
- * Puts bytes into the network and gets them back. What passes through is kept for that time in a
- * piece store of the client's own, never a provider's: providers pull from it, and what is fetched
- * is verified in it before anybody gets a byte.
+ * Puts files into the network and gets them back. What passes through on a put is kept for that time
+ * in a spool of the client's own, never with what a provider keeps; a get verifies each range as it
+ * comes and keeps nothing on disk.
  */
-import { createHash } from 'node:crypto'
 import {
+  CairnError,
   check,
+  checkEntry,
+  chunkBytes,
+  concatBytes,
+  contentKey,
+  decodeFileEntry,
+  decodeFileManifest,
+  decodeFileMap,
   type Envelope,
-  invariant,
-  PIECE_PAYLOAD_MAX,
+  encodeLink,
+  entryKey,
+  type FileLink,
+  FileManifest,
+  type FileMap,
+  hex,
   type Piece,
+  type PieceRange,
   type Profile,
-  payloadCapacity,
-  pieceCid,
-  pieceKey,
-  RANGE_BYTES,
+  parseLink,
+  recordKey,
+  sealedLength,
+  segmentBytes,
+  TAG_BYTES,
   type Verifier,
 } from '@cairn/protocol'
-import { pipe } from 'it-pipe'
-import type { Pieces } from '../pieces/pieces.ts'
-import { pullPiece } from '../pieces/transfer.ts'
+import type { DealKey } from '../kinds/storage/deal-keys.ts'
+import { priceOf } from '../kinds/storage/terms.ts'
 import type { Clock, Log, Network } from '../ports.ts'
-import { encodeLink, parseLink } from './link.ts'
-import { decodePieceList, LISTED_PIECES_MAX, PieceList } from './piece-list.ts'
-import { type Candidate, type DealSigner, Placement } from './placement.ts'
-import { type Bytes, split } from './split.ts'
+import { arrange, type Candidate } from './arrange.ts'
+import { blocks, slice } from './blocks.ts'
+import { open } from './cipher.ts'
+import { downloadPiece, downloadSegments } from './download.ts'
+import { Placement, type Refusal } from './placement.ts'
+import { Room } from './room.ts'
+import { type Shape, shapeFor } from './shape.ts'
+import type { Spool } from './spool.ts'
+import { type Entry, SPOOL_BYTES_MAX, spoolBytes, Upload, type Uploaded } from './upload.ts'
 
-/** Payload of a tree of 8 MiB. */
-export const PIECE_BYTES_DEFAULT = payloadCapacity(18)
-const COPIES_DEFAULT = 2
-/** Pieces that are with providers at once, while the next ones are stored here. */
-const PLACING_MAX = 4
 /** Epochs until a deal begins: one for it to reach a set, one to be certain. */
 const START_AHEAD = 2
-/** Peers among which the ranges of one piece are dealt. */
-const HOLDERS_MAX = 8
-const GIB = 2n ** 30n
+/** Of the largest uploads so many are spooled at once; others wait for their turn. */
+const UPLOADS_SPOOLED = 2
+/** What the spool needs: theirs, and their trees and manifests. */
+export const SPOOL_QUOTA = UPLOADS_SPOOLED * SPOOL_BYTES_MAX + 128 * 1024 * 1024
 
 export interface ClientComponents {
   clock: Clock
   network: Network
-  /** The client's own; it serves what is in it (`servePieces`). */
-  cache: Pieces
-  /** What this node keeps as a provider: read before anybody is asked. */
-  shelf?: Pieces
-  signer: DealSigner
+  /** The client's own; it is served to those it is offered to (`servePieces`). */
+  spool: Spool
+  signer: DealKey
   verifier: Verifier
   log: Log
   /** Bytes that nobody can guess. */
   random(length: number): Uint8Array
   epoch(): number
-  /** Providers to ask, in order of preference. */
+  /** Providers that may be asked, in no order. */
   candidates(): readonly Candidate[]
-  /** Peers that keep a piece by the deals in the ledger. */
-  holders(piece: Piece): Promise<readonly string[]>
+  /** A verified range of a piece from a peer, or from this node itself. */
+  range(peer: string, range: PieceRange, signal: AbortSignal): Promise<Uint8Array>
+  /** Peers that keep each piece by the deals in the ledger, by `pieceKey`. */
+  holders(pieces: readonly Piece[]): Promise<ReadonlyMap<string, readonly string[]>>
   publishDeal(envelope: Envelope): Promise<void>
 }
 
@@ -63,40 +76,47 @@ export interface ClientInit {
   profile: Pick<Profile, 'minDealEpochs'>
 }
 
-export interface PutOptions {
-  /** Payload of each piece but the last, bytes. */
-  pieceBytes?: number
-  /** Operators that keep each piece. */
-  copies?: number
-  /** How long they keep it. */
+export interface StoreOptions {
+  /** k of n; `shapeFor` what there is, unless given. */
+  shape?: Shape
+  /** How long the pieces are kept. */
   epochs?: number
   /** Base units for a GiB and epoch. */
   pricePerGiB: bigint
   signal: AbortSignal
+  /** Other than 65,024 bytes, and as many segments as fit, in tests. */
+  shardBytes?: number
+  segmentsPerGroup?: number
 }
 
-export interface PutResult {
+export interface StoredFile {
+  name: string
   link: string
-  /** Without the one that lists them. */
-  pieces: Piece[]
   bytes: number
 }
 
-export interface GetOptions {
-  /** Bytes at the beginning that the caller has already. */
-  from?: number
+export interface Stored extends Uploaded {
+  /** What all links of the upload are derived from. */
+  key: Uint8Array
+  shape: Shape
+  files: StoredFile[]
+  refusals: Refusal[]
+}
+
+export interface OpenOptions {
+  /** First byte, and the one after the last; the whole unless given. */
+  first?: number
+  end?: number
   signal: AbortSignal
 }
 
-export interface GetResult {
-  /** What the sink got, bytes. */
-  bytes: number
-  /** SHA-256 of what the sink got, hexadecimal. */
-  sha256: string
-}
-
 export interface Opened {
+  name: string
+  /** Length of the whole file. */
   bytes: number
+  /** The range that the stream gives. */
+  first: number
+  end: number
   stream: AsyncIterable<Uint8Array>
 }
 
@@ -104,8 +124,7 @@ export class Client {
   readonly #components: ClientComponents
   readonly #init: ClientInit
   readonly #placement: Placement
-  /** How many transfers need a piece in the cache; at none it is deleted. */
-  readonly #needed = new Map<string, number>()
+  readonly #room = new Room({ max: UPLOADS_SPOOLED * SPOOL_BYTES_MAX })
 
   constructor(components: ClientComponents, init: ClientInit) {
     this.#components = components
@@ -114,260 +133,129 @@ export class Client {
   }
 
   /**
-   * Stores the bytes with providers, piece by piece, in constant memory. Rejects with
-   * `tooFewProviders`, `tooManyPieces`, `volumeFull`, or what the source throws; deals made until
-   * then stand.
+   * Stores files in one upload, packed together if they are several, in constant memory. Rejects with
+   * `badShape`, `tooFewProviders`, `volumeFull`, or what a source throws; deals made until then stand.
    */
-  async put(source: Bytes, options: PutOptions): Promise<PutResult> {
-    const { pieceBytes = PIECE_BYTES_DEFAULT } = options
-    check(
-      Number.isInteger(pieceBytes) && pieceBytes > 0 && pieceBytes <= PIECE_PAYLOAD_MAX,
-      'pieceSize',
-      `a piece has 1 to ${PIECE_PAYLOAD_MAX} bytes`,
-      { facts: { pieceBytes } },
-    )
-    const upload = new Upload(this.#components, this.#placement, this.#init, options)
-    const pieces: Piece[] = []
-    try {
-      await pipe(source, split(pieceBytes), async payloads => {
-        for await (const payload of payloads) {
-          check(pieces.length < LISTED_PIECES_MAX, 'tooManyPieces', 'too many pieces', {
-            facts: { max: LISTED_PIECES_MAX, pieceBytes },
-            next: 'choose larger pieces',
-          })
-          pieces.push(await this.#store(payload, options.signal, upload))
-        }
-      })
-      const bytes = pieces.reduce((sum, { payload }) => sum + payload, 0)
-      const list = PieceList.serialize({ bytes: BigInt(bytes), pieces })
-      const root = await this.#store([list], options.signal, upload)
-      await upload.finish()
-      return { link: encodeLink(root), pieces, bytes }
-    } finally {
-      await upload.end()
-      for (const piece of upload.stored) await this.#release(piece)
-    }
-  }
-
-  /**
-   * What a link leads to from byte `from` on, as it is fetched; each piece is verified before any
-   * of it is given. Rejects with `badLink`, `badPieceList` or `pieceUnavailable`, and so does the
-   * stream.
-   */
-  async open(link: string, { from = 0, signal }: GetOptions): Promise<Opened> {
-    const root = parseLink(link)
-    const list = decodePieceList(await this.#whole(root, signal))
-    check(from >= 0 && BigInt(from) <= list.bytes, 'badRange', 'begins after the end', {
-      facts: { from, bytes: Number(list.bytes) },
-    })
-    return { bytes: Number(list.bytes) - from, stream: this.#payloads(list, from, signal) }
-  }
-
-  /**
-   * Fetches what a link leads to. Each piece is verified before the sink gets a byte of it. Rejects
-   * with `badLink`, `badPieceList`, `pieceUnavailable`, or what the sink throws; pieces that are here
-   * whole are not fetched again by the next call.
-   */
-  async get(
-    link: string,
-    sink: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
-    { from = 0, signal }: GetOptions,
-  ): Promise<GetResult> {
-    const opened = await this.open(link, { from, signal })
-    const hash = createHash('sha256')
-    let bytes = 0
-    await pipe(
-      opened.stream,
-      async function* count(source: AsyncIterable<Uint8Array>) {
-        for await (const part of source) {
-          hash.update(part)
-          bytes += part.length
-          yield part
-        }
+  async put(
+    entries: Iterable<Entry> | AsyncIterable<Entry>,
+    options: StoreOptions,
+  ): Promise<Stored> {
+    const { spool, random } = this.#components
+    const { shape: asked, pricePerGiB, signal, shardBytes, segmentsPerGroup } = options
+    const key = random(32)
+    const shape = shapeFor(this.#operators(), asked)
+    const leave = await this.#room.take(spoolBytes({ shape, ...options }), signal)
+    const upload = new Upload(
+      { spool, placement: this.#placement },
+      {
+        key,
+        shape,
+        candidates: () => arrange(this.#components.candidates(), below => this.#draw(below)),
+        terms: payload => this.#terms(payload, pricePerGiB, options.epochs),
+        nonce: () => new DataView(random(8).slice().buffer).getBigUint64(0),
+        signal,
+        ...(shardBytes === undefined ? {} : { shardBytes }),
+        ...(segmentsPerGroup === undefined ? {} : { segmentsPerGroup }),
       },
-      sink,
     )
-    check(bytes === opened.bytes, 'sinkEnded', 'the sink took not all bytes', {
-      facts: { bytes, expected: opened.bytes },
+    const uploaded = await upload.run(entries).finally(leave)
+    const { manifest } = uploaded
+    const files = uploaded.entries.map(({ name, bytes }, entry) => ({
+      name,
+      bytes,
+      link: encodeLink({ manifest, entry, key: entryKey(key, entry) }),
+    }))
+    return { ...uploaded, key, shape, files }
+  }
+
+  /**
+   * What a link leads to, as it is fetched. Rejects with `badLink`, `oldLink`, `newerLink`,
+   * `badFileManifest`, `newerFileManifest`, `wrongKey`, `badRange` or `fileUnavailable`, and so does
+   * the stream.
+   */
+  async open(text: string, { first = 0, end, signal }: OpenOptions): Promise<Opened> {
+    const link = parseLink(text)
+    const { map, entry } = await this.#find(link, signal)
+    const { name, bytes } = entry
+    const stop = Math.min(end ?? bytes, bytes)
+    check(first >= 0 && first <= stop, 'badRange', 'the range begins after the end', {
+      facts: { first, end: stop, bytes },
     })
-    return { bytes, sha256: hash.digest('hex') }
+    const stream = this.#plain({ link, map, offset: entry.offset, bytes }, { first, stop }, signal)
+    return { name, bytes, first, end: stop, stream }
   }
 
-  async #store(payload: Bytes, signal: AbortSignal, upload: Upload): Promise<Piece> {
-    const piece = await this.#components.cache.put(iterate(payload), { signal })
-    this.#hold(piece)
-    await upload.add(piece)
-    return piece
-  }
-
-  async *#payloads(
-    { pieces }: PieceList,
-    from: number,
+  /** The bytes of an entry from `first` up to `stop`. */
+  async *#plain(
+    { link, map, offset, bytes }: { link: FileLink; map: FileMap; offset: number; bytes: number },
+    { first, stop }: { first: number; stop: number },
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    let start = 0
-    for (const piece of pieces) {
-      const end = start + piece.payload
-      if (end > from) yield* this.#payload(piece, Math.max(0, from - start), signal)
-      start = end
+    if (first === stop) return
+    const { layout } = map
+    const chunk = chunkBytes(layout)
+    const key = contentKey(link.key)
+    const firstChunk = Math.floor(first / chunk)
+    const endChunk = Math.ceil(stop / chunk)
+    const from = offset + firstChunk * (chunk + TAG_BYTES)
+    const to = offset + sealedLength(Math.min(bytes, endChunk * chunk), layout)
+    const segment = segmentBytes(layout)
+    const firstSegment = Math.floor(from / segment)
+    const segments = downloadSegments(this.#components, {
+      map,
+      first: firstSegment,
+      end: Math.ceil(to / segment),
+      signal,
+    })
+    const sealed = slice(segments, from - firstSegment * segment, to - firstSegment * segment)
+    let number = firstChunk
+    for await (const block of blocks(chunk + TAG_BYTES)(sealed)) {
+      const at = number * chunk
+      yield open(key, number++, block).subarray(Math.max(0, first - at), stop - at)
     }
   }
 
-  /** Deleted from the cache once it was passed on, and kept there when it was not. */
-  async *#payload(piece: Piece, from: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { cache } = this.#components
-    // Held before it is looked for: a transfer that ends meanwhile must not delete it.
-    this.#hold(piece)
-    let offset = from
-    try {
-      await this.#fetch(piece, signal)
-      for (; offset < piece.payload; ) {
-        signal.throwIfAborted()
-        const length = Math.min(RANGE_BYTES, piece.payload - offset)
-        yield await cache.read(piece, offset, length)
-        offset += length
-      }
-    } finally {
-      await this.#release(piece, { keep: offset < piece.payload })
+  async #find(link: FileLink, signal: AbortSignal) {
+    const { manifest, entry: number, key } = link
+    const { map, entries } = decodeFileManifest(await this.#manifest(manifest, signal))
+    const record = entries[number]
+    if (record === undefined) {
+      throw new CairnError('badFileManifest', 'the manifest has no such entry', {
+        facts: { entry: number, entries: entries.length },
+      })
     }
+    const entry = decodeFileEntry(open(recordKey(key), 0, record))
+    const found = decodeFileMap(open(entry.map, 0, map))
+    checkEntry(entry, found)
+    return { map: found, entry }
   }
 
-  async #whole(piece: Piece, signal: AbortSignal): Promise<Uint8Array> {
-    check(piece.payload <= PieceList.maxSize, 'badPieceList', 'the list is too long', {
-      facts: { bytes: piece.payload, max: PieceList.maxSize },
+  /** The manifest's payload: the same piece at every provider that keeps it. */
+  async #manifest(piece: Piece, signal: AbortSignal): Promise<Uint8Array> {
+    check(piece.payload <= FileManifest.maxSize, 'badFileManifest', 'the manifest is too long', {
+      facts: { bytes: piece.payload, max: FileManifest.maxSize },
     })
     const parts: Uint8Array[] = []
-    for await (const part of this.#payload(piece, 0, signal)) parts.push(part)
-    return Buffer.concat(parts)
+    for await (const part of downloadPiece(this.#components, { piece, signal })) parts.push(part)
+    return concatBytes(parts)
   }
 
-  /** Ranges are dealt among the holders, and verified as they come. */
-  async #fetch(piece: Piece, signal: AbortSignal): Promise<void> {
-    const { cache, shelf, clock, network, holders, log } = this.#components
-    if (cache.has(piece)) return
-    if (shelf?.has(piece) === true) {
-      await cache.put(payloadOf(shelf, piece), { expected: piece, signal })
-      return
-    }
-    const peers = (await holders(piece)).filter(peer => peer !== network.self).slice(0, HOLDERS_MAX)
-    const onRefused = (peer: string, code: string) => {
-      log.warn({ piece: pieceCid(piece), peer, code }, 'a holder does not give a piece')
-    }
-    const source = pullPiece({ network, clock }, { piece, peers, signal, onRefused })
-    await cache.put(source, { expected: piece, signal })
+  #operators(): number {
+    const { candidates } = this.#components
+    return new Set(candidates().map(({ entry }) => hex(entry.operator))).size
   }
 
-  #hold(piece: Piece): void {
-    const key = pieceKey(piece)
-    this.#needed.set(key, (this.#needed.get(key) ?? 0) + 1)
-  }
-
-  async #release(piece: Piece, { keep = false } = {}): Promise<void> {
-    const key = pieceKey(piece)
-    const left = (this.#needed.get(key) ?? 0) - 1
-    invariant(left >= 0, 'a piece is released as often as it was held')
-    if (left > 0) {
-      this.#needed.set(key, left)
-      return
-    }
-    this.#needed.delete(key)
-    if (!keep) await this.#components.cache.delete(piece)
-  }
-}
-
-/** The deals of one upload: a few pieces are placed at once. */
-class Upload {
-  /** Every piece that was added, as often as it was. */
-  readonly stored: Piece[] = []
-  readonly #components: ClientComponents
-  readonly #placement: Placement
-  readonly #init: ClientInit
-  readonly #options: PutOptions
-  readonly #group: Uint8Array
-  readonly #placing = new Set<Promise<void>>()
-  readonly #stopped = new AbortController()
-  #failure: { error: unknown } | undefined
-
-  constructor(
-    components: ClientComponents,
-    placement: Placement,
-    init: ClientInit,
-    options: PutOptions,
-  ) {
-    this.#components = components
-    this.#placement = placement
-    this.#init = init
-    this.#options = options
-    this.#group = components.random(32)
-  }
-
-  /** Resolves when there is room for the next one; rejects when any could not be placed. */
-  async add(piece: Piece): Promise<void> {
-    const number = this.stored.push(piece) - 1
-    const placing = this.#place(piece, number)
-      .catch((error: unknown) => {
-        this.#failure ??= { error }
-        this.#stopped.abort(error)
-      })
-      .finally(() => this.#placing.delete(placing))
-    this.#placing.add(placing)
-    while (this.#placing.size >= PLACING_MAX) await Promise.race(this.#placing)
-    this.#check()
-  }
-
-  async finish(): Promise<void> {
-    await Promise.all(this.#placing)
-    this.#check()
-  }
-
-  /** Gives up what is under way. */
-  async end(): Promise<void> {
-    this.#stopped.abort()
-    await Promise.all(this.#placing)
-  }
-
-  #check(): void {
-    if (this.#failure !== undefined) throw this.#failure.error
-  }
-
-  async #place(piece: Piece, number: number): Promise<void> {
-    const { candidates, epoch, random } = this.#components
-    const { copies = COPIES_DEFAULT, pricePerGiB, signal } = this.#options
-    const { epochs = this.#init.profile.minDealEpochs } = this.#options
-    const now = epoch()
+  #terms(payload: number, pricePerGiB: bigint, epochs = this.#init.profile.minDealEpochs) {
+    const now = this.#components.epoch()
     // Before genesis deals are founding ones: they begin with the network.
     const startEpoch = now < 0 ? 0 : now + START_AHEAD
-    const price = (pricePerGiB * BigInt(piece.payload) + GIB - 1n) / GIB
-    await this.#placement.place({
-      piece,
-      copies,
-      candidates: rotated(candidates(), number * copies),
-      terms: {
-        group: this.#group,
-        place: number * copies,
-        startEpoch,
-        endEpoch: startEpoch + epochs,
-        pricePerEpoch: price > 0n ? price : 1n,
-      },
-      nonce: () => new DataView(random(8).slice().buffer).getBigUint64(0),
-      signal: AbortSignal.any([signal, this.#stopped.signal]),
-    })
+    const pricePerEpoch = priceOf(pricePerGiB, payload)
+    return { startEpoch, endEpoch: startEpoch + epochs, pricePerEpoch }
   }
-}
 
-/** Spreads an upload over the providers: each piece begins with others. */
-function rotated<T>(items: readonly T[], by: number): T[] {
-  const start = items.length === 0 ? 0 : by % items.length
-  return [...items.slice(start), ...items.slice(0, start)]
-}
-
-/** A kept piece in ranges. */
-async function* payloadOf(shelf: Pieces, piece: Piece): AsyncGenerator<Uint8Array> {
-  for (let offset = 0; offset < piece.payload; offset += RANGE_BYTES) {
-    yield await shelf.read(piece, offset, Math.min(RANGE_BYTES, piece.payload - offset))
+  /** A whole number below a small one; that 2^32 is no multiple of it does not matter here. */
+  #draw(below: number): number {
+    const word = new DataView(this.#components.random(4).slice().buffer).getUint32(0)
+    return word % below
   }
-}
-
-async function* iterate(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  yield* bytes
 }

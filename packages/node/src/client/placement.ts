@@ -1,52 +1,43 @@
-/** Places one piece: finds providers of different operators that take it, and signs deals with them. */
+/**
+ * Places the pieces of a group: finds a provider of another operator for each, has it pull the piece,
+ * and signs a deal with it. A few places are worked on at once. A provider that refuses is followed by
+ * the next; one that is slow is overtaken by a second one while there are providers to spare.
+ */
 import {
   CairnError,
   type Deal,
-  dealEnvelope,
-  dealSigningRoot,
-  decode,
   type Envelope,
   hex,
   type Piece,
-  pieceCid,
-  type RegistryEntry,
   type Verifier,
 } from '@cairn/protocol'
 import { deadline } from '../clock.ts'
-import { Agreement, Proposal } from '../kinds/storage/proposal.ts'
-import { PieceProtocol } from '../pieces/transfer.ts'
+import { agree } from '../kinds/storage/agreement.ts'
+import type { DealKey } from '../kinds/storage/deal-keys.ts'
+import { PULLS_PER_PEER } from '../kinds/storage/provider.ts'
 import type { Clock, Log, Network } from '../ports.ts'
+import type { Candidate } from './arrange.ts'
+import type { Offer, Spool } from './spool.ts'
 
 /** A client waits this long for one provider, and longer by the piece's size: 128 KiB/s at least. */
 const PLACE_MIN_MS = 60_000
 const PLACE_BYTES_PER_MS = 128
-/** Between two requests for a deal that is pending or got lost, ms. */
-const ASK_AGAIN_MS = 200
-/** A request without an answer is given up and made again after this time, ms. */
-const REQUEST_MS = 30_000
-/** Providers asked for one copy of a piece at most. */
-const CANDIDATES_MAX = 32
-/** The provider is still at it, or the answer got lost. */
-const AGAIN: ReadonlySet<string> = new Set(['pending', 'timeout', 'busy'])
-
-/** A provider that may be asked. */
-export interface Candidate {
-  readonly entry: RegistryEntry
-  /** libp2p peer id. */
-  readonly peer: string
-}
-
-/** The key whose deposit pays. */
-export interface DealSigner {
-  /** Ed25519, 32 bytes. */
-  readonly key: Uint8Array
-  sign(root: Uint8Array): Uint8Array
-}
-
+/** Providers that pull at once, of all uploads: each has up to 3 MiB on the way. */
+export const PLACING_MAX = 12
+/** Providers asked for one place at most. */
+export const CANDIDATES_MAX = 32
+/** A place is raced for when it has taken so many times what half of the others took. */
+const OVERDUE_FACTOR = 2
+/** But not before this time, ms; and while fewer than half are done, not before the second one. */
+const OVERDUE_MIN_MS = 2_000
+const OVERDUE_ALONE_MS = 15_000
+/** Providers that race for one place. */
+const RACERS_MAX = 2
 export interface PlacementComponents {
   clock: Clock
   network: Network
-  signer: DealSigner
+  spool: Spool
+  signer: DealKey
   verifier: Verifier
   log: Log
   /** Gossips a deal with both signatures. */
@@ -59,145 +50,292 @@ export interface PlacementInit {
 }
 
 export interface PlaceInit {
-  piece: Piece
-  /** How many operators are to keep it. */
-  copies: number
+  /** By place; the same piece may stand at several. */
+  pieces: readonly Piece[]
   /** In order of preference. */
   candidates: readonly Candidate[]
-  /** What all of the piece's deals have in common; `place` is that of the first copy. */
-  terms: Omit<Deal, 'client' | 'provider' | 'piece' | 'nonce'>
+  /** What all deals have in common. */
+  terms: Omit<Deal, 'client' | 'provider' | 'piece' | 'place' | 'nonce'>
   /** A nonce not used before. */
   nonce(): bigint
   signal: AbortSignal
 }
 
+/** A provider that did not keep what it was asked to. */
+export interface Refusal {
+  /** Node index. */
+  readonly provider: number
+  readonly code: string
+}
+
+export interface Placed {
+  /** By place. */
+  readonly deals: readonly Deal[]
+  readonly refusals: readonly Refusal[]
+}
+
 export class Placement {
   readonly #components: PlacementComponents
   readonly #init: PlacementInit
+  /** Proposals under way, by peer: a provider takes so many of one client at once. */
+  readonly #ofPeer = new Map<string, number>()
+  #underWay = 0
+  /** Called when a proposal has ended. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(components: PlacementComponents, init: PlacementInit) {
     this.#components = components
     this.#init = init
   }
 
-  /** The deals, one per operator. Throws `tooFewProviders` with what each provider answered. */
-  async place(init: PlaceInit): Promise<Deal[]> {
-    const { piece, copies, candidates, signal } = init
-    const deals: Deal[] = []
-    const failures: string[] = []
-    const operators = new Set<string>()
-    const queue = candidates.slice(0, CANDIDATES_MAX * copies)
-    while (deals.length < copies) {
-      const round = takeDistinct(queue, copies - deals.length, operators)
-      if (round.length === 0) throw tooFew(init, deals.length, failures)
-      const place = init.terms.place + deals.length
-      const outcomes = await Promise.allSettled(
-        round.map((candidate, i) => this.#agree(candidate, place + i, init)),
-      )
-      signal.throwIfAborted()
-      for (const [i, outcome] of outcomes.entries()) {
-        const { entry } = round[i] as Candidate
-        if (outcome.status === 'fulfilled') {
-          deals.push(outcome.value)
-          continue
-        }
-        operators.delete(hex(entry.operator))
-        failures.push(`${entry.index}: ${codeOf(outcome.reason)}`)
-        this.#components.log.info(
-          { err: outcome.reason, provider: entry.index, piece: pieceCid(piece) },
-          'a provider did not take a piece; asks another',
-        )
-      }
-    }
-    return deals
+  /**
+   * One deal per place, each with another operator. Throws `tooFewProviders` with what each provider
+   * answered; deals that were signed until then stand.
+   */
+  async place(init: PlaceInit): Promise<Placed> {
+    return await new Race(this.#components, init, {
+      admits: peer => this.#admits(peer),
+      agree: (candidate, place, signal) => this.#agree(candidate, place, init, signal),
+      ended: signal => this.#ended(signal),
+    }).run()
   }
 
-  async #agree(candidate: Candidate, place: number, init: PlaceInit): Promise<Deal> {
-    const { signer, publishDeal } = this.#components
-    const { piece, terms, signal } = init
+  #admits(peer: string): boolean {
+    return this.#underWay < PLACING_MAX && (this.#ofPeer.get(peer) ?? 0) < PULLS_PER_PEER
+  }
+
+  /** Resolves when any proposal has ended. */
+  #ended(signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const end = () => {
+        this.#waiting.delete(end)
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      this.#waiting.add(end)
+      signal.addEventListener('abort', end, { once: true })
+    })
+  }
+
+  async #agree(
+    candidate: Candidate,
+    place: number,
+    { pieces, terms, nonce }: PlaceInit,
+    signal: AbortSignal,
+  ): Promise<Deal> {
+    const { signer, spool, publishDeal } = this.#components
+    const { peer, entry } = candidate
     const deal: Deal = {
       ...terms,
       place,
-      piece,
+      piece: pieces[place] as Piece,
       client: signer.key,
-      provider: candidate.entry.index,
-      nonce: init.nonce(),
+      provider: entry.index,
+      nonce: nonce(),
     }
-    const client = signer.sign(dealSigningRoot(deal, this.#init.network))
-    const provider = await this.#accepted(candidate, { deal, signature: client }, signal)
-    await publishDeal(dealEnvelope(deal, { client, provider }))
-    return deal
+    const offer: Offer = { piece: deal.piece, place, peer }
+    this.#underWay++
+    this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + 1)
+    spool.offer(offer)
+    try {
+      const envelope = await agree(this.#components, {
+        deal,
+        key: signer,
+        provider: candidate,
+        id: this.#init.network,
+        withinMs: PLACE_MIN_MS + Math.ceil(deal.piece.payload / PLACE_BYTES_PER_MS),
+        signal,
+      })
+      await publishDeal(envelope)
+      return deal
+    } finally {
+      spool.withdraw(offer)
+      this.#underWay--
+      const left = (this.#ofPeer.get(peer) ?? 1) - 1
+      if (left === 0) this.#ofPeer.delete(peer)
+      else this.#ofPeer.set(peer, left)
+      for (const wake of [...this.#waiting]) wake()
+    }
+  }
+}
+
+interface Racer {
+  readonly candidate: Candidate
+  readonly place: number
+  readonly began: number
+  readonly stop: AbortController
+}
+
+interface Course {
+  /** Whether a peer may be asked now. */
+  admits(peer: string): boolean
+  agree(candidate: Candidate, place: number, signal: AbortSignal): Promise<Deal>
+  /** Resolves when a proposal of any upload has ended. */
+  ended(signal: AbortSignal): Promise<void>
+}
+
+/** One group on its way to its providers. */
+class Race {
+  readonly #components: PlacementComponents
+  readonly #init: PlaceInit
+  readonly #course: Course
+  readonly #candidates: Candidate[]
+  readonly #deals: (Deal | undefined)[]
+  readonly #refusals: Refusal[] = []
+  readonly #racers = new Map<Racer, Promise<void>>()
+  /** Operators that keep a piece of the group or are about to. */
+  readonly #operators = new Set<string>()
+  /** How long each place took, ms. */
+  readonly #times: number[] = []
+
+  constructor(components: PlacementComponents, init: PlaceInit, course: Course) {
+    this.#components = components
+    this.#init = init
+    this.#course = course
+    const { pieces, candidates } = init
+    this.#candidates = candidates.slice(0, CANDIDATES_MAX * pieces.length)
+    this.#deals = pieces.map(() => undefined)
   }
 
-  /** The provider's signature, asked for until it has the piece. */
-  async #accepted(
-    { entry, peer }: Candidate,
-    proposal: Proposal,
-    signal: AbortSignal,
-  ): Promise<Uint8Array> {
-    const { clock, network, verifier } = this.#components
-    const { deal } = proposal
-    const allowed = PLACE_MIN_MS + Math.ceil(deal.piece.payload / PLACE_BYTES_PER_MS)
-    const limit = deadline(clock, clock.now() + allowed, signal)
+  async run(): Promise<Placed> {
+    const { signal } = this.#init
+    const over = new AbortController()
     try {
-      for (;;) {
-        const once = deadline(clock, clock.now() + REQUEST_MS, limit.signal)
-        try {
-          const bytes = await network.request(
-            peer,
-            PieceProtocol.put,
-            Proposal.serialize(proposal),
-            { signal: once.signal, maxResponseBytes: Agreement.maxSize },
-          )
-          const { signature } = decode(Agreement, bytes)
-          const root = dealSigningRoot(deal, this.#init.network)
-          if (verifier.ed25519(root, entry.identity, signature)) return signature
-          throw new CairnError('badSignature', 'the provider’s signature does not hold')
-        } catch (error) {
-          if (limit.signal.aborted || !AGAIN.has(codeOf(error))) throw error
-        } finally {
-          once.clear()
+      while (this.#deals.includes(undefined)) {
+        signal.throwIfAborted()
+        const next = this.#fill()
+        // Somebody may be left to ask whom another upload asks at present.
+        if (this.#racers.size === 0 && !this.#candidates.some(free => this.#isFree(free))) {
+          throw this.#tooFew()
         }
-        await clock.until(clock.now() + ASK_AGAIN_MS, limit.signal)
+        await this.#news(next, AbortSignal.any([signal, over.signal]))
       }
+      return { deals: this.#deals as Deal[], refusals: this.#refusals }
+    } finally {
+      over.abort()
+      for (const racer of this.#racers.keys()) racer.stop.abort()
+      await Promise.all(this.#racers.values())
+    }
+  }
+
+  /** Starts what may start; gives the time at which a place becomes overdue. */
+  #fill(): number {
+    for (const place of this.#deals.keys()) {
+      if (this.#deals[place] !== undefined || this.#racersOf(place).length > 0) continue
+      const candidate = this.#take()
+      if (candidate === undefined) return Number.POSITIVE_INFINITY
+      this.#start(candidate, place)
+    }
+    return this.#overtake()
+  }
+
+  /** A second provider for each place that is overdue, the oldest first. */
+  #overtake(): number {
+    const { clock } = this.#components
+    const patience = this.#patience()
+    for (const { place, began } of [...this.#racers.keys()].sort((a, b) => a.began - b.began)) {
+      if (this.#racersOf(place).length >= RACERS_MAX) continue
+      if (!this.#candidates.some(free => this.#isFree(free))) break
+      if (clock.now() < began + patience) return began + patience
+      const candidate = this.#take()
+      if (candidate === undefined) break
+      this.#start(candidate, place)
+    }
+    return Number.POSITIVE_INFINITY
+  }
+
+  #patience(): number {
+    const sorted = [...this.#times].sort((a, b) => a - b)
+    const half = Math.floor(this.#deals.length / 2)
+    if (sorted.length <= half) return OVERDUE_ALONE_MS
+    return Math.max(OVERDUE_MIN_MS, OVERDUE_FACTOR * (sorted[half] as number))
+  }
+
+  #start(candidate: Candidate, place: number): void {
+    const { clock, log } = this.#components
+    const { signal } = this.#init
+    const operator = hex(candidate.entry.operator)
+    this.#operators.add(operator)
+    const racer: Racer = { candidate, place, began: clock.now(), stop: new AbortController() }
+    const stopping = AbortSignal.any([signal, racer.stop.signal])
+    const ended = this.#course
+      .agree(candidate, place, stopping)
+      .then(
+        deal => {
+          this.#deals[place] = deal
+          this.#times.push(clock.now() - racer.began)
+          for (const other of this.#racersOf(place)) if (other !== racer) other.stop.abort()
+        },
+        (error: unknown) => {
+          this.#operators.delete(operator)
+          if (stopping.aborted) return
+          const { index } = candidate.entry
+          this.#refusals.push({ provider: index, code: codeOf(error) })
+          log.info({ err: error, provider: index, place }, 'a provider did not take a piece')
+        },
+      )
+      .finally(() => this.#racers.delete(racer))
+    this.#racers.set(racer, ended)
+  }
+
+  #take(): Candidate | undefined {
+    const at = this.#candidates.findIndex(
+      candidate => this.#isFree(candidate) && this.#course.admits(candidate.peer),
+    )
+    return at === -1 ? undefined : this.#candidates.splice(at, 1)[0]
+  }
+
+  #isFree({ entry }: Candidate): boolean {
+    return !this.#operators.has(hex(entry.operator))
+  }
+
+  #racersOf(place: number): Racer[] {
+    return [...this.#racers.keys()].filter(racer => racer.place === place)
+  }
+
+  /** Waits until a racer or another upload's proposal has ended, or the time has come. */
+  async #news(time: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#components
+    const limit = deadline(clock, Math.min(time, Number.MAX_SAFE_INTEGER), signal)
+    try {
+      await Promise.race([...this.#racers.values(), this.#course.ended(limit.signal)])
     } finally {
       limit.clear()
     }
   }
-}
 
-/** The next candidates of operators that are not taken, out of the queue. */
-function takeDistinct(queue: Candidate[], count: number, operators: Set<string>): Candidate[] {
-  const taken: Candidate[] = []
-  for (let i = 0; i < queue.length && taken.length < count; ) {
-    const candidate = queue[i] as Candidate
-    const operator = hex(candidate.entry.operator)
-    if (operators.has(operator)) {
-      i++
-      continue
-    }
-    operators.add(operator)
-    taken.push(candidate)
-    queue.splice(i, 1)
+  #tooFew(): CairnError {
+    const { pieces, candidates } = this.#init
+    const placed = this.#deals.filter(deal => deal !== undefined).length
+    const answers = summarise(this.#refusals)
+    const why = answers === '' ? 'no other provider is connected' : answers
+    return new CairnError(
+      'tooFewProviders',
+      `${placed} of ${pieces.length} providers of different operators took a piece: ${why}`,
+      {
+        facts: {
+          wanted: pieces.length,
+          placed,
+          candidates: candidates.length,
+          answers: this.#refusals.map(({ provider, code }) => `${provider}: ${code}`).join(', '),
+        },
+        next: 'ask for fewer shards with --shards K/N, or wait for more providers',
+      },
+    )
   }
-  return taken
 }
 
-function tooFew(
-  { piece, copies, candidates }: PlaceInit,
-  placed: number,
-  failures: readonly string[],
-): CairnError {
-  return new CairnError('tooFewProviders', 'too few operators took the piece', {
-    facts: {
-      piece: pieceCid(piece),
-      wanted: copies,
-      placed,
-      candidates: candidates.length,
-      answers: failures.join(', '),
-    },
-    next: 'ask for fewer copies, pay more, or wait for more providers',
-  })
+/** `2 x volumeFull (3, 7), 1 x busy (5)`: how often each answer came, and from which nodes. */
+export function summarise(refusals: readonly Refusal[]): string {
+  const byCode = new Map<string, number[]>()
+  for (const { provider, code } of refusals) {
+    const providers = byCode.get(code)
+    if (providers === undefined) byCode.set(code, [provider])
+    else providers.push(provider)
+  }
+  return [...byCode]
+    .map(([code, providers]) => `${providers.length} x ${code} (${providers.join(', ')})`)
+    .join(', ')
 }
 
 function codeOf(error: unknown): string {

@@ -114,6 +114,14 @@ export class Libp2pNetwork implements Network {
     return this.#host?.getPeers().map(peer => peer.toString()) ?? []
   }
 
+  /** Multiaddr at which a connected peer is reached. */
+  addressOf(peer: string): string | undefined {
+    const connections = this.#host?.getConnections() ?? []
+    return connections
+      .find(({ remotePeer }) => remotePeer.toString() === peer)
+      ?.remoteAddr.toString()
+  }
+
   subscribe(topic: string, validate: Validate): void {
     this.#gossip.subscribe(topic, validate)
   }

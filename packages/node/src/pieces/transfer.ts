@@ -6,6 +6,7 @@
 import {
   CairnError,
   check,
+  concatBytes,
   decode,
   type Piece,
   PieceRange,
@@ -36,18 +37,24 @@ const BUSY_WAIT_MS = 250
 /** Codes after which asking the same peer again may help. */
 const TRANSIENT: ReadonlySet<string> = new Set(['timeout', 'busy', 'unreachable'])
 
-/** Serves every piece of these, with proof, to anybody who knows its name. */
-export function servePieces(network: Network, sources: readonly Pieces[]): void {
+/** What may be served to a peer; `Pieces` serve everybody. */
+export interface PieceSource {
+  has(piece: Piece, peer: string): boolean
+  readProven(range: PieceRange, peer: string): Promise<RangeProof>
+}
+
+/** Serves the pieces of these, with proof, to whoever knows their name. */
+export function servePieces(network: Network, sources: readonly PieceSource[]): void {
   const options = {
     maxRequestBytes: PieceRange.maxSize,
     maxResponseBytes: RangeProof.maxSize,
     perSecond: GETS_PER_SECOND,
   }
-  network.serve(PieceProtocol.get, options, async request => {
+  network.serve(PieceProtocol.get, options, async (request, from) => {
     const range = decode(PieceRange, request)
-    const source = sources.find(pieces => pieces.has(range.piece))
+    const source = sources.find(pieces => pieces.has(range.piece, from))
     if (source === undefined) throw pieceMissing(range.piece)
-    return RangeProof.serialize(await source.readProven(range))
+    return RangeProof.serialize(await source.readProven(range, from))
   })
 }
 
@@ -163,21 +170,71 @@ class Pull {
   }
 
   async #request(peer: string, range: PieceRange): Promise<Uint8Array> {
-    const { network, clock } = this.#components
+    const { clock } = this.#components
     const limit = deadline(clock, clock.now() + RANGE_TIMEOUT_MS, this.#signal)
     try {
-      const bytes = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {
-        signal: limit.signal,
-        maxResponseBytes: range.length + PROOF_BYTES,
-      })
-      const proof = decode(RangeProof, bytes)
-      check(verifyRange(range, proof), 'pieceDamaged', 'a range is not that of the piece', {
-        facts: { peer, piece: pieceCid(range.piece), offset: range.offset },
-        next: 'fetch the piece from another holder',
-      })
-      return proof.payload
+      const proof = await askRange(this.#components, { peer, range, signal: limit.signal })
+      return verifiedPayload(range, proof)
     } finally {
       limit.clear()
     }
   }
+}
+
+export interface RangeInit {
+  peer: string
+  /** Any one within the piece. */
+  range: PieceRange
+  signal: AbortSignal
+}
+
+/**
+ * The bytes of a range, verified, from one peer alone. Throws `pieceDamaged` for bytes that are not
+ * the piece's, and what the request throws.
+ */
+export async function pullRange(
+  components: Pick<PullComponents, 'network'>,
+  { peer, range, signal }: RangeInit,
+): Promise<Uint8Array> {
+  return await verifiedRange(range, part => askRange(components, { peer, range: part, signal }))
+}
+
+/** The bytes of a range, verified, of what is kept here. Throws as `pullRange`, and `pieceMissing`. */
+export async function readRange(pieces: Pieces, range: PieceRange): Promise<Uint8Array> {
+  return await verifiedRange(range, part => pieces.readProven(part))
+}
+
+async function verifiedRange(
+  { piece, offset, length }: PieceRange,
+  ask: (range: PieceRange) => Promise<RangeProof>,
+): Promise<Uint8Array> {
+  const end = offset + length
+  const parts: Uint8Array[] = []
+  for (let at = offset; at < end; ) {
+    const range = rangeFrom(piece, at, end)
+    const payload = verifiedPayload(range, await ask(range))
+    const part = payload.subarray(at - range.offset, end - range.offset)
+    parts.push(part)
+    at += part.length
+  }
+  return parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts)
+}
+
+async function askRange(
+  { network }: Pick<PullComponents, 'network'>,
+  { peer, range, signal }: RangeInit,
+): Promise<RangeProof> {
+  const bytes = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {
+    signal,
+    maxResponseBytes: range.length + PROOF_BYTES,
+  })
+  return decode(RangeProof, bytes)
+}
+
+function verifiedPayload(range: PieceRange, proof: RangeProof): Uint8Array {
+  check(verifyRange(range, proof), 'pieceDamaged', 'a range is not that of the piece', {
+    facts: { piece: pieceCid(range.piece), offset: range.offset },
+    next: 'fetch the piece from another holder',
+  })
+  return proof.payload
 }

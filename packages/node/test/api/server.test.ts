@@ -9,10 +9,11 @@ import {
   BODY_MAX_BYTES,
   CONTENT_STREAMS_MAX,
   EVENT_STREAMS_MAX,
+  PACK_HEAD_MAX_BYTES,
 } from '../../src/api/limits.ts'
 import { ROUTES } from '../../src/api/routes.ts'
 import { type Api, type ApiInit, startApi } from '../../src/api/server.ts'
-import { EventShape } from '../../src/api/shapes.ts'
+import { EventShape, FilesShape, PackShape, RemovedShape } from '../../src/api/shapes.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Log } from '../../src/ports.ts'
 import { BROKEN, ENDLESS, EPOCH, type TestView, testView } from './view.ts'
@@ -60,15 +61,18 @@ describe('HTTP API', () => {
   it('answers every route in the shape that its document promises', async () => {
     const account = '05'.repeat(20)
     const id = hex(node.ids[0] as Uint8Array)
-    for (const { method, path, response, query } of ROUTES) {
+    const put = await call('/v1/put', { method: 'POST', body: 'x' })
+    const { link } = (await put.json()) as { link: string }
+    const queries: Record<string, string> = {
+      '/v1/ledger': '?epoch=3',
+      '/v1/files/remove': `?link=${encodeURIComponent(link)}`,
+    }
+    for (const { method, path, response } of ROUTES) {
       const filled = path
         .replace('{epoch}', String(EPOCH))
         .replace('{id}', id)
         .replace('{account}', account)
-      const found = await call(
-        'epoch' in query.shape && path === '/v1/ledger' ? `${filled}?epoch=3` : filled,
-        { method },
-      )
+      const found = await call(`${filled}${queries[path] ?? ''}`, { method })
       assert.ok(found.ok, `${method} ${path}: ${found.status}`)
       assert.match(found.headers.get('x-request-id') ?? '', /^r\d+$/)
       const body = await found.json()
@@ -143,15 +147,15 @@ describe('HTTP API', () => {
 
   it('stores an upload and gives it back, without holding it', async () => {
     const size = 24 * 1024 * 1024
-    const put = await call('/v1/put?name=file.bin&copies=3', {
+    const put = await call('/v1/put?name=file.bin&data=2&total=4', {
       method: 'POST',
       body: zeros(size),
       duplex: 'half',
     } as RequestInit)
     const { link, bytes } = (await put.json()) as { link: string; bytes: number }
     assert.equal(bytes, size)
-    assert.equal(node.puts.get(link)?.options.copies, 3)
-    assert.equal(node.puts.get(link)?.options.name, 'file.bin')
+    assert.deepEqual(node.puts.get(link)?.options.shape, { data: 2, total: 4 })
+    assert.equal(node.puts.get(link)?.name, 'file.bin')
     const get = await call(`/v1/get?link=${encodeURIComponent(link)}`)
     assert.equal(get.headers.get('content-length'), String(size))
     assert.equal(
@@ -159,6 +163,71 @@ describe('HTTP API', () => {
       "attachment; filename*=UTF-8''a%20%22file%22.bin",
     )
     assert.equal((await get.arrayBuffer()).byteLength, size)
+  })
+
+  it('gives a range of it, and says which', async () => {
+    const put = await call('/v1/put', { method: 'POST', body: 'x'.repeat(1_000) })
+    const { link } = (await put.json()) as { link: string }
+    const path = `/v1/get?link=${encodeURIComponent(link)}`
+    const cases = [
+      ['first=10&last=19', 10, 'bytes 10-19/1000'],
+      ['first=990', 10, 'bytes 990-999/1000'],
+      ['last=4999', 1_000, 'bytes 0-999/1000'],
+      ['first=1000', 0, null],
+    ] as const
+    for (const [query, length, said] of cases) {
+      const got = await call(`${path}&${query}`)
+      assert.equal(got.status, 206, query)
+      assert.equal(got.headers.get('content-range'), said, query)
+      assert.equal((await got.arrayBuffer()).byteLength, length, query)
+    }
+    const whole = await call(path)
+    assert.deepEqual([whole.status, whole.headers.get('content-range')], [200, null])
+    await whole.arrayBuffer()
+  })
+
+  it('stores several files of one body, and lists and removes them', async () => {
+    const head = [
+      { name: 'a', bytes: 3 },
+      { name: 'nothing', bytes: 0 },
+      { name: 'b', bytes: 4 },
+    ]
+    const body = `${JSON.stringify(head)}\naaabbbb`
+    const put = await call('/v1/pack?data=1&total=2', { method: 'POST', body })
+    const { files, bytes } = PackShape.parse(await put.json())
+    assert.deepEqual(
+      files.map(({ name, bytes: length }) => ({ name, bytes: length })),
+      head,
+    )
+    assert.equal(bytes, 7)
+    const listed = FilesShape.parse(await (await call('/v1/files')).json())
+    assert.deepEqual(
+      listed.files.map(({ name }) => name),
+      ['a', 'nothing', 'b'],
+    )
+    const link = encodeURIComponent(files[0]?.link ?? '')
+    const removed = await call(`/v1/files/remove?link=${link}`, { method: 'POST' })
+    assert.equal(RemovedShape.parse(await removed.json()).name, 'a')
+    const again = await call(`/v1/files/remove?link=${link}`, { method: 'POST' })
+    assert.deepEqual(await refused(again), [404, 'notListed'])
+  })
+
+  it('refuses a pack whose body is not what its head says', async () => {
+    const bodies = [
+      '',
+      '[]\n',
+      'no json\n',
+      '[{"name":"a"}]\n',
+      '[{"name":"a","bytes":-1}]\n',
+      '[{"name":"a","bytes":2}]\nx',
+      '[{"name":"a","bytes":2}]\nxxx',
+      '[{"name":"a","bytes":2}]',
+      ' '.repeat(PACK_HEAD_MAX_BYTES + 1),
+    ]
+    for (const body of bodies) {
+      const put = await call('/v1/pack', { method: 'POST', body })
+      assert.deepEqual(await refused(put), [400, 'badRequest'], body.slice(0, 40))
+    }
   })
 
   it('takes an upload of any content type', async () => {
@@ -305,8 +374,10 @@ describe('HTTP API', () => {
         assert.deepEqual([response.status, error.code], [400, 'badRequest'], path)
         assert.equal(error.facts.parameter, parameter, path)
       }
-      const put = await call('/v1/put?copies=99', { method: 'POST', body: 'x' })
+      const put = await call('/v1/put?total=999', { method: 'POST', body: 'x' })
       assert.deepEqual(await refused(put), [400, 'badRequest'])
+      const half = await call('/v1/put?total=9', { method: 'POST', body: 'x' })
+      assert.deepEqual(await refused(half), [400, 'badRequest'])
     })
 
     it('answers unknown routes and methods in its own shape', async () => {

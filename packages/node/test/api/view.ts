@@ -24,6 +24,7 @@ import type {
   NodeEvent,
   NodeView,
   PutOptions,
+  PutResult,
   Status,
 } from '../../src/api/node-view.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
@@ -41,7 +42,7 @@ export interface TestView {
   emit(event: NodeEvent): void
   listeners(): number
   /** Bytes of each put, by link. */
-  puts: Map<string, { bytes: number; options: PutOptions }>
+  puts: Map<string, { name: string; bytes: number; options: PutOptions }>
   /** Why puts failed. */
   failures: unknown[]
   /** Most bytes that a `get` handed out before its reader took them. */
@@ -53,8 +54,9 @@ export interface TestView {
 
 /** A stream that ends only when its reader goes. */
 export const ENDLESS = 'cairn:endless'
-/** A link that breaks after its first chunk. */
+/** A link that breaks after its first chunk, unless one goes on behind it. */
 export const BROKEN = 'cairn:broken'
+export const BROKEN_BYTES = 200_000
 
 const CHUNK = new Uint8Array(64 * 1024).fill(1)
 
@@ -147,41 +149,78 @@ export async function testView(): Promise<TestView> {
             findings: [{ node: 5, code: 'withholding', facts: { withheld: 1, scoreLost: '10' } }],
           }
         : undefined,
-    put: async (stream, options) => {
-      const hash = createHash('sha256')
-      let bytes = 0
-      try {
-        for await (const chunk of stream) {
-          hash.update(chunk)
-          bytes += chunk.length
+    put: async (entries, options) => {
+      const files: PutResult['files'] = []
+      for await (const { name, bytes: stream } of entries) {
+        const hash = createHash('sha256')
+        let bytes = 0
+        try {
+          for await (const chunk of stream) {
+            hash.update(chunk)
+            bytes += chunk.length
+          }
+        } catch (error) {
+          failures.push(error)
+          throw error
         }
-      } catch (error) {
-        failures.push(error)
-        throw error
+        const link = `cairn:${hash.digest('hex')}`
+        puts.set(link, { name, bytes, options })
+        files.push({ name, link, bytes })
       }
-      const link = `cairn:${hash.digest('hex')}`
-      puts.set(link, { bytes, options })
-      return { link, pieces: ['bafkzcib'], bytes }
+      const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+      return {
+        files,
+        pieces: ['bafkzcib'],
+        bytes,
+        k: 2,
+        n: 4,
+        refusals: [{ provider: 3, code: 'busy' }],
+      }
     },
-    get: async (link, signal) => {
+    get: async (link, { first = 0, end }, signal) => {
       if (link === 'cairn:bug') throw new Error('secret detail')
       const put = puts.get(link)
+      const whole = link === ENDLESS ? Number.MAX_SAFE_INTEGER : BROKEN_BYTES
       if (put === undefined && link !== ENDLESS && link !== BROKEN) {
         throw new CairnError('notFound', 'no provider has this', { facts: { link } })
       }
+      const bytes = put?.bytes ?? whole
+      const stop = Math.min(end ?? bytes, bytes)
       return {
         name: 'a "file".bin',
-        ...(put === undefined ? {} : { bytes: put.bytes }),
+        bytes,
+        first,
+        end: stop,
         stream: (async function* () {
           let chunks = 0
-          for (let left = put?.bytes ?? Number.POSITIVE_INFINITY; left > 0; left -= CHUNK.length) {
+          for (let left = stop - first; left > 0; left -= CHUNK.length) {
             signal.throwIfAborted()
-            if (link === BROKEN && chunks++ > 0) throw new Error('the provider went away')
+            if (link === BROKEN && first === 0 && chunks++ > 0) {
+              throw new Error('the provider went away')
+            }
             given += Math.min(left, CHUNK.length)
             yield CHUNK.subarray(0, Math.min(left, CHUNK.length))
           }
         })(),
       }
+    },
+    files: async () =>
+      [...puts].map(([link, { name, bytes }]) => ({
+        name,
+        link,
+        bytes,
+        k: 2,
+        n: 4,
+        createdAt: 0,
+        manifest: 'bafkzcib',
+        shards: 3,
+        manifests: 3,
+      })),
+    removeFile: async link => {
+      const put = puts.get(link)
+      if (put === undefined) throw new CairnError('notListed', 'this node did not store it')
+      puts.delete(link)
+      return { name: put.name, link, bytes: put.bytes }
     },
     pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
     deals: async () => [DEAL],

@@ -2,11 +2,12 @@ import { strict as assert } from 'node:assert'
 import { nodeRegistryAbi, possessionRoot, registerArguments } from '@cairn/contracts'
 import type { Chain } from '@cairn/node'
 import { committeeWord, emptyState, genesisCheckpoint, unhex } from '@cairn/protocol'
-import { createWalletClient, http } from 'viem'
+import { createWalletClient, encodeEventTopics, http } from 'viem'
 import {
   advanced,
   clock,
   type Endpoint,
+  type Fault,
   NODE_FACTS,
   nodeSigner,
   openChain,
@@ -269,6 +270,88 @@ describe('chain follower', () => {
 
     it('are at least one', () => {
       assert.throws(() => world.chain({ rpc: [] }), { code: 'noRpc' })
+    })
+  })
+
+  describe('an exit that an endpoint leaves out', () => {
+    const [EXIT] = encodeEventTopics({ abi: nodeRegistryAbi, eventName: 'ExitRequested' })
+    const withoutExits: Fault = {
+      kind: 'lie',
+      change: (method, result) =>
+        method === 'eth_getLogs'
+          ? (result as { topics: string[] }[]).filter(({ topics }) => topics[0] !== EXIT)
+          : result,
+    }
+    const exited = (chain: Chain) =>
+      chain
+        .registryAt(chain.head()?.number ?? 0n)
+        .filter(({ exitAt }) => exitAt > 0)
+        .map(({ index }) => index)
+
+    it('is had of the next endpoint', async () => {
+      await world.register(0)
+      await world.register(1)
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] })
+      assert.deepEqual(exited(chain), [])
+      world.endpoint.fault = withoutExits
+      await world.requestExit(1)
+      const height = await world.client.getBlockNumber()
+      await advanced(chain, () => headNumber(chain) === height)
+      assert.deepEqual(exited(chain), [1])
+    })
+
+    it('keeps the view where it was until an endpoint has it', async () => {
+      await world.register(0)
+      const chain = await open()
+      const height = await world.client.getBlockNumber()
+      world.endpoint.fault = withoutExits
+      await world.requestExit(0)
+      while (chain.healthy()) await clock.until(clock.now() + 5)
+      assert.equal(headNumber(chain), height)
+      assert.deepEqual(indices(chain), [0])
+      world.endpoint.fault = undefined
+      await advanced(chain, () => headNumber(chain) === height + 1n)
+      assert.deepEqual(exited(chain), [0])
+    })
+
+    it('is read again however long ago it was', async () => {
+      await world.register(0)
+      await world.requestExit(0)
+      await world.mine(600)
+      world.endpoint.fault = withoutExits
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] })
+      assert.equal(headNumber(chain), await world.client.getBlockNumber())
+      assert.deepEqual(exited(chain), [0])
+    })
+
+    it('is believed of an endpoint that has no state of the block', async () => {
+      world.endpoint.fault = {
+        kind: 'lie',
+        change: (method, result) =>
+          method === 'eth_call' ? new Error('missing trie node') : result,
+      }
+      await world.register(0)
+      await world.requestExit(0)
+      const chain = await open()
+      assert.deepEqual(exited(chain), [0])
+      assert.equal(chain.healthy(), true)
+    })
+
+    it('is asked for again where the count is no number', async () => {
+      await world.register(0)
+      const second = await anotherEndpoint()
+      for (const answer of [undefined, '0x01', `0x${'ff'.repeat(32)}`]) {
+        world.endpoint.fault = {
+          kind: 'lie',
+          change: (method, result) => (method === 'eth_call' ? answer : result),
+        }
+        const alone = await open()
+        assert.deepEqual([alone.healthy(), headNumber(alone)], [false, undefined])
+        const chain = await open({ rpc: [world.endpoint.url, second.url] })
+        assert.deepEqual(indices(chain), [0])
+      }
     })
   })
 

@@ -5,6 +5,7 @@ import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Anvil,
+  nodeRegistryAbi,
   startAnvil,
   type TestAccount,
   testAccounts,
@@ -27,6 +28,7 @@ import {
 import { bls, type Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
 import {
   createPublicClient,
+  createWalletClient,
   type HttpTransport,
   http,
   type PublicClient,
@@ -53,7 +55,7 @@ export const quiet: Log = {
 export type Fault =
   | { kind: 'down' }
   | { kind: 'status'; status: number }
-  /** Changes the answer to a call, or refuses it by throwing. */
+  /** Changes the result of a call; an `Error` is answered as one. */
   | { kind: 'lie'; change: (method: string, result: unknown) => unknown }
 
 export interface Endpoint {
@@ -71,6 +73,7 @@ interface RpcCall {
 interface RpcAnswer {
   id: number
   result?: unknown
+  error?: { code: number; message: string }
 }
 
 /** An endpoint in front of a chain. */
@@ -123,7 +126,11 @@ function forward(
       const answers = JSON.parse(text) as RpcAnswer | RpcAnswer[]
       for (const one of [answers].flat()) {
         const method = calls.find(({ id }) => id === one.id)?.method ?? ''
-        one.result = change(method, one.result)
+        const result = change(method, one.result)
+        if (result instanceof Error) {
+          delete one.result
+          one.error = { code: -32_000, message: result.message }
+        } else one.result = result
       }
       text = JSON.stringify(answers)
     }
@@ -142,6 +149,8 @@ export interface TestChain {
   chain(change?: Partial<EvmChainInit>, log?: Log): Chain
   /** Registers the node of this number, always with the same keys. */
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
+  /** Takes the node of this index, which is that of its number, out of the active set. */
+  requestExit(index: number): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   mine(blocks?: number): Promise<void>
   close(): Promise<void>
@@ -217,6 +226,21 @@ export async function openChain(): Promise<TestChain> {
         },
       )
       return signer.identity
+    },
+    async requestExit(index) {
+      const wallet = createWalletClient({
+        account: operator(index).account,
+        transport: http(anvil.rpcUrl),
+      })
+      const hash = await wallet.writeContract({
+        chain: null,
+        address: contracts.registry,
+        abi: nodeRegistryAbi,
+        functionName: 'requestExit',
+        args: [index],
+      })
+      const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+      assert.equal(status, 'success')
     },
     async begin(checkpoint) {
       const { timestamp } = await client.getBlock()

@@ -46,9 +46,20 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       network,
       signer: signerIn(index),
       client: {
-        put: async () => ({ link: 'a link', pieces: [], bytes: 1 }),
+        put: async () => ({
+          files: [{ name: 'a', link: 'a link', bytes: 1 }],
+          pieces: [],
+          bytes: 1,
+          k: 1,
+          n: 1,
+          refusals: [],
+        }),
         get: async () => {
           throw new Error('no such link')
+        },
+        list: async () => [],
+        remove: async () => {
+          throw new Error('no such file')
         },
       },
       pieces: undefined,
@@ -343,9 +354,10 @@ describe('what a daemon shows', () => {
   it('and passes on what it is asked to do', async () => {
     const { view, stopped, ended } = await scene()
     const { signal } = new AbortController()
-    const nothing = (async function* () {})()
-    assert.equal((await view.put(nothing, { copies: 1, signal })).link, 'a link')
-    await assert.rejects(view.get('x', signal), /no such link/)
+    assert.equal((await view.put([], { signal })).files[0]?.link, 'a link')
+    await assert.rejects(view.get('x', {}, signal), /no such link/)
+    assert.deepEqual(await view.files(), [])
+    await assert.rejects(view.removeFile('x'), /no such file/)
     assert.match(await view.metrics(), /^cairn_/)
     await view.endDeal(bytes32('deal'))
     assert.deepEqual(ended, [hex(bytes32('deal'))])

@@ -1,13 +1,15 @@
 import { strict as assert } from 'node:assert'
-import { createHash } from 'node:crypto'
 import {
   Agreement,
-  encodeLink,
-  PieceList,
+  type Entry,
+  PLACING_MAX,
   Proposal,
   PULLS_MAX,
   PULLS_PER_PEER,
-  type PutOptions,
+  pullRange,
+  Spool,
+  type StoreOptions,
+  servePieces,
 } from '@cairn/node'
 import {
   type Deal,
@@ -17,21 +19,45 @@ import {
   decode,
   type Envelope,
   ed25519,
+  encodeLink,
+  FileManifest,
+  type FileMap,
+  groupId,
   hashPiece,
   hex,
+  manifestGroupId,
+  maskKey,
+  type Piece,
+  parseLink,
   plainVerifier,
+  sealedLength,
   storageKind,
 } from '@cairn/protocol'
+import { MemoryPieces } from '@cairn/testnet'
+import fc from 'fast-check'
 import { clientKey, clientSecret } from '../../../protocol/test/kinds/storage/world.ts'
 import { dealOf, EPOCH, pattern, peerName, stream, World, type WorldInit } from './world.ts'
 
-const file = pattern(250_000, 9)
-const options = (change: Partial<PutOptions> = {}): PutOptions => ({
-  pieceBytes: 100_000,
+/** Shards of a segment are this long, and a group has so many segments: 2 of 4 make 4,000 bytes. */
+const SHARD = 1_000
+const SEGMENTS = 2
+const TWO_OF_FOUR = { data: 2, total: 4 }
+/** Three groups, of which the last is not full. */
+const file = pattern(10_000, 9)
+const options = (change: Partial<StoreOptions> = {}): StoreOptions => ({
+  shape: TWO_OF_FOUR,
+  shardBytes: SHARD,
+  segmentsPerGroup: SEGMENTS,
   pricePerGiB: 1_000n,
   signal: new AbortController().signal,
   ...change,
 })
+const pieceAt = ({ groups }: FileMap, group: number, place: number): Piece => {
+  const piece = groups[group]?.[place]
+  assert.ok(piece)
+  return piece
+}
+const one = (bytes: Uint8Array, name = 'a file'): Entry[] => [{ name, bytes: stream(bytes) }]
 
 describe('client', () => {
   let world: World
@@ -47,36 +73,43 @@ describe('client', () => {
   const dealsIn = (envelopes: readonly Envelope[]) =>
     envelopes.map(({ body }) => decode(DealType, body))
 
+  type TestClient = Awaited<ReturnType<World['client']>>['client']
+
+  const put = (client: TestClient, bytes = file, change: Partial<StoreOptions> = {}) =>
+    world.run(client.put(one(bytes), options(change)))
+
   async function collect(
-    client: Awaited<ReturnType<World['client']>>['client'],
+    client: TestClient,
     link: string,
-    from = 0,
+    range: { first?: number; end?: number } = {},
   ) {
+    const { signal } = new AbortController()
     const parts: Uint8Array[] = []
-    const result = await world.run(
-      client.get(
-        link,
-        async bytes => {
-          for await (const part of bytes) parts.push(part)
-        },
-        { from, signal: new AbortController().signal },
-      ),
-    )
-    return { ...result, whole: Buffer.concat(parts) }
+    const run = async () => {
+      const opened = await client.open(link, { ...range, signal })
+      for await (const part of opened.stream) parts.push(part)
+      return opened
+    }
+    const { name, bytes } = await world.run(run())
+    return { name, bytes, whole: Buffer.concat(parts) }
   }
 
   describe('put', () => {
-    it('has every piece kept by two operators under deals that both signed', async () => {
+    it('has each shard kept by another operator under a deal that both signed', async () => {
       await begin()
       const { client, deals, cache } = await world.client()
-      const result = await world.run(client.put(stream(file), options()))
-      assert.equal(result.bytes, 250_000)
-      assert.deepEqual(
-        result.pieces.map(({ payload }) => payload),
-        [100_000, 100_000, 50_000],
-      )
-      for (const piece of result.pieces) assert.equal(world.holders(piece).length, 2)
-      assert.equal(deals.length, 8)
+      const { map, manifest, key, files, shape } = await put(client)
+      assert.deepEqual(shape, TWO_OF_FOUR)
+      assert.equal(map.groups.length, 3)
+      assert.equal(map.layout.sealed, sealedLength(10_000, map.layout))
+      for (const pieces of map.groups) {
+        const holders = pieces.map(piece => world.holders(piece))
+        assert.ok(holders.every(({ length }) => length === 1))
+        assert.equal(new Set(holders.flat()).size, 4)
+      }
+      // As many copies as shards may be lost, and one.
+      assert.equal(world.holders(manifest).length, 3)
+      assert.equal(deals.length, 3 * 4 + 3)
       const rule = storageKind.standing[0]
       for (const { body, signature } of deals) {
         const value = decode(DealType, body)
@@ -84,14 +117,22 @@ describe('client', () => {
         assert.equal(rule?.verify(message, signature, world.base, plainVerifier), 'yes')
         assert.equal(rule?.pending(message, world.base), true)
       }
-      assert.equal(new Set(deals.map(({ body }) => hex(body))).size, 8)
+      const mask = maskKey(key)
+      const places = (group: Uint8Array) =>
+        dealsIn(deals)
+          .filter(deal => hex(deal.group) === hex(group))
+          .map(({ place }) => place)
+          .sort()
+      for (const group of [0, 1, 2]) assert.deepEqual(places(groupId(mask, group)), [0, 1, 2, 3])
+      assert.deepEqual(places(manifestGroupId(mask)), [0, 1, 2])
       assert.equal(cache.list().length, 0)
+      assert.equal(files[0]?.bytes, 10_000)
     })
 
     it('lets the provider publish the deal as well', async () => {
       await begin()
       const { client, deals } = await world.client()
-      await world.run(client.put(stream(file), options({ copies: 1 })))
+      await put(client)
       const published = world.nodes.flatMap(node => node.published)
       const ids = (list: readonly Envelope[]) => list.map(({ body }) => hex(body)).sort()
       assert.deepEqual(ids(published), ids(deals))
@@ -100,211 +141,447 @@ describe('client', () => {
     it('asks for what was agreed in the options', async () => {
       await begin()
       const { client, deals } = await world.client()
-      const put = client.put(
-        stream(file),
-        options({ copies: 3, epochs: 9, pricePerGiB: 2n ** 30n }),
-      )
-      await world.run(put)
-      const agreed = dealsIn(deals)
-      assert.equal(agreed.length, 12)
-      for (const { pricePerEpoch, piece, startEpoch, endEpoch } of agreed) {
+      await put(client, file, { epochs: 9, pricePerGiB: 2n ** 30n })
+      for (const { pricePerEpoch, piece, startEpoch, endEpoch } of dealsIn(deals)) {
         assert.equal(pricePerEpoch, BigInt(piece.payload))
         assert.equal(endEpoch - startEpoch, 9)
         assert.ok(startEpoch > EPOCH)
       }
-      assert.equal(new Set(agreed.map(({ place }) => place)).size, 12)
-      assert.equal(new Set(agreed.map(({ group }) => hex(group))).size, 1)
     })
 
-    it('places no two copies with one operator', async () => {
+    it('shows providers nothing of the file, and no two shards alike', async () => {
+      await begin()
+      const { client } = await world.client()
+      const { map } = await put(client, new Uint8Array(8_000).fill(7))
+      const payloads: string[] = []
+      for (const { pieces } of world.nodes) {
+        for (const piece of pieces.list()) {
+          if (piece.payload === 0) continue
+          payloads.push(hex(await pieces.read(piece, 0, piece.payload)))
+        }
+      }
+      assert.ok(payloads.every(text => !text.includes('07'.repeat(4))))
+      const roots = map.groups.flat().map(({ root }) => hex(root))
+      assert.equal(new Set(roots).size, roots.length)
+    })
+
+    it('chooses k of n by the operators there are, and says so', async () => {
+      const cases: [operators: number, data: number, total: number][] = [
+        [2, 1, 2],
+        [3, 1, 3],
+        [4, 2, 4],
+        [8, 3, 8],
+      ]
+      for (const [operators, data, total] of cases) {
+        await begin({ nodes: operators })
+        const { client } = await world.client()
+        const { signal } = new AbortController()
+        const stored = await world.run(client.put(one(file), { pricePerGiB: 1_000n, signal }))
+        assert.deepEqual(stored.shape, { data, total })
+        await world.stop()
+      }
+      await begin({ nodes: 3, operator: () => 0 })
+      const { client } = await world.client()
+      const { signal } = new AbortController()
+      const alone = client.put(one(file), { pricePerGiB: 1_000n, signal })
+      await assert.rejects(world.run(alone), { code: 'tooFewProviders' })
+      // Asked for, it is given.
+      assert.equal((await put(client, file, { shape: { data: 1, total: 1 } })).shape.total, 1)
+    })
+
+    it('does not store with less redundancy than was asked for', async () => {
       await begin({ nodes: 6, operator: index => index % 2 })
       const { client, deals } = await world.client()
-      await world.run(client.put(stream(file), options()))
-      for (const piece of new Set(dealsIn(deals).map(deal => hex(deal.piece.root)))) {
-        const providers = dealsIn(deals).filter(deal => hex(deal.piece.root) === piece)
+      await put(client, file, { shape: { data: 1, total: 2 } })
+      for (const group of new Set(dealsIn(deals).map(deal => hex(deal.group)))) {
+        const providers = dealsIn(deals).filter(deal => hex(deal.group) === group)
         assert.deepEqual(providers.map(({ provider }) => provider % 2).sort(), [0, 1])
       }
-      const more = client.put(stream(file), options({ copies: 3 }))
-      await assert.rejects(world.run(more), { code: 'tooFewProviders' })
+      const more = put(client, file, { shape: { data: 1, total: 3 } })
+      await assert.rejects(more, { code: 'tooFewProviders' })
+      for (const [data, total] of [
+        [0, 2],
+        [3, 2],
+        [1, 257],
+      ] as const) {
+        await assert.rejects(put(client, file, { shape: { data, total } }), { code: 'badShape' })
+      }
     })
 
-    it('goes to others when providers are away, full, or too dear', async () => {
-      await begin({ nodes: 4, quota: 230_000 })
+    it('goes to others when providers are away or full, and says which', async () => {
+      await begin({ nodes: 7, quota: 6_000 })
       world.network.crash(peerName(0))
+      for (const index of [1, 2]) await world.node(index).pieces.put(stream(pattern(5_000, index)))
       const { client } = await world.client()
-      const result = await world.run(client.put(stream(file), options({ copies: 1 })))
-      for (const piece of result.pieces) assert.equal(world.holders(piece).length, 1)
-      const dear = await begin({ floorPrice: 10n ** 9n })
-      const poor = await dear.client()
-      const put = poor.client.put(stream(file), options({ pricePerGiB: 10n ** 9n - 50_000n }))
-      await assert.rejects(dear.run(put), error => {
-        const { code, facts } = error as { code: string; facts: Record<string, unknown> }
+      const { map, refusals } = await put(client, file.slice(0, 3_000))
+      assert.equal(new Set(map.groups.flat().flatMap(piece => world.holders(piece))).size, 4)
+      for (const { provider, code } of refusals) {
+        assert.equal(code, provider === 0 ? 'unreachable' : 'volumeFull')
+      }
+    })
+
+    it('names what everybody answered when too few take it', async () => {
+      await begin({ nodes: 5, floorPrice: 10n ** 9n })
+      const { client, cache } = await world.client()
+      world.network.crash(peerName(3))
+      await assert.rejects(put(client, file, { pricePerGiB: 10n ** 8n }), error => {
+        const { code, message } = error as { code: string; message: string }
         assert.equal(code, 'tooFewProviders')
-        assert.match(String(facts.answers), /priceTooLow/)
+        assert.match(message, /4 x priceTooLow \(\d, \d, \d, \d\)/)
+        assert.match(message, /1 x unreachable \(3\)/)
         return true
       })
+      assert.equal(cache.list().length, 0)
     })
 
     it('takes nothing for agreed that the provider did not sign', async () => {
-      await begin({ nodes: 3 })
+      await begin({ nodes: 5 })
       world.network.crash(peerName(1))
       const liar = world.network.join(peerName(1))
       const serve = { maxRequestBytes: 1_000, maxResponseBytes: 100, perSecond: 100 }
       liar.serve('piece-put', serve, async () => new Uint8Array(64).fill(1))
       await liar.start()
       const { client, deals } = await world.client()
-      await world.run(client.put(stream(file), options()))
+      await put(client)
       assert.ok(dealsIn(deals).every(({ provider }) => provider !== 1))
-      await assert.rejects(world.run(client.put(stream(file), options({ copies: 3 }))), error => {
+      await assert.rejects(put(client, file, { shape: { data: 1, total: 5 } }), error => {
         const { facts } = error as { facts: Record<string, unknown> }
         assert.match(String(facts.answers), /1: badSignature/)
         return true
       })
     })
 
-    it('stores the same bytes twice where a file repeats itself', async () => {
-      await begin()
-      const { client, deals, cache } = await world.client()
-      const twice = new Uint8Array(200_000).fill(4)
-      const { link, pieces } = await world.run(client.put(stream(twice), options()))
-      assert.deepEqual(pieces[0], pieces[1])
-      assert.equal(deals.length, 6)
+    it('overtakes a provider that is slow, which then signs nothing', async () => {
+      await begin({ nodes: 6 })
+      // It takes what it is told to and then does nothing.
+      world.network.crash(peerName(2))
+      const slow = world.network.join(peerName(2))
+      let asked = 0
+      const serve = { maxRequestBytes: 1_000, maxResponseBytes: 100, perSecond: 100 }
+      slow.serve('piece-put', serve, () => {
+        asked++
+        return new Promise(() => {})
+      })
+      await slow.start()
+      const { client, deals } = await world.client()
+      const { map } = await world.run(client.put(one(file), options()), 30_000)
+      assert.ok(asked > 0)
+      const agreed = dealsIn(deals)
+      assert.equal(agreed.length, 4 * map.groups.length + 3)
+      assert.ok(agreed.every(({ provider }) => provider !== 2))
+      const slots = agreed.map(({ group, place }) => `${hex(group)} ${place}`)
+      assert.equal(new Set(slots).size, slots.length)
+    })
+
+    it('gives the end of a piece to one of two that race for a place', async () => {
+      await begin({ nodes: 2 })
+      // Both pull the piece and then never sign.
+      const whole = new Set<string>()
+      const refused = new Set<string>()
+      for (const peer of [0, 1].map(peerName)) {
+        world.network.crash(peer)
+        const network = world.network.join(peer)
+        const serve = { maxRequestBytes: 1_000, maxResponseBytes: 100, perSecond: 100 }
+        network.serve('piece-put', serve, async (request, from) => {
+          const { piece } = decode(Proposal, request).deal
+          const { signal } = new AbortController()
+          const range = { piece, offset: 0, length: piece.payload }
+          await pullRange({ network }, { peer: from, range, signal }).then(
+            () => whole.add(peer),
+            ({ code }) => refused.add(code),
+          )
+          return await new Promise(() => {})
+        })
+        await network.start()
+      }
+      const { client, cache } = await world.client()
+      const controller = new AbortController()
+      const { signal } = controller
+      const storing = client.put(
+        one(file.slice(0, 500)),
+        options({ shape: { data: 1, total: 1 }, signal }),
+      )
+      const ended = assert.rejects(storing, /given up/)
+      await world.clock.run({ until: world.clock.now() + 25_000 })
+      controller.abort(new Error('given up'))
+      await world.run(ended)
+      assert.deepEqual([whole.size, [...refused]], [1, ['busy']])
       assert.equal(cache.list().length, 0)
-      assert.ok((await collect(client, link)).whole.equals(twice))
+    })
+
+    it('asks a provider for no more at once than it takes', async () => {
+      await begin({ nodes: 4 })
+      const now = new Map<string, number>()
+      const most = new Map<string, number>()
+      let all = 0
+      let mostOfAll = 0
+      const { client, network } = await world.client()
+      const request = network.request.bind(network)
+      network.request = async (peer, ...rest) => {
+        now.set(peer, (now.get(peer) ?? 0) + 1)
+        most.set(peer, Math.max(most.get(peer) ?? 0, now.get(peer) ?? 0))
+        mostOfAll = Math.max(mostOfAll, ++all)
+        try {
+          return await request(peer, ...rest)
+        } finally {
+          now.set(peer, (now.get(peer) ?? 0) - 1)
+          all--
+        }
+      }
+      const puts = [1, 2, 3, 4, 5].map(seed => client.put(one(pattern(9_000, seed)), options()))
+      const stored = await world.run(Promise.all(puts))
+      assert.ok(stored.every(({ refusals }) => refusals.length === 0))
+      assert.equal(Math.max(...most.values()), PULLS_PER_PEER)
+      assert.ok(mostOfAll <= PLACING_MAX)
     })
 
     it('gets through although a tenth of everything is lost', async () => {
-      await begin({ loss: 0.1 })
+      await begin({ loss: 0.1, slotMs: 60_000 })
       const { client } = await world.client()
-      const { pieces } = await world.run(client.put(stream(file), options()))
-      for (const piece of pieces) assert.ok(world.holders(piece).length >= 2)
+      const { map } = await put(client)
+      for (const piece of map.groups.flat()) assert.ok(world.holders(piece).length >= 1)
     })
 
-    it('passes on what its source throws, and leaves nothing in the cache', async () => {
+    it('passes on what its source throws, and leaves nothing in the spool', async () => {
       await begin()
       const { client, cache } = await world.client()
       async function* broken() {
-        yield file
+        yield file.slice(0, 9_000)
         throw new Error('the disk is gone')
       }
-      await assert.rejects(world.run(client.put(broken(), options())), /the disk is gone/)
+      const storing = client.put([{ name: '', bytes: broken() }], options())
+      await assert.rejects(world.run(storing), /the disk is gone/)
       assert.equal(cache.list().length, 0)
     })
 
-    it('stops when its signal aborts', async () => {
+    it('leaves nothing in the spool when it has no room for the next piece', async () => {
+      await begin()
+      const cache = new MemoryPieces({ quota: 9_000 })
+      const { client } = await world.client({ spool: new Spool(cache) })
+      await assert.rejects(put(client), { code: 'volumeFull' })
+      assert.equal(cache.list().length, 0)
+    })
+
+    it('stops when its signal aborts, even while its source is silent', async () => {
       await begin()
       const { client, cache } = await world.client()
-      for (const { peer } of world.nodes) world.network.sever(peer, 'client1')
-      const controller = new AbortController()
-      world.clock.at(world.clock.now() + 10, () => controller.abort(new Error('given up')))
-      const put = client.put(stream(file), options({ signal: controller.signal }))
-      await assert.rejects(world.run(put, 5_000))
-      assert.equal(cache.list().length, 0)
+      for (const { peer } of world.nodes.slice(1)) world.network.sever(peer, 'client1')
+      async function* silent() {
+        yield file
+        await new Promise(() => {})
+      }
+      for (const bytes of [stream(file), silent()]) {
+        const controller = new AbortController()
+        world.clock.at(world.clock.now() + 10, () => controller.abort(new Error('given up')))
+        const { signal } = controller
+        const storing = client.put([{ name: '', bytes }], options({ signal }))
+        await assert.rejects(world.run(storing, 5_000), /given up/)
+        assert.equal(cache.list().length, 0)
+      }
+    })
+  })
+
+  describe('pack', () => {
+    const names = ['a', 'b', 'c', 'empty', 'long']
+    const contents = [100, 1, 3_000, 0, 9_000].map((length, i) => pattern(length, i))
+
+    it('keeps several files in one upload, each under its own link', async () => {
+      await begin()
+      const { client, deals } = await world.client()
+      const entries = names.map((name, i) => ({ name, bytes: stream(contents[i] as Uint8Array) }))
+      const { files, map } = await world.run(client.put(entries, options()))
+      const sealed = contents.reduce((sum, { length }) => sum + sealedLength(length, map.layout), 0)
+      assert.equal(map.layout.sealed, sealed)
+      assert.equal(deals.length, 4 * map.groups.length + 3)
+      for (const [i, { link, name, bytes }] of files.entries()) {
+        const found = await collect(client, link)
+        assert.equal(name, names[i])
+        assert.deepEqual([found.name, found.bytes], [name, bytes])
+        assert.ok(found.whole.equals(contents[i] as Uint8Array), name)
+        const [first, end] = [Math.floor(bytes / 3), Math.ceil(bytes / 2)]
+        const part = await collect(client, link, { first, end })
+        assert.ok(part.whole.equals((contents[i] as Uint8Array).slice(first, end)), name)
+      }
+    })
+
+    it('opens with a link no other file than its own', async () => {
+      await begin()
+      const { client } = await world.client()
+      const entries = names.map((name, i) => ({ name, bytes: stream(contents[i] as Uint8Array) }))
+      const { files } = await world.run(client.put(entries, options()))
+      const own = parseLink(files[0]?.link as string)
+      const other = encodeLink({ ...own, entry: 2 })
+      await assert.rejects(collect(client, other), { code: 'wrongKey' })
+      const none = encodeLink({ ...own, entry: 5 })
+      await assert.rejects(collect(client, none), { code: 'badFileManifest' })
     })
   })
 
   describe('get', () => {
-    async function stored(init: WorldInit = {}) {
+    async function stored(init: WorldInit = {}, bytes = file) {
       await begin(init)
       const { client } = await world.client()
-      const { link, pieces } = await world.run(client.put(stream(file), options()))
+      const stored = await put(client, bytes)
+      const link = stored.files[0]?.link as string
       const reader = await world.client({}, 2)
-      return { link, pieces, ...reader }
+      return { ...stored, link, ...reader }
     }
 
-    it('gives another client the bytes and their hash', async () => {
-      const { client, link, cache } = await stored()
-      const { whole, bytes, sha256 } = await collect(client, link)
-      assert.ok(whole.equals(file))
-      assert.equal(bytes, file.length)
-      assert.equal(sha256, createHash('sha256').update(file).digest('hex'))
-      assert.equal(cache.list().length, 0)
-    })
-
-    it('gives an empty file back', async () => {
+    it('gives another client the same bytes, whatever their length', async () => {
       await begin()
       const { client } = await world.client()
-      const { link, pieces, bytes } = await world.run(client.put([], options()))
-      assert.deepEqual([pieces, bytes], [[], 0])
-      assert.equal((await collect(client, link)).bytes, 0)
-    })
-
-    it('goes on where the caller stopped', async () => {
-      const { client, link } = await stored()
-      for (const from of [0, 1, 100_000, 123_456, 249_999, 250_000]) {
-        const { whole, bytes } = await collect(client, link, from)
-        assert.ok(whole.equals(file.slice(from)), String(from))
-        assert.equal(bytes, file.length - from)
+      const reader = await world.client({}, 2)
+      const chunk = 2 * SHARD - 16
+      const edges = [0, 1, 2, chunk - 1, chunk, chunk + 1, SEGMENTS * chunk, 5 * chunk + 1]
+      for (const length of edges) {
+        const bytes = pattern(length, length)
+        const { files } = await put(client, bytes)
+        const found = await collect(reader.client, files[0]?.link as string)
+        assert.deepEqual([found.name, found.bytes], ['a file', length])
+        assert.ok(found.whole.equals(bytes), String(length))
       }
-      await assert.rejects(collect(client, link, 250_001), { code: 'badRange' })
+      assert.equal(reader.cache.list().length, 0)
     })
 
-    it('fetches a piece from another holder when one is away, lost it, or lies', async () => {
-      const { client, link, pieces } = await stored()
-      const holders = pieces.map(piece => world.holders(piece))
-      const at = (peer: string | undefined) => world.nodes.find(node => node.peer === peer)
-      // The holders in the ledger stay the same, whatever became of them.
-      const known = new Map(pieces.map((piece, i) => [hex(piece.root), holders[i] ?? []]))
-      const reader = await world.client(
-        { holders: async piece => known.get(hex(piece.root)) ?? world.holders(piece) },
+    it('does so for any k of n and any shards', async () => {
+      interface Form {
+        length: number
+        data: number
+        more: number
+        shardBytes: number
+        segmentsPerGroup: number
+      }
+      const any: fc.Arbitrary<Form> = fc.record({
+        length: fc.nat({ max: 6_000 }),
+        data: fc.integer({ min: 1, max: 5 }),
+        more: fc.nat({ max: 3 }),
+        shardBytes: fc.integer({ min: 32, max: 700 }),
+        segmentsPerGroup: fc.integer({ min: 1, max: 4 }),
+      })
+      await begin({ slotMs: 60_000 })
+      const { client } = await world.client()
+      const check = async ({ length, data, more, ...rest }: Form) => {
+        const bytes = pattern(length, length)
+        const { files } = await put(client, bytes, { shape: { data, total: data + more }, ...rest })
+        assert.ok((await collect(client, files[0]?.link as string)).whole.equals(bytes))
+      }
+      await fc.assert(fc.asyncProperty(any, check), { numRuns: 40 })
+    })
+
+    it('gives any range of the bytes', async () => {
+      const { client, link } = await stored()
+      const ranges = [
+        [0, 10_000],
+        [0, 1],
+        [9_999, 10_000],
+        [1_983, 1_985],
+        [3_968, 3_968],
+        [4_321, 9_000],
+        [10_000, 10_000],
+      ] as const
+      for (const [first, end] of ranges) {
+        const { whole, bytes } = await collect(client, link, { first, end })
+        assert.ok(whole.equals(file.slice(first, end)), `${first}-${end}`)
+        assert.equal(bytes, 10_000)
+      }
+      assert.ok(
+        (await collect(client, link, { first: 9_000, end: 20_000 })).whole.equals(
+          file.slice(9_000),
+        ),
+      )
+      await assert.rejects(collect(client, link, { first: 10_001 }), { code: 'badRange' })
+    })
+
+    it('gets by without any n - k providers of a group, gone, lying or emptied', async () => {
+      const { client, link, map } = await stored({ nodes: 4 })
+      const keeperOf = (group: number, place: number) => {
+        const [peer] = world.holders(pieceAt(map, group, place))
+        return world.nodes.find(node => node.peer === peer)
+      }
+      // In the first group places 0 and 1 lie, in the second 1 and 2 have lost theirs.
+      for (const place of [0, 1]) {
+        keeperOf(0, place)?.pieces.damage(pieceAt(map, 0, place), 1_500)
+      }
+      for (const place of [1, 2]) {
+        const node = keeperOf(1, place)
+        await node?.pieces.delete(pieceAt(map, 1, place))
+      }
+      assert.ok((await collect(client, link)).whole.equals(file))
+    })
+
+    it('survives n - k providers that vanish in the middle', async () => {
+      const { client, link } = await stored({ nodes: 4 })
+      const { signal } = new AbortController()
+      const parts: Uint8Array[] = []
+      const run = async () => {
+        const { stream: bytes } = await client.open(link, { signal })
+        for await (const part of bytes) {
+          parts.push(part)
+          for (const index of [1, 3]) world.network.sever(peerName(index), 'client2')
+        }
+      }
+      await world.run(run())
+      assert.ok(Buffer.concat(parts).equals(file))
+    })
+
+    it('overtakes n - k providers that stall', async () => {
+      const { link, map } = await stored({ nodes: 4 })
+      const stalling = new Set([0, 1].flatMap(place => world.holders(pieceAt(map, 0, place))))
+      assert.equal(stalling.size, 2)
+      const network = world.network.join('patient')
+      await network.start()
+      const { client } = await world.client(
+        {
+          range: async (peer, range, signal) =>
+            stalling.has(peer)
+              ? await new Promise((_, reject) => {
+                  signal.addEventListener('abort', () => reject(signal.reason))
+                })
+              : await pullRange({ network }, { peer, range, signal }),
+        },
         3,
       )
-      const [first, second, third] = pieces
-      assert.ok(first && second && third)
-      at(holders[0]?.[0])?.pieces.damage(first, 500)
-      await at(holders[1]?.[0])?.pieces.delete(second)
-      world.network.sever(String(holders[2]?.[0]), 'client3')
-      assert.ok((await collect(reader.client, link)).whole.equals(file))
-      assert.ok((await collect(reader.client, link)).whole.equals(file))
-      assert.ok(client)
+      const began = world.clock.now()
+      assert.ok((await collect(client, link)).whole.equals(file))
+      assert.ok(world.clock.now() - began < 15_000, 'nobody was waited for to the end')
     })
 
-    it('never gives the sink a byte of a piece that nobody has right', async () => {
-      const { client, link, pieces } = await stored()
-      const [, second] = pieces
-      assert.ok(second)
-      for (const { pieces: held } of world.nodes) if (held.has(second)) held.damage(second, 7)
-      const got: Uint8Array[] = []
-      const get = client.get(
-        link,
-        async bytes => {
-          for await (const part of bytes) got.push(part)
-        },
-        { signal: new AbortController().signal },
-      )
-      await assert.rejects(world.run(get), error => {
+    it('says what everybody answered when more are gone', async () => {
+      const { client, link } = await stored({ nodes: 4 })
+      for (const index of [0, 1, 2]) world.network.sever(peerName(index), 'client2')
+      await assert.rejects(collect(client, link), error => {
         const { code, facts } = error as { code: string; facts: Record<string, unknown> }
-        assert.equal(code, 'pieceUnavailable')
-        assert.match(String(facts.answers), /peer2: pieceDamaged/)
+        assert.equal(code, 'fileUnavailable')
+        assert.match(String(facts.answers), /peer\d: unreachable/)
         return true
       })
-      assert.ok(Buffer.concat(got).equals(file.slice(0, 100_000)))
     })
 
-    it('does not fetch again what came before the sink failed', async () => {
-      const { client, link, cache } = await stored()
-      const failing = client.get(
-        link,
-        async bytes => {
-          for await (const _ of bytes) throw new Error('the disk is full')
-        },
-        { signal: new AbortController().signal },
-      )
-      await assert.rejects(world.run(failing), /the disk is full/)
-      assert.equal(cache.list().length, 1)
+    it('waits for a provider that comes back', async () => {
+      const { client, link } = await stored({ nodes: 4 })
+      for (const index of [0, 1, 2]) world.network.sever(peerName(index), 'client2')
+      world.clock.at(world.clock.now() + 500, () => world.network.heal())
       assert.ok((await collect(client, link)).whole.equals(file))
-      assert.equal(cache.list().length, 0)
     })
 
-    it('says so when nobody holds the pieces, or the link leads to something else', async () => {
-      const { client, pieces } = await stored()
+    it('says so when the link leads to something else', async () => {
+      const { client, map, link } = await stored()
+      const own = parseLink(link)
+      const first = pieceAt(map, 0, 0)
+      await assert.rejects(collect(client, encodeLink({ ...own, manifest: first })), {
+        code: /badFileManifest|newerFileManifest/,
+      })
       const { piece } = hashPiece(file)
-      await assert.rejects(collect(client, encodeLink(piece)), { code: 'pieceUnavailable' })
-      const [first] = pieces
-      assert.ok(first)
-      await assert.rejects(collect(client, encodeLink(first)), { code: 'badPieceList' })
-      const huge = { ...piece, payload: PieceList.maxSize + 1 }
-      await assert.rejects(collect(client, encodeLink(huge)), { code: 'badPieceList' })
+      await assert.rejects(collect(client, encodeLink({ ...own, manifest: piece })), {
+        code: 'fileUnavailable',
+      })
+      const huge = { ...piece, payload: FileManifest.maxSize + 1 }
+      await assert.rejects(collect(client, encodeLink({ ...own, manifest: huge })), {
+        code: 'badFileManifest',
+      })
+      const key = own.key.slice()
+      key[0] = (key[0] as number) ^ 1
+      await assert.rejects(collect(client, encodeLink({ ...own, key })), { code: 'wrongKey' })
       await assert.rejects(collect(client, 'nothing'), { code: 'badLink' })
     })
   })
@@ -320,8 +597,11 @@ describe('client', () => {
 
     /** Proposes from a client that holds `held`. */
     async function propose(request: Proposal | Uint8Array, held: Uint8Array | undefined = bytes) {
-      const { network, cache } = await world.client({}, counter++)
-      if (held !== undefined) await cache.put(stream(held))
+      const network = world.network.join(`proposer${counter++}`)
+      const pieces = new MemoryPieces()
+      servePieces(network, [pieces])
+      await network.start()
+      if (held !== undefined) await pieces.put(stream(held))
       const sent = request instanceof Uint8Array ? request : Proposal.serialize(request)
       const answer = await world.run(
         network.request(peerName(0), 'piece-put', sent, {

@@ -7,6 +7,8 @@ import {
   type Log,
   type Network,
   type OwnTerms,
+  pullRange,
+  Spool,
   StandingMessages,
   StorageNode,
   servePieces,
@@ -38,6 +40,7 @@ import {
   messageId,
   type Piece,
   peek,
+  pieceKey,
   plainVerifier,
   type RegistryEntry,
   rulebook,
@@ -326,11 +329,12 @@ export class World {
     })
   }
 
-  /** A client of its own peer; `holders` are the peers of the nodes that have the piece. */
+  /** A client of its own peer; holders are the peers of the nodes that have a piece. */
   async client(change: Partial<ClientComponents> = {}, number = 1) {
     const network = this.network.join(`client${number}`)
     const cache = new MemoryPieces()
-    servePieces(network, [cache])
+    const spool = new Spool(cache)
+    servePieces(network, [spool])
     await network.start()
     const deals: Envelope[] = []
     let random = number * 1_000
@@ -342,7 +346,7 @@ export class World {
       {
         clock: this.clock,
         network,
-        cache,
+        spool,
         signer: {
           key: clientKey(1),
           sign: root => ed25519.sign(root, clientSecret(1)),
@@ -352,7 +356,9 @@ export class World {
         random: length => bytes32(random++, 7).slice(0, length),
         epoch: () => EPOCH,
         candidates: () => candidates,
-        holders: async piece => this.holders(piece),
+        range: (peer, range, signal) => pullRange({ network }, { peer, range, signal }),
+        holders: async pieces =>
+          new Map(pieces.map(piece => [pieceKey(piece), this.holders(piece)])),
         publishDeal: async envelope => {
           deals.push(envelope)
         },

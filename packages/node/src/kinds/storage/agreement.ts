@@ -37,18 +37,20 @@ export interface AgreementInit {
   provider: { entry: RegistryEntry; peer: string }
   /** Network id. */
   id: Uint8Array
+  /** How long the provider may take, ms; a minute unless given. */
+  withinMs?: number
   signal: AbortSignal
 }
 
 /** The deal with both signatures. Rejects with the provider's code, or as a request does. */
 export async function agree(
   { clock, network, verifier }: AgreementComponents,
-  { deal, key, provider: { entry, peer }, id, signal }: AgreementInit,
+  { deal, key, provider: { entry, peer }, id, withinMs = AGREE_MS, signal }: AgreementInit,
 ): Promise<Envelope> {
   const root = dealSigningRoot(deal, id)
   const client = key.sign(root)
   const request = Proposal.serialize({ deal, signature: client })
-  const whole = deadline(clock, clock.now() + AGREE_MS, signal)
+  const whole = deadline(clock, clock.now() + withinMs, signal)
   try {
     for (;;) {
       const once = deadline(clock, clock.now() + REQUEST_MS, whole.signal)

@@ -1,0 +1,66 @@
+/** Any cut of a stream of bytes. */
+export type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+/** A transform for `it-pipe`: cuts a stream anew into blocks of one length, of which the last may be
+ * shorter. Each block is memory of its own. */
+export function blocks(length: number): (source: Bytes) => AsyncGenerator<Uint8Array> {
+  return async function* cut(source) {
+    let block = new Uint8Array(length)
+    let filled = 0
+    for await (const part of source) {
+      for (let at = 0; at < part.length; ) {
+        const taken = part.subarray(at, at + length - filled)
+        block.set(taken, filled)
+        filled += taken.length
+        at += taken.length
+        if (filled < length) continue
+        yield block
+        block = new Uint8Array(length)
+        filled = 0
+      }
+    }
+    if (filled > 0) yield block.subarray(0, filled)
+  }
+}
+
+/** Throws the signal's reason as soon as it aborts, even while the source is silent. */
+export async function* abortable(source: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const iterator =
+    Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  aborted.catch(() => undefined)
+  let ended = false
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const next = await Promise.race([iterator.next(), aborted])
+      if (next.done === true) {
+        ended = true
+        return
+      }
+      yield next.value
+    }
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // A source that is silent would end only with its next part: it is not waited for.
+    if (!ended) void Promise.allSettled([iterator.return?.()])
+  }
+}
+
+/** The bytes from `start` up to `end`; the source is left as soon as they are there. */
+export async function* slice(
+  source: Bytes,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array> {
+  let at = 0
+  for await (const part of source) {
+    const wanted = part.subarray(Math.max(0, start - at), Math.max(0, end - at))
+    at += part.length
+    if (wanted.length > 0) yield wanted
+    if (at >= end) return
+  }
+}
