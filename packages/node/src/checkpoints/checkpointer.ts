@@ -244,9 +244,8 @@ export class Checkpointer {
     const work = this.#workOf(epoch)
     if (work.frozen === undefined) await this.#freeze(epoch)
     await this.#gather(record, base, committee)
-    // What arrives while it is settled belongs to a later proposal.
-    const set = record.set.subset(record.set.ids())
-    const settled = set && (await this.#settle(set, base, parent))
+    // A copy: what arrives while it is settled belongs to a later proposal.
+    const settled = await this.#settle(record.set.canonical(record.surplus), base, parent)
     if (settled === undefined || work.quorum !== undefined) return
     log.debug({ epoch, round, messages: settled.set.size }, 'proposes a checkpoint')
     work.remember(settled)

@@ -117,6 +117,30 @@ export class MessageSet implements KnownMessages {
   }
 
   /**
+   * A copy in which of each contested subject the two messages of the lowest ids stand, of those here
+   * and in `others`: which two came first is chance, and no penalty's evidence may hang on it.
+   */
+  canonical(others: ReadonlyMap<string, PlacedMessage> = new Map()): MessageSet {
+    const contested = new Map<string, PlacedMessage[]>()
+    for (const placed of others.values()) {
+      const held = this.#bySubject.get(placed.subject)
+      if (held?.rival === undefined || this.has(placed.message.id)) continue
+      const rivals = contested.get(placed.subject) ?? [held, held.rival]
+      contested.set(placed.subject, [...rivals, placed])
+    }
+    const set = new MessageSet({ max: this.#max })
+    const add = ({ message, subject, kind }: PlacedMessage) => set.add(message, subject, kind)
+    for (const entry of this.#byId.values()) if (!contested.has(entry.subject)) add(entry)
+    for (const rivals of contested.values()) {
+      rivals
+        .sort((a, b) => compareBytes(a.message.id, b.message.id))
+        .slice(0, 2)
+        .forEach(add)
+    }
+    return set
+  }
+
+  /**
    * Whether the set says of a message's subject what one that holds it would conclude: it holds the
    * message itself, or two others, beside which a third changes nothing.
    */

@@ -9,6 +9,7 @@ import {
   MessageSet,
   MessageType,
   messageId,
+  type PlacedMessage,
   type SetMessage,
   standingSubject,
   Verdict,
@@ -40,6 +41,13 @@ function standing(number: number): SetMessage {
     signature: new Uint8Array(),
   }
   return { id: messageId(envelope), envelope, value: { number } }
+}
+
+/** An attestation about the challenge as one that a set has no room for. */
+function placed(envelope: Envelope): PlacedMessage {
+  const value = Attestation.deserialize(envelope.body)
+  const subject = `2/${ECHO}/${author}/${hex(messageId(challenge))}`
+  return { message: { id: messageId(envelope), envelope, value }, subject, kind: ECHO }
 }
 
 const ids = (messages: readonly { id: Uint8Array }[]) => messages.map(({ id }) => hex(id))
@@ -185,6 +193,45 @@ describe('set of messages', () => {
     assert.deepEqual(part?.contradictions(), [])
     assert.equal(part?.ofType(MessageType.attestation, ECHO).length, 1)
     assert.equal(set.size, 3)
+  })
+
+  it('settles on the two lowest ids of a subject, whichever it held before', () => {
+    const other = honest.find(({ type }) => type === MessageType.seal) as Envelope
+    const lies = [6, 7, 8, 9].map(seenSlot => world.attestation(challenge, author, { seenSlot }))
+    const all = [...statements, ...lies]
+    const lowest = all.map(messageId).sort(compareBytes).slice(0, 2)
+    const expected = [messageId(challenge), messageId(other), ...lowest].map(hex).sort()
+    fc.assert(
+      fc.property(fc.shuffledSubarray(all, { minLength: all.length }), order => {
+        const set = setOf(challenge, other)
+        const surplus = new Map<string, PlacedMessage>()
+        for (const envelope of order) {
+          const before = set.size
+          const addition = addTo(set, envelope, world)
+          if (addition === 'surplus') surplus.set(hex(messageId(envelope)), placed(envelope))
+          assert.equal(set.size, before + (addition === 'surplus' ? 0 : 1))
+        }
+        const canonical = set.canonical(surplus)
+        assert.deepEqual(canonical.ids().map(hex), expected)
+        assert.deepEqual(canonical.contradictions(), [
+          { author, type: MessageType.attestation, first: lowest[0], second: lowest[1] },
+        ])
+        // Who has the set of another two says that it covers them.
+        const subject = placed(first).subject
+        for (const envelope of order) assert.ok(canonical.covers(messageId(envelope), subject))
+      }),
+    )
+  })
+
+  it('is its own copy where nothing is one too many', () => {
+    const set = setOf(...honest, first)
+    // What is contested elsewhere does not make two of one here.
+    const lone = setOf(challenge, first)
+    const surplus = new Map([[hex(messageId(third)), placed(third)]])
+    assert.deepEqual(set.canonical().root(), set.root())
+    assert.deepEqual(lone.canonical(surplus).ids(), lone.ids())
+    addTo(lone, second, world)
+    assert.equal(lone.canonical().size, lone.size)
   })
 
   it('gives no subset that it does not hold whole', () => {

@@ -408,29 +408,40 @@ describe('a proposal', () => {
 })
 
 describe('three contradicting messages spread over the members', () => {
-  it('do not stop the checkpoint', async () => {
-    const world = new NodeWorld({ nodes: 5 })
-    const nodes = await world.start(0, 2, 3, 4)
-    const [one] = nodes as [WorldNode]
-    await world.run(1, 11, 900)
-    const base = await world.base(one, 1)
-    const authors = world.authors(base)
-    const tips = [1, 2, 3].map(amount => tip(authors, amount)) as [Envelope, Envelope, Envelope]
-    const held = [[tips[0], tips[1]], [tips[1], tips[2]], [tips[0], tips[2]], []]
-    for (const [at, envelopes] of held.entries()) {
-      for (const envelope of envelopes) await nodes[at]?.node.ingest.add(envelope, 'sync')
-    }
-    await world.run(3)
-    assert.ok(epochs(world).includes(1))
-    for (const { node } of nodes) assert.ok(node.checkpointer.adopted >= 1)
-    const final = await one.node.ledger.final(1)
-    const ids = new Set(final?.ids.map(hex))
-    assert.equal(tips.filter(envelope => ids.has(hex(messageId(envelope)))).length, 2)
-    for (const { node } of nodes) {
-      assert.equal((await world.until(node.settlements.recompute(1)))?.equal, true)
-    }
-    assert.deepEqual(complaints(nodes), [])
-  })
+  for (const amounts of [
+    [1, 2, 3],
+    [2, 3, 1],
+    [3, 1, 2],
+  ]) {
+    it(`do not stop the checkpoint, and leave one evidence, said as ${amounts}`, async () => {
+      const world = new NodeWorld({ nodes: 5 })
+      const nodes = await world.start(0, 2, 3, 4)
+      const [one] = nodes as [WorldNode]
+      await world.run(1, 11, 900)
+      const base = await world.base(one, 1)
+      const authors = world.authors(base)
+      const tips = amounts.map(amount => tip(authors, amount)) as [Envelope, Envelope, Envelope]
+      const held = [[tips[0], tips[1]], [tips[1], tips[2]], [tips[0], tips[2]], []]
+      for (const [at, envelopes] of held.entries()) {
+        for (const envelope of envelopes) await nodes[at]?.node.ingest.add(envelope, 'sync')
+      }
+      await world.run(3)
+      assert.ok(epochs(world).includes(1))
+      for (const { node } of nodes) assert.ok(node.checkpointer.adopted >= 1)
+      const final = await one.node.ledger.final(1)
+      const ids = new Set(final?.ids.map(hex))
+      const said = tips.map(envelope => hex(messageId(envelope))).sort()
+      assert.deepEqual(
+        said.filter(id => ids.has(id)),
+        said.slice(0, 2),
+        'the two of the lowest ids, whoever proposed',
+      )
+      for (const { node } of nodes) {
+        assert.equal((await world.until(node.settlements.recompute(1)))?.equal, true)
+      }
+      assert.deepEqual(complaints(nodes), [])
+    })
+  }
 })
 
 describe('while the chain is away', () => {
