@@ -85,7 +85,7 @@ export interface DaemonOptions {
     releaseProviders?: boolean
   }
   /** Present: serves a packet forwarder. */
-  radio?: { host: string; port: number; eui?: string; region?: number; gain?: number }
+  radio?: { host: string; port: number; eui?: string; plan?: string; gain?: number }
   /** Weight of the penalty for peers that share an address; 0 where honest ones do. */
   colocationWeight: number
   /** Peers may use private and loopback addresses. */
@@ -182,7 +182,7 @@ async function build(
         count: metrics.count,
       },
       {
-        plan: regionalPlan(options.radio.region ?? EU868.code),
+        plan: regionalPlan(options.radio.plan ?? EU868.name),
         transmitTimeoutMs: profile.transmitTimeoutMs,
         host: options.radio.host,
         port: options.radio.port,

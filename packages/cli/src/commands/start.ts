@@ -89,7 +89,6 @@ const COLOCATION_WEIGHT = -5
 function settingsOf(values: Values): Settings {
   const rpc = values['chain.rpc']
   const eui = values['radio.eui']
-  const region = values['radio.region']
   const longestDeal = values['storage.longestDeal']
   return {
     listen: values['p2p.listen'],
@@ -120,9 +119,9 @@ function settingsOf(values: Values): Settings {
           radio: {
             host: values['radio.host'],
             port: values['radio.port'],
+            plan: values['radio.region'],
             gain: values['radio.gain'],
             ...(eui === '' ? {} : { eui }),
-            ...(region === 0 ? {} : { region }),
           },
         }),
   }

@@ -3,7 +3,7 @@
  * reference page follow from it.
  */
 import { join } from 'node:path'
-import { TOKEN } from '@cairn/protocol'
+import { EU868, REGIONAL_PLANS, TOKEN } from '@cairn/protocol'
 import { z } from 'zod'
 
 export interface DefaultsFrom {
@@ -158,10 +158,10 @@ export const KEYS = {
     help: "The gateway's EUI; empty: the first that is heard",
   },
   'radio.region': {
-    schema: whole(0, 255),
-    default: () => 0,
-    shown: '0',
-    help: 'Code of the regional plan; 0: EU868',
+    schema: z.enum(REGIONAL_PLANS.map(plan => plan.name)),
+    default: () => EU868.name,
+    shown: EU868.name,
+    help: 'Regional plan whose limits the transmitter keeps',
   },
   'radio.gain': {
     schema: whole(-300, 600),

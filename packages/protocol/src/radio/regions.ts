@@ -8,6 +8,7 @@
  */
 import { CairnError } from '../errors.ts'
 import type { Position } from './geo.ts'
+import { REGIONAL_PLANS } from './plans.ts'
 
 /** A span of spectrum with its own limits. Sub-band of a rule, not of the registry. */
 export interface DutyBand {
@@ -32,7 +33,7 @@ export interface RegionalPlan {
   channelSets: readonly (readonly number[])[]
   /** Lowest and highest spreading factor at 125 kHz. */
   spreadingFactors: readonly [number, number]
-  /** Longest single transmission, microseconds, where the rules have one. */
+  /** Longest single transmission, microseconds; undefined where the rules have none. */
   dwell?: number
   bands: readonly DutyBand[]
   /** Levels a beacon may use: `maxEirp - k * step` for k below `count`, 0.1 dB. */
@@ -40,57 +41,12 @@ export interface RegionalPlan {
   boxes: readonly Box[]
 }
 
-/**
- * Bands and limits: ETSI EN 300 220-2 V3.2.1, annex B, bands K to Q, 25 mW ERP (14 dBm, 16.15 dBm
- * EIRP; 16 as LoRaWAN RP002-1.0.4 has it), P 500 mW ERP (29.15 dBm EIRP). Channels: RP002's three
- * default ones, then the five that every network in the band adds.
- */
-export const EU868: RegionalPlan = {
-  code: 1,
-  name: 'EU868',
-  channelSets: [
-    [
-      868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000,
-      867_900_000,
-    ],
-  ],
-  spreadingFactors: [7, 12],
-  bands: [
-    { name: 'K', from: 863_000_000, to: 865_000_000, duty: 1_000, maxEirp: 160 },
-    { name: 'L', from: 865_000_000, to: 868_000_000, duty: 10_000, maxEirp: 160 },
-    { name: 'M', from: 868_000_000, to: 868_600_000, duty: 10_000, maxEirp: 160 },
-    { name: 'N', from: 868_700_000, to: 869_200_000, duty: 1_000, maxEirp: 160 },
-    { name: 'P', from: 869_400_000, to: 869_650_000, duty: 100_000, maxEirp: 291 },
-    { name: 'Q', from: 869_700_000, to: 870_000_000, duty: 10_000, maxEirp: 160 },
-  ],
-  powerSteps: { step: 20, count: 8 },
-  boxes: [
-    [63, -25, 67, -13], // Iceland
-    [49, -11, 61, 2], // British Isles
-    [36, -32, 40, -24], // Azores
-    [27, -19, 34, -13], // Madeira, Canary Islands
-    [35, -10, 44, 4], // Iberia
-    [36, -6, 56, 19], // France to Poland's west, Italy, Malta
-    [54, 4, 72, 21], // Denmark, Norway, Sweden
-    [59, 19, 70, 28], // Finland, northern Norway
-    [61, 28, 71, 32], // eastern Finland and Norway
-    [55, 21, 60, 28], // Estonia, Latvia, Lithuania's north
-    [53, 23, 56, 27], // Lithuania's south
-    [48, 12, 55, 24], // Czechia, Poland, Slovakia
-    [34, 13, 49, 30], // Hungary and Romania to Greece
-    [44, 22, 52, 40], // Ukraine, Moldova
-    [34, 25, 43, 45], // Turkey, Cyprus
-  ],
-}
-
-export const REGIONAL_PLANS: readonly RegionalPlan[] = [EU868]
-
 /** Errors: `unknownRegion`. */
-export function regionalPlan(code: number): RegionalPlan {
-  const plan = REGIONAL_PLANS.find(p => p.code === code)
+export function regionalPlan(name: string): RegionalPlan {
+  const plan = REGIONAL_PLANS.find(p => p.name === name)
   if (plan !== undefined) return plan
-  throw new CairnError('unknownRegion', `no regional plan has the code ${code}`, {
-    facts: { code, known: REGIONAL_PLANS.map(p => p.code).join(', ') },
+  throw new CairnError('unknownRegion', `no regional plan is called ${name}`, {
+    facts: { name, known: REGIONAL_PLANS.map(p => p.name).join(', ') },
   })
 }
 

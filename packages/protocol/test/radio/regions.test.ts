@@ -2,9 +2,11 @@ import { strict as assert } from 'node:assert'
 import {
   airtime,
   bandOf,
+  beaconPlan,
   cellCentre,
   channelsOf,
   EU868,
+  PUBLIC_PROFILE,
   planHolds,
   REGIONAL_PLANS,
   regionalPlan,
@@ -17,7 +19,7 @@ describe('regional plans', () => {
   it('have distinct codes, and channels within their bands', () => {
     assert.equal(new Set(REGIONAL_PLANS.map(p => p.code)).size, REGIONAL_PLANS.length)
     for (const plan of REGIONAL_PLANS) {
-      assert.equal(regionalPlan(plan.code), plan)
+      assert.equal(regionalPlan(plan.name), plan)
       for (const channel of plan.channelSets.flat()) {
         const band = bandOf(plan, channel)
         assert.ok(band && channel - 62_500 >= band.from && channel + 62_500 <= band.to)
@@ -35,10 +37,95 @@ describe('regional plans', () => {
     }
   })
 
-  it('refuse an unknown code and an unknown sub-band', () => {
-    assert.throws(() => regionalPlan(0), { code: 'unknownRegion' })
+  it('refuse an unknown name and an unknown sub-band', () => {
+    assert.throws(() => regionalPlan('US433'), { code: 'unknownRegion' })
     assert.equal(channelsOf(EU868, 0)?.length, 8)
     assert.equal(channelsOf(EU868, 1), undefined)
+  })
+})
+
+describe('the plans outside Europe', () => {
+  // RP002-1.0.4: first and last channel (Hz), sets of channels, highest EIRP (0.1 dBm), dwell (us).
+  const published = [
+    ['US915', 902_300_000, 914_900_000, 8, 270, 400_000],
+    ['AU915', 915_200_000, 927_800_000, 8, 300, 400_000],
+    ['AS923-1', 923_200_000, 924_600_000, 1, 160, 400_000],
+    ['AS923-2', 921_400_000, 922_800_000, 1, 160, 400_000],
+    ['AS923-3', 916_600_000, 918_000_000, 1, 160, 400_000],
+    ['AS923-4', 917_300_000, 918_700_000, 1, 160, 400_000],
+    ['KR920', 922_100_000, 923_300_000, 1, 140, undefined],
+    ['IN865', 865_062_500, 865_985_000, 1, 300, undefined],
+    ['RU864', 864_100_000, 869_100_000, 1, 160, undefined],
+    ['CN470', 470_300_000, 489_300_000, 12, 191, 1_000_000],
+  ] as const
+
+  it('have the published channels and limits', () => {
+    assert.deepEqual(
+      REGIONAL_PLANS.slice(1).map(plan => {
+        const channels = plan.channelSets.flat()
+        const eirp = Math.max(...plan.bands.map(band => band.maxEirp))
+        const { name, channelSets, dwell } = plan
+        return [name, Math.min(...channels), Math.max(...channels), channelSets.length, eirp, dwell]
+      }),
+      published,
+    )
+  })
+
+  it('let a beacon use the spreading factors whose frame keeps the dwell time', () => {
+    const allowed = (name: string) => {
+      const output = new Uint8Array(96)
+      const { code } = regionalPlan(name)
+      const seen = new Set<number>()
+      for (let nonce = 0; nonce < 200; nonce++) {
+        const plan = beaconPlan({
+          output,
+          nonce: new Uint8Array(32).fill(nonce),
+          gateway: { region: code, subBand: 0 },
+          profile: PUBLIC_PROFILE,
+        })
+        if (plan !== undefined) seen.add(plan.spreadingFactor)
+      }
+      return [Math.min(...seen), Math.max(...seen)]
+    }
+    // A frame of 25 bytes is 206 ms at SF9, 412 ms at SF10, 823 ms at SF11.
+    for (const name of ['US915', 'AU915', 'AS923-1', 'AS923-4']) {
+      assert.deepEqual(allowed(name), [7, 9], name)
+    }
+    assert.deepEqual(allowed('CN470'), [7, 11])
+    for (const name of ['KR920', 'IN865', 'RU864', 'EU868']) {
+      assert.deepEqual(allowed(name), [7, 12], name)
+    }
+  })
+
+  it('hold where they are used', () => {
+    const places = [
+      ['US915', 40.71, -74.01],
+      ['US915', 21.31, -157.86],
+      ['US915', 43.65, -79.38],
+      ['US915', 19.43, -99.13],
+      ['AU915', -33.87, 151.21],
+      ['AU915', -36.85, 174.76],
+      ['AU915', -23.55, -46.63],
+      ['AU915', -34.6, -58.38],
+      ['AS923-1', 35.68, 139.69],
+      ['AS923-1', 1.35, 103.82],
+      ['AS923-1', 25.03, 121.57],
+      ['AS923-2', 21.03, 105.85],
+      ['AS923-2', -6.21, 106.85],
+      ['AS923-3', 14.6, 120.98],
+      ['AS923-4', 32.09, 34.78],
+      ['KR920', 37.57, 126.98],
+      ['IN865', 28.61, 77.21],
+      ['RU864', 55.75, 37.62],
+      ['CN470', 39.9, 116.4],
+    ] as const
+    for (const [name, lat, lng] of places) {
+      assert.equal(planHolds(regionalPlan(name), at(lat, lng)), true, `${name} ${lat}`)
+    }
+    for (const { name } of REGIONAL_PLANS) {
+      if (name !== 'EU868')
+        assert.equal(planHolds(regionalPlan(name), at(48.85, 2.35)), false, name)
+    }
   })
 })
 

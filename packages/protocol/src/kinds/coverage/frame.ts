@@ -7,7 +7,8 @@
 import { sha256 } from '#crypto'
 import type { Profile } from '../../profile.ts'
 import { airtime } from '../../radio/airtime.ts'
-import { bandOf, channelsOf, REGIONAL_PLANS, type RegionalPlan } from '../../radio/regions.ts'
+import { REGIONAL_PLANS } from '../../radio/plans.ts'
+import { bandOf, channelsOf, type RegionalPlan } from '../../radio/regions.ts'
 import type { RegistryEntry } from '../../registry.ts'
 import { Bytes32, Bytes96, ContainerType } from '../../ssz.ts'
 
