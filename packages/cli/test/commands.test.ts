@@ -273,6 +273,16 @@ describe('commands of a running node', () => {
     assert.equal(jsonOf<{ audits: unknown[] }>(await cairn(['audit', ...base])).audits.length, 2)
   })
 
+  it('say of each deal how it goes on, and what its provider owes', async () => {
+    const { stdout } = await cairn(['deals', '--data-dir', directory()])
+    const remarks =
+      'deposit lasts 12, renewal priceTooLow, owes an answer since epoch 5, withheld, lost from epoch 8 on, contained: a wrong leaf was sealed'
+    assert.equal(
+      stdout,
+      `${'07'.repeat(32)}  client    provider 3          127 B  to epoch 9  ${remarks}\n`,
+    )
+  })
+
   it('explain what providers owe', async () => {
     const where = ['--data-dir', directory()]
     const { stdout } = await cairn(['storage', 'explain', String(EPOCH), '--node', '5', ...where])

@@ -28,6 +28,7 @@ export type HealthCode =
   | 'radio'
   | 'volume'
   | 'debts'
+  | 'withholding'
   | 'contained'
   | 'deposit'
   | 'renewals'
@@ -88,7 +89,9 @@ export function healthOf(facts: HealthFacts): Health[] {
   ]
   if (facts.radio !== undefined) checks.push(radio(facts.radio))
   if (facts.volume !== undefined) checks.push(volume(facts.volume))
-  if (facts.storage !== undefined) checks.push(debts(facts.storage), contained(facts.storage))
+  if (facts.storage !== undefined) {
+    checks.push(debts(facts.storage), withholding(facts.storage), contained(facts.storage))
+  }
   if (facts.deals !== undefined) {
     const { outlook, profile } = facts.deals
     if (outlook.client !== undefined) {
@@ -314,6 +317,22 @@ function debts({ owed, since, askedAgain, until }: Obligations): Health {
   }
 }
 
+function withholding({ withheld, scoreLost }: Obligations): Health {
+  const code = 'withholding'
+  const facts = { withheld, scoreLost }
+  if (withheld === 0) {
+    return { code, severity: 'ok', text: 'Nothing is withheld while others are answered', facts }
+  }
+  const deals = `${withheld} ${withheld === 1 ? 'deal' : 'deals'}`
+  return {
+    code,
+    severity: 'warning',
+    text: `Withholds leaves of ${deals} while it answers others, which costs ${scoreLost} of its score per epoch`,
+    facts,
+    next: 'bring the pieces back, or end their deals with `cairn deals end`, if their clients agree',
+  }
+}
+
 function contained({ contained: deals }: Obligations): Health {
   const code = 'contained'
   const facts = { contained: deals }
@@ -364,16 +383,16 @@ function renewals({ ending }: ClientOutlook, profile: Profile): Health {
   }
 }
 
-function kept({ deals, owed, failedAudits }: ClientOutlook): Health {
+function kept({ deals, owed, withheld, contained, failedAudits }: ClientOutlook): Health {
   const code = 'kept'
-  const facts = { deals, owed, failedAudits }
-  if (owed + failedAudits === 0) {
+  const facts = { deals, owed, withheld, contained, failedAudits }
+  if (owed + contained + failedAudits === 0) {
     return { code, severity: 'ok', text: 'Providers answer for the deals of this node', facts }
   }
   return {
     code,
     severity: 'warning',
-    text: `Of ${deals} deals of this node ${owed} owe an answer, and ${failedAudits} gave no leaf when it looked`,
+    text: `Of ${deals} deals of this node ${owed} owe an answer, of which ${withheld} are withheld, ${contained} are contained, and ${failedAudits} gave no leaf when it looked`,
     facts,
     dependsOn: ['peers'],
     next: '`cairn deals` names them; the verifiers ask their providers again, and end deals whose pieces are lost',

@@ -57,7 +57,8 @@ describe('health', () => {
   })
 
   it('says what a provider owes, and until when', () => {
-    const owing = { owed: 0, since: undefined, askedAgain: 0, until: undefined, contained: 0 }
+    const none = { withheld: 0, scoreLost: 0n, contained: 0 }
+    const owing = { owed: 0, since: undefined, askedAgain: 0, until: undefined, ...none }
     const texts = (change: Partial<Obligations>) =>
       rootCauses(healthOf({ ...WELL, storage: { ...owing, ...change } })).map(({ text }) => text)
     assert.deepEqual(texts({}), [])
@@ -68,10 +69,15 @@ describe('health', () => {
       'Owes an answer for 1 leaf since epoch 7; 1 asked again in vain, deals end from epoch 34 on',
       '1 deal is contained: another wrong leaf costs bond',
     ])
+    const withheld = { owed: 1, since: 7, askedAgain: 1, until: 34, withheld: 1, scoreLost: 50n }
+    assert.equal(
+      texts(withheld)[1],
+      'Withholds leaves of 1 deal while it answers others, which costs 50 of its score per epoch',
+    )
   })
 
   describe('of deals', () => {
-    const well = { lasts: 20, ending: [], owed: 0, failedAudits: 0 }
+    const well = { lasts: 20, ending: [], owed: 0, withheld: 0, contained: 0, failedAudits: 0 }
     const client = { deals: 2, pricePerEpoch: 200n, available: 4_000n, ...well }
     const found = (outlook: Outlook) =>
       rootCauses(healthOf({ ...WELL, deals: { outlook, profile: TESTNET_PROFILE } }))
@@ -105,11 +111,11 @@ describe('health', () => {
     })
 
     it('warns of pieces that providers owe or did not give', () => {
-      const [kept] = found({ client: { ...client, owed: 1, failedAudits: 2 } })
+      const [kept] = found({ client: { ...client, owed: 1, withheld: 1, failedAudits: 2 } })
       assert.equal(kept?.code, 'kept')
       assert.equal(
         kept?.text,
-        'Of 2 deals of this node 1 owe an answer, and 2 gave no leaf when it looked',
+        'Of 2 deals of this node 1 owe an answer, of which 1 are withheld, 0 are contained, and 2 gave no leaf when it looked',
       )
     })
 
@@ -157,6 +163,8 @@ describe('health', () => {
         since: fc.option(fc.nat(9), { nil: undefined }),
         askedAgain: fc.nat(3),
         until: fc.option(fc.nat(9), { nil: undefined }),
+        withheld: fc.nat(2),
+        scoreLost: fc.constant(10n),
         contained: fc.nat(2),
       }),
       volume: fc.record({ usedBytes: fc.nat(200), capacityBytes: fc.nat(200) }),

@@ -29,16 +29,26 @@ async function list(session: Session, { all }: { all?: boolean }) {
 }
 
 function line(deal: Json<DealView>) {
-  const { id, role, provider, bytes, lastEpoch, lasts, renewal, audit, owed, ending } = deal
+  const { id, role, provider, bytes, lastEpoch, lasts, renewal, audit, ending } = deal
   const remarks = [
     ...(lasts === undefined ? [] : [`deposit lasts ${lasts}`]),
     ...(renewal === undefined ? [] : [`renewal ${renewal}`]),
     ...(audit === undefined || audit === 'given' ? [] : [`gave no leaf: ${audit}`]),
-    ...(owed === undefined ? [] : [`owes an answer since epoch ${owed}`]),
+    ...owing(deal),
+    ...(deal.contained ? ['contained: a wrong leaf was sealed'] : []),
     ...(ending ? ['ending by agreement'] : []),
   ]
   const to = `to epoch ${lastEpoch}`
   return `${id}  ${(role ?? '-').padEnd(8)}  provider ${String(provider).padEnd(5)}  ${size(bytes).padStart(9)}  ${to}  ${remarks.join(', ')}`.trimEnd()
+}
+
+function owing({ owed, lostFrom, withheld }: Json<DealView>): string[] {
+  if (owed === undefined) return []
+  return [
+    `owes an answer since epoch ${owed}`,
+    ...(withheld ? ['withheld'] : []),
+    ...(lostFrom === undefined ? [] : [`lost from epoch ${lostFrom} on`]),
+  ]
 }
 
 async function end(session: Session, id: string) {

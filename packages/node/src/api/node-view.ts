@@ -245,6 +245,12 @@ export interface DealView {
   audit?: string
   /** The epoch since which its provider owes an answer. */
   owed?: number
+  /** From this epoch on the deal ends unless its provider answers. */
+  lostFrom?: number
+  /** Its provider answers others meanwhile, and loses score. */
+  withheld: boolean
+  /** Its provider sealed a wrong leaf: another costs its bond. */
+  contained: boolean
   /** Client and provider have agreed to end it. */
   ending: boolean
 }

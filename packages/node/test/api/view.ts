@@ -282,6 +282,10 @@ const DEAL: DealView = {
   role: 'client',
   lasts: 12,
   renewal: 'priceTooLow',
+  owed: 5,
+  lostFrom: 8,
+  withheld: true,
+  contained: true,
   ending: false,
 }
 

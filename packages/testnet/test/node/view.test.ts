@@ -68,6 +68,8 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         outlook: () => ({}),
         prospectOf: ({ provider }) => ({
           role: provider === 2 ? 'client' : 'provider',
+          withheld: false,
+          contained: false,
           ending: true,
         }),
         end: async id => {

@@ -196,7 +196,13 @@ describe('deals of a node', () => {
       const { half } = world.node(CLIENT)
       assert.equal(half.prospectOf(owing).renewal, 'owesAnswer')
       assert.equal(half.prospectOf(owing).owed, EPOCH - 5)
+      assert.equal(
+        half.prospectOf(owing).lostFrom,
+        EPOCH - 2 + world.base.profile.repairAfterEpochs,
+      )
+      assert.equal(half.prospectOf(owing).withheld, true)
       assert.equal(half.prospectOf(wrong).renewal, 'contained')
+      assert.equal(half.prospectOf(wrong).contained, true)
     })
 
     it('at the provider’s new price while the client pays it', async () => {
@@ -471,6 +477,8 @@ describe('deals of a node', () => {
         lasts: 9,
         ending: [],
         owed: 0,
+        withheld: 0,
+        contained: 0,
         failedAudits: 0,
       })
       assert.equal(provider, undefined)

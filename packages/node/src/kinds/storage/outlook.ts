@@ -2,7 +2,7 @@
 import {
   type Deal,
   dealIndex,
-  debtIndex,
+  dealStanding,
   type EpochBase,
   hex,
   isLive,
@@ -28,8 +28,12 @@ export interface ClientOutlook {
   lasts?: number
   /** Deals near their end without a successor, by ascending end. */
   ending: readonly EndingDeal[]
-  /** Deals whose provider owes an answer, and those that gave no leaf when it was last looked at. */
+  /** Deals whose provider owes an answer, and of those, how many it withholds while it answers others. */
   owed: number
+  withheld: number
+  /** Deals of which the provider sealed a wrong leaf. */
+  contained: number
+  /** Deals that gave no leaf when it was last looked at. */
   failedAudits: number
 }
 
@@ -67,6 +71,12 @@ export interface Prospect {
   audit?: string
   /** The epoch since which its provider owes an answer. */
   owed?: number
+  /** From this epoch on the deal ends unless the provider answers. */
+  lostFrom?: number
+  /** The provider answers others meanwhile, and loses score. */
+  withheld: boolean
+  /** The provider sealed a wrong leaf: another costs its bond. */
+  contained: boolean
   /** Client and provider have agreed to end it. */
   ending: boolean
 }
@@ -120,7 +130,7 @@ function clientOutlook(
 ): Omit<ClientOutlook, 'failedAudits'> {
   const clients = new Map(own.map(({ deal }) => [hex(deal.client), deal.client]))
   const live = own.map(({ deal }) => deal).filter(deal => isLive(deal, base.epoch))
-  const debts = debtIndex(base.state(storageKind))
+  const standings = own.map(deal => dealStanding(base.state(storageKind), deal, base.profile))
   const lasts = shortest([...clients.values()].map(client => lastsFor(client, base)))
   return {
     deals: own.length,
@@ -128,7 +138,9 @@ function clientOutlook(
     available: [...clients.keys()].reduce((sum, client) => sum + base.available(client), 0n),
     ...(lasts === undefined ? {} : { lasts }),
     ending,
-    owed: own.filter(({ key }) => debts.has(key)).length,
+    owed: standings.filter(({ owed }) => owed !== undefined).length,
+    withheld: standings.filter(({ withheld }) => withheld).length,
+    contained: standings.filter(({ contained }) => contained).length,
   }
 }
 

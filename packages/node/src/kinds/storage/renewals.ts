@@ -7,6 +7,7 @@
 import {
   CairnError,
   type Calendar,
+  containedIndex,
   Deal,
   dealIndex,
   debtIndex,
@@ -84,7 +85,7 @@ export function dueDeals(base: EpochBase, keys: DealKeys): KnownDeal[] {
 function distrust(key: string, base: EpochBase): string | undefined {
   const state = base.state(storageKind)
   if ((debtIndex(state).get(key)?.again ?? 0) > 0) return 'owesAnswer'
-  return state.contained.some(({ deal }) => hex(deal) === key) ? 'contained' : undefined
+  return containedIndex(state).has(key) ? 'contained' : undefined
 }
 
 /** What keeps the same place going after a deal, whoever the provider is. */

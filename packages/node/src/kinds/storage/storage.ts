@@ -7,7 +7,7 @@ import {
   type Challenge,
   check,
   type Deal,
-  debtIndex,
+  dealStanding,
   type Envelope,
   type EpochBase,
   epochAt,
@@ -157,7 +157,8 @@ export class StorageNode implements NodeKind {
 
   /** How a deal goes on. */
   prospectOf(deal: Deal): Prospect {
-    const { id, key } = knownDeal(deal)
+    const known = knownDeal(deal)
+    const { id } = known
     const base = presentBase(this.#components, this.#init.calendar)
     const own = base && this.#components.voice.index(base)
     const isOwn = this.keys.of(deal.client) !== undefined
@@ -165,13 +166,16 @@ export class StorageNode implements NodeKind {
     const lasts = base && lastsFor(deal.client, base)
     const renewal = this.#renewals.outcomeOf(id)
     const audit = this.#auditor.outcomeOf(id)?.outcome
-    const owed = base && debtIndex(base.state(storageKind)).get(key)?.since
+    const standing = base && dealStanding(base.state(storageKind), known, base.profile)
     return {
       ...(role === undefined ? {} : { role }),
       ...(lasts === undefined ? {} : { lasts }),
       ...(renewal === undefined ? {} : { renewal: renewalName(renewal) }),
       ...(audit === undefined ? {} : { audit }),
-      ...(owed === undefined ? {} : { owed }),
+      ...(standing?.owed === undefined ? {} : { owed: standing.owed }),
+      ...(standing?.lostFrom === undefined ? {} : { lostFrom: standing.lostFrom }),
+      withheld: standing?.withheld ?? false,
+      contained: standing?.contained ?? false,
       ending: this.endings.isAgreed(id),
     }
   }

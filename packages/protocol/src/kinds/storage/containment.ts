@@ -8,7 +8,7 @@
 import type { KindPenalty } from '../../kind.ts'
 import { compareBytes, hex } from '../../ssz.ts'
 import type { StorageSettleInput } from './settle-input.ts'
-import { type Containment, type Debt, dealIndex, type KnownDeal } from './state.ts'
+import { type Containment, containedIndex, type Debt, dealIndex, type KnownDeal } from './state.ts'
 import type { FoundWrong, Judged } from './verdicts.ts'
 
 export interface ContainmentChanges {
@@ -33,7 +33,7 @@ export function settleContainment(
     const over = epoch - containment.since >= lasts && !debts.has(key)
     if (!over) contained.set(key, containment)
   }
-  const known = new Set(baseState.contained.map(({ deal }) => hex(deal)))
+  const known = containedIndex(baseState)
   const carried = dealIndex(state).byId
   const began: KnownDeal[] = []
   const caught = new Map<string, KindPenalty>()

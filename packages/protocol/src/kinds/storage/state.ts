@@ -94,6 +94,7 @@ const known = new WeakMap<Deal, KnownDeal>()
 const indexes = new WeakMap<StorageState, DealIndex>()
 const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
 const audits = new WeakMap<StorageState, ReadonlyMap<string, PendingAudit>>()
+const contained = new WeakMap<StorageState, ReadonlySet<string>>()
 
 export function emptyStorageState(): StorageState {
   return { deals: [], quotients: [], debts: [], audits: [], silent: [], contained: [] }
@@ -140,6 +141,16 @@ export function auditIndex(state: StorageState): ReadonlyMap<string, PendingAudi
   if (index === undefined) {
     index = new Map(state.audits.map(audit => [hex(audit.deal), audit]))
     audits.set(state, index)
+  }
+  return index
+}
+
+/** Ids of contained deals, in hexadecimal. */
+export function containedIndex(state: StorageState): ReadonlySet<string> {
+  let index = contained.get(state)
+  if (index === undefined) {
+    index = new Set(state.contained.map(({ deal }) => hex(deal)))
+    contained.set(state, index)
   }
   return index
 }

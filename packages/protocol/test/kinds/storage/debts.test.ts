@@ -3,9 +3,12 @@ import {
   type Deal,
   type Debt,
   dealId,
+  dealStanding,
   dealtLeaves,
   hex,
   inventoryOf,
+  type KnownDeal,
+  knownDeal,
   MessageType,
   obligationsOf,
   type Quotient,
@@ -269,10 +272,12 @@ describe('a provider that answers nothing', () => {
 describe('what a provider is told of its own debts', () => {
   const deals = [...dealsOf(3), dealOf({ provider: 1, nonce: 9n })]
   const of = (state: StorageState, provider = 0) =>
-    obligationsOf(state, provider, { repairAfterEpochs: REPAIR })
+    obligationsOf(state, provider, { repairAfterEpochs: REPAIR, withheldWeight: 10 })
+
+  const nothing = { withheld: 0, scoreLost: 0n, contained: 0 }
 
   it('is nothing while it owes nothing', () => {
-    const none = { owed: 0, since: undefined, askedAgain: 0, until: undefined, contained: 0 }
+    const none = { owed: 0, since: undefined, askedAgain: 0, until: undefined, ...nothing }
     assert.deepEqual(of(stateOf(deals)), none)
     const debts = [{ deal: dealId(deals[3] as Deal), leaf: 0, since: 1, again: 0, asked: 1 }]
     assert.deepEqual(of(stateOf(deals, [], { debts })), none)
@@ -287,13 +292,40 @@ describe('what a provider is told of its own debts', () => {
       since: EPOCH,
       askedAgain: 0,
       until: undefined,
-      contained: 0,
+      ...nothing,
     })
     history.run(BASE_LAG, { answers })
-    const { until, askedAgain } = of(history.state)
-    assert.equal(askedAgain, 1)
+    const { until, askedAgain, withheld } = of(history.state)
+    assert.deepEqual([askedAgain, withheld], [1, 0])
     while (history.epoch < (until as number)) assert.deepEqual(history.next({ answers }).ended, [])
     assert.equal(history.next({ answers }).ended.length, 1)
+  })
+
+  it('is what it withholds, and what settlement takes from its score for that', () => {
+    const history = new History({ deals })
+    const answers = { 0: without(deals[1] as Deal) }
+    history.run(BASE_LAG + 1, { answers })
+    assert.equal(of(history.state).withheld, 0)
+    const settled = history.next({ answers })
+    const [finding] = settled.findings?.filter(({ code }) => code === 'withholding') ?? []
+    const { withheld, scoreLost } = of(history.state)
+    assert.deepEqual([withheld, scoreLost > 0n], [1, true])
+    assert.deepEqual(finding?.facts.scoreLost, String(scoreLost))
+    const [deal] = deals.slice(1).map(knownDeal)
+    const rules = { repairAfterEpochs: REPAIR }
+    assert.deepEqual(dealStanding(history.state, deal as KnownDeal, rules), {
+      owed: EPOCH,
+      lostFrom: EPOCH + BASE_LAG + REPAIR,
+      withheld: true,
+      contained: false,
+    })
+  })
+
+  it('is no withholding while it answers nobody', () => {
+    const history = new History({ deals })
+    history.run(BASE_LAG + 2, { answers: { 0: 'away' } })
+    const { askedAgain, withheld, scoreLost } = of(history.state)
+    assert.deepEqual([askedAgain > 0, withheld, scoreLost], [true, 0, 0n])
   })
 })
 
