@@ -147,7 +147,7 @@ async function build(
 
   const signer = signerOf(keys)
   const chain = evmChain(
-    { clock, log: log.child({ part: 'chain' }) },
+    { clock, random: length => randomBytes(length), log: log.child({ part: 'chain' }) },
     {
       chainId: manifest.chain.chainId,
       rpc: options.rpc ?? manifest.chain.rpc,

@@ -13,6 +13,8 @@ const POLL_MS = 500
 
 export interface EvmChainComponents {
   clock: Clock
+  /** So many random bytes: they spread calls in time. */
+  random(length: number): Uint8Array
   log: Log
 }
 
@@ -46,12 +48,12 @@ class EvmChain implements Chain {
   readonly #follower: Follower
   readonly #transactions: Transactions
 
-  constructor({ clock, log }: EvmChainComponents, init: EvmChainInit) {
+  constructor({ clock, random, log }: EvmChainComponents, init: EvmChainInit) {
     this.#init = init
     this.#rpc = new Rpc({ clock, log }, { urls: init.rpc, chainId: init.chainId })
     this.#view = new ChainView(init)
     this.#follower = new Follower(
-      { rpc: this.#rpc, view: this.#view, clock, log },
+      { rpc: this.#rpc, view: this.#view, clock, random, log },
       {
         contracts: init.contracts,
         finality: init.finality,

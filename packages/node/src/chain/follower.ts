@@ -13,6 +13,7 @@ import type { ContractAddresses } from '@cairn/contracts'
 import { CairnError, equalBytes, unhex } from '@cairn/protocol'
 import { formatLog, type Hex, numberToHex, type RpcLog } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
+import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
 import { registryLogCount } from './log-count.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
@@ -24,8 +25,6 @@ const CHUNK_BLOCKS = 256n
 const LOGS_BLOCKS = 2_000n
 /** Headers compared at once on the way back to a fork. */
 const FORK_STEP = 32n
-/** Between rounds after failures: doubled from the poll interval up to this, ms. */
-const BACKOFF_MAX_MS = 15_000
 /** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
 const RECEIPTS_MAX = 64
 
@@ -33,6 +32,8 @@ export interface FollowerComponents {
   rpc: Rpc
   view: ChainView
   clock: Clock
+  /** So many random bytes: no secret hangs on them. */
+  random(length: number): Uint8Array
   log: Log
 }
 
@@ -85,14 +86,13 @@ export class Follower {
   }
 
   async #follow(ok: boolean): Promise<void> {
-    const { clock } = this.#components
+    const { clock, random } = this.#components
     const { pollMs } = this.#init
-    let wait = ok ? pollMs : 2 * pollMs
+    let failures = ok ? 0 : 1
     const { signal } = this.#stopped
     while (!signal.aborted) {
-      if (!(await passed(clock, wait, signal))) return
-      const worked = await this.#round()
-      wait = worked ? pollMs : Math.min(2 * wait, BACKOFF_MAX_MS)
+      if (!(await passed(clock, backoffMs(failures, { pollMs, random }), signal))) return
+      failures = (await this.#round()) ? 0 : failures + 1
     }
   }
 

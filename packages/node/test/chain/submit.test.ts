@@ -158,7 +158,7 @@ describe('submission', () => {
       child: () => log,
     }
     const chain = evmChain(
-      { clock: fast, log },
+      { clock: fast, random: length => new Uint8Array(length), log },
       {
         chainId,
         rpc: [world.endpoint.url],

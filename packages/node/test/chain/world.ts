@@ -16,6 +16,7 @@ import {
   type Chain,
   type ChainAccess,
   type ChainWorld,
+  type EvmChainComponents,
   type EvmChainInit,
   evmChain,
   type Log,
@@ -146,7 +147,7 @@ export interface TestChain {
   client: PublicClient<HttpTransport> & TestActions
   access: ChainAccess
   operator(i: number): TestAccount
-  chain(change?: Partial<EvmChainInit>, log?: Log): Chain
+  chain(change?: Partial<EvmChainInit>, components?: Partial<EvmChainComponents>): Chain
   /** Registers the node of this number, always with the same keys. */
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
   /** Takes the node of this index, which is that of its number, out of the active set. */
@@ -199,9 +200,9 @@ export async function openChain(): Promise<TestChain> {
     client,
     access,
     operator,
-    chain: (change = {}, log = quiet) =>
+    chain: (change = {}, components = {}) =>
       evmChain(
-        { clock, log },
+        { clock, random: length => new Uint8Array(length), log: quiet, ...components },
         {
           chainId,
           rpc: [endpoint.url],
