@@ -5,6 +5,7 @@ import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
+import { earningsCommand, serviceCommand } from './commands/earnings.ts'
 import { filesCommands } from './commands/files.ts'
 import { getCommand } from './commands/get.ts'
 import { initCommand } from './commands/init.ts'
@@ -140,6 +141,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   getCommand(commands)
   dealsCommand(commands)
   filesCommands(commands)
+  serviceCommand(commands)
   auditCommand(commands)
   storageCommand(commands)
   pieceCommand(commands)
@@ -147,6 +149,8 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   coverageCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
+  program.commandsGroup('Money:')
+  earningsCommand(commands)
   program.commandsGroup('Develop:')
   testnetCommand(commands)
   simulateCommand(commands)

@@ -252,11 +252,11 @@ async function build(
   const desk = node.kinds.find(half => half instanceof StorageNode)
   invariant(desk !== undefined, 'storage is one of the halves')
   const spool = new Spool(cache)
-  servePieces(network, pieces === undefined ? [spool] : [spool, pieces])
+  servePieces(network, desk.shelf === undefined ? [spool] : [spool, desk.shelf])
   const client = new Files(
     {
       node,
-      network,
+      network: desk.paying(),
       clock,
       store: store.sublevel('files'),
       spool,

@@ -3,6 +3,7 @@ export * from './api/json.ts'
 export type {
   AuditView,
   DealView,
+  EarningsView,
   FileView,
   MessagePage,
   MessageView,
@@ -12,6 +13,7 @@ export type {
   PutResult,
   RecomputeView,
   RemovedFile,
+  ServiceView,
   Status as NodeStatus,
   VerdictsView,
 } from './api/node-view.ts'
@@ -60,12 +62,15 @@ export * from './kinds/storage/clients.ts'
 export * from './kinds/storage/deal-keys.ts'
 export * from './kinds/storage/endings.ts'
 export * from './kinds/storage/outlook.ts'
+export * from './kinds/storage/payer.ts'
 export * from './kinds/storage/proposal.ts'
 export * from './kinds/storage/prover.ts'
 export * from './kinds/storage/provider.ts'
 export * from './kinds/storage/renewals.ts'
 export * from './kinds/storage/storage.ts'
+export * from './kinds/storage/tab.ts'
 export * from './kinds/storage/terms.ts'
+export * from './kinds/storage/toll.ts'
 export * from './ledger/epochs.ts'
 export * from './ledger/ingest.ts'
 export * from './ledger/ledger.ts'

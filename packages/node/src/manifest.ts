@@ -106,6 +106,7 @@ const profileFields: { [K in keyof Profile]: z.ZodType<Profile[K]> } = {
   retainEpochs: positive,
   carryEpochs: count,
   minDealEpochs: positive,
+  strangerBytes: count,
   debtsPerChallenge: positive,
   repairAfterEpochs: positive,
   withheldWeight: count,
@@ -121,6 +122,8 @@ const profileFields: { [K in keyof Profile]: z.ZodType<Profile[K]> } = {
   penalty: amount,
   penaltyCap: amount,
   storagePrice: amount,
+  servedPrice: amount,
+  receiptBytes: positive,
   bondCap: amount,
   rulesVersion: positive,
 }

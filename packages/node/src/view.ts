@@ -34,6 +34,7 @@ import type {
   Content,
   ContentRange,
   DealView,
+  EarningsView,
   EpochView,
   FileView,
   MessagePage,
@@ -48,6 +49,7 @@ import type {
   PutResult,
   RecomputeView,
   RemovedFile,
+  ServiceView,
   Status,
   Tally,
   VerdictsView,
@@ -55,6 +57,7 @@ import type {
 import { type Health, healthOf, readiness } from './health.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
+import type { Service } from './kinds/storage/storage.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
@@ -78,6 +81,7 @@ export interface PieceShelf {
 export interface DealDesk {
   outlook(): Outlook
   prospectOf(deal: Deal): Prospect
+  service(): Service
   /** Rejects where the deal or the other side does not allow it. */
   end(id: Uint8Array): Promise<void>
   audit(): Promise<readonly AuditOutcome[]>
@@ -372,6 +376,31 @@ export class DaemonView implements NodeView {
       outcome,
       reported,
     }))
+  }
+
+  async service(): Promise<ServiceView> {
+    const { clients, providers, ...free } = this.#components.desk.service()
+    return { clients: [...clients], providers: [...providers], ...free }
+  }
+
+  async earnings(epoch: number): Promise<EarningsView | undefined> {
+    const recomputed = await this.#components.node.settlements.recompute(epoch)
+    if (recomputed === undefined) return undefined
+    const kinds = recomputed.settlement.kinds.map(({ name, earnings, proven, served }) => {
+      const nodes = new Set([...earnings.keys(), ...proven.keys(), ...served.keys()])
+      return {
+        kind: name,
+        nodes: [...nodes]
+          .sort((a, b) => a - b)
+          .map(node => ({
+            node,
+            earned: earnings.get(node) ?? 0n,
+            proven: proven.get(node) ?? 0n,
+            served: served.get(node) ?? 0n,
+          })),
+      }
+    })
+    return { epoch, kinds }
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {

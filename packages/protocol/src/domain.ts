@@ -18,6 +18,7 @@ export const MessageType = {
   vote: 9,
   proposal: 10,
   dealEnd: 11,
+  receipt: 12,
   audit: 15,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]
@@ -29,6 +30,8 @@ export const DomainType = {
   vrf: 0x101,
   possession: 0x102,
   registration: 0x103,
+  delivered: 0x104,
+  introduction: 0x105,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

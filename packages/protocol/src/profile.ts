@@ -50,6 +50,8 @@ export interface Profile {
   /** Epochs for which the last quotient pays where nothing was asked on time. */
   carryEpochs: number
   minDealEpochs: number
+  /** Bytes that each provider delivers in an epoch to whoever asks, free of charge. */
+  strangerBytes: number
   /** Debts that one challenge asks again at most. */
   debtsPerChallenge: number
   /** Epochs after the first that asked a debt again in vain until its piece counts as lost. */
@@ -69,18 +71,24 @@ export interface Profile {
   submitReward: bigint
   /** Parts per million of a fee that is burned. */
   feeBurn: bigint
-  /** Emission distributed by fees is at most this times the fees burned in that kind, ppm. */
+  /** Emission divided by fees is at most this times what was burned of just those fees, ppm. */
   burnMatch: bigint
   /** Part of a bond lost for a contradiction, and of all bonds that one epoch may take at most. */
   penalty: bigint
   penaltyCap: bigint
   /** What a GiB kept for an epoch costs at least, base units. */
   storagePrice: bigint
+  /** What a GiB delivered to a client costs, base units. */
+  servedPrice: bigint
+  /** A receipt claims at least so many bytes: what it costs the client bounds how many there are. */
+  receiptBytes: number
   /** Weight in the committee counts at most this bond, base units. */
   bondCap: bigint
   /** Version of the settlement rules, named in the checkpoint. */
   rulesVersion: number
 }
+
+const MIB = 2 ** 20
 
 const shared = {
   baseShare: 300_000n,
@@ -92,6 +100,8 @@ const shared = {
   penalty: 100_000n,
   penaltyCap: 20_000n,
   storagePrice: TOKEN,
+  servedPrice: TOKEN / 1_000n,
+  receiptBytes: MIB,
   emission: 1_000n * TOKEN,
   weights: { 1: 1, 2: 1 },
   bondCap: 10_000n * TOKEN,
@@ -129,6 +139,7 @@ export const PUBLIC_PROFILE: Profile = {
   retainEpochs: 168,
   carryEpochs: 3,
   minDealEpochs: 168,
+  strangerBytes: 64 * MIB,
   repairAfterEpochs: 24,
   staleEpochs: 48,
 }
@@ -161,6 +172,7 @@ export const TESTNET_PROFILE: Profile = {
   retainEpochs: 100,
   carryEpochs: 3,
   minDealEpochs: 4,
+  strangerBytes: 4 * MIB,
   repairAfterEpochs: 3,
   staleEpochs: 12,
 }
@@ -227,6 +239,8 @@ export function checkProfile(p: Profile): void {
       submitReward,
     })
   }
+  if (p.servedPrice <= 0n) refuse('servedPrice > 0', { servedPrice: p.servedPrice })
+  if (p.receiptBytes < 1) refuse('receiptBytes >= 1', { receiptBytes: p.receiptBytes })
   for (const field of ['baseShare', 'dutyShare', 'feeBurn', 'burnMatch'] as const) {
     if (p[field] < 0n || p[field] > PPM) refuse(`${field} <= 1,000,000`, { [field]: p[field] })
   }

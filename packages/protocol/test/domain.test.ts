@@ -120,6 +120,7 @@ describe('message types', () => {
         ready: 7,
         deal: 8,
         dealEnd: 11,
+        receipt: 12,
         audit: 15,
         vote: 9,
         proposal: 10,

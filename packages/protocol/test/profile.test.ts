@@ -102,6 +102,8 @@ const refusals: Refusal[] = [
     change: { debtsPerChallenge: 0 },
     facts: { debtsPerChallenge: 0, max: 200 },
   },
+  { title: 'bytes served for nothing', change: { servedPrice: 0n }, facts: { servedPrice: 0n } },
+  { title: 'receipts for nothing', change: { receiptBytes: 0 }, facts: { receiptBytes: 0 } },
   {
     title: 'no time to answer a debt',
     change: { repairAfterEpochs: 0 },

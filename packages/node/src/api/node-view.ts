@@ -159,6 +159,31 @@ export interface PutFile {
   bytes: AsyncIterable<Uint8Array>
 }
 
+/** What one node earned in one kind and epoch. */
+export interface EarningView {
+  node: number
+  /** Emission and fees, base units. */
+  earned: bigint
+  /** Its parts in the base and the service pot: units of proof, or fees. */
+  proven: bigint
+  served: bigint
+}
+
+export interface EarningsView {
+  epoch: number
+  kinds: { kind: string; nodes: EarningView[] }[]
+}
+
+/** Bytes delivered and fetched on account. */
+export interface ServiceView {
+  /** Clients of this provider: bytes by the latest receipt, those paid, those without a receipt. */
+  clients: { client: Uint8Array; receipted: bigint; paid: bigint; unpaid: number }[]
+  /** Providers of this client: bytes that came, and those signed for. */
+  providers: { provider: number; client: Uint8Array; received: bigint; signed: bigint }[]
+  /** Bytes that this provider gives away in this epoch. */
+  free?: { used: number; quota: number }
+}
+
 export interface PutOptions {
   /** k shards of n; by the number of operators when absent. */
   shape?: { data: number; total: number }
@@ -310,6 +335,9 @@ export interface NodeView {
   endDeal(id: Uint8Array): Promise<void>
   /** Looks at a leaf of each of this node's live deals now. */
   audit(): Promise<AuditView[]>
+  service(): Promise<ServiceView>
+  /** Of an accepted epoch whose messages are all here. */
+  earnings(epoch: number): Promise<EarningsView | undefined>
   subscribe(listener: (event: NodeEvent) => void): () => void
   /** Prometheus text format. */
   metrics(): Promise<string>

@@ -239,6 +239,23 @@ export const ROUTES: readonly Route[] = [
     },
   }),
   route({
+    method: 'GET',
+    path: '/v1/service',
+    summary: 'Bytes delivered and fetched on account, and what is paid of them',
+    response: shapes.ServiceShape,
+    answer: async view => ({ body: toJson(await view.service()) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/earnings/{epoch}',
+    summary: 'What each node proved, served and earned in an accepted epoch, by kind',
+    params: z.strictObject({ epoch }),
+    response: shapes.EarningsShape,
+    answer: async (view, { params }) => ({
+      body: toJson(given(await view.earnings(params.epoch), 'an accepted epoch', params)),
+    }),
+  }),
+  route({
     method: 'POST',
     path: '/v1/audit',
     summary: 'Looks at a leaf of each live deal of this node now',

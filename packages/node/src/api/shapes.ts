@@ -222,6 +222,24 @@ export const AuditsShape = z.object({
   ),
 })
 
+export const ServiceShape = z.object({
+  clients: z.array(z.object({ client: hex, receipted: amount, paid: amount, unpaid: z.int() })),
+  providers: z.array(
+    z.object({ provider: z.int(), client: hex, received: amount, signed: amount }),
+  ),
+  free: z.object({ used: z.int(), quota: z.int() }).optional(),
+})
+
+export const EarningsShape = z.object({
+  epoch,
+  kinds: z.array(
+    z.object({
+      kind: z.string(),
+      nodes: z.array(z.object({ node: z.int(), earned: amount, proven: amount, served: amount })),
+    }),
+  ),
+})
+
 export const EndingShape = z.object({ id: hex, ending: z.boolean() })
 
 export const EventShape = z.object({

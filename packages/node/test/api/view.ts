@@ -243,6 +243,15 @@ export async function testView(): Promise<TestView> {
         reported: true,
       },
     ],
+    service: async () => ({
+      clients: [{ client: DEAL.client, receipted: 2n ** 60n, paid: 5n, unpaid: 7 }],
+      providers: [{ provider: 3, client: DEAL.client, received: 9n, signed: 8n }],
+      free: { used: 1, quota: 2 },
+    }),
+    earnings: async epoch => ({
+      epoch,
+      kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],
+    }),
     subscribe: listener => {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -7,8 +7,8 @@
  *
  *     emission = votes + submission + sum over kinds of (duty + base share + service share)
  *
- * and whatever has no recipient, or exceeds BURN_MATCH times the fees burned in its kind, is not
- * minted. Beside it, each fee moves from a client's deposit to the node that earned it, less the
+ * and whatever has no recipient, or exceeds BURN_MATCH times what was burned of the fees that it is
+ * divided by, is not minted. Beside it, each fee moves from a client's deposit to the node that earned it, less the
  * part that is burned. Always, to the last unit:
  *
  *     payouts + burned + unminted = emission + fees
@@ -86,6 +86,9 @@ export interface KindResult {
   readonly findings: readonly SettledFinding[]
   /** Emission and fees of this epoch by node index, base units. */
   readonly earnings: ReadonlyMap<number, bigint>
+  /** What the base and the service pot were divided by, per node index. */
+  readonly proven: ReadonlyMap<number, bigint>
+  readonly served: ReadonlyMap<number, bigint>
 }
 
 /** Sums of one epoch, base units. */
@@ -156,6 +159,8 @@ export function settle(input: SettlementInput): Settlement {
       verdicts: settled.verdicts,
       findings: settled.findings ?? [],
       earnings: paid.earnings,
+      proven: settled.proven,
+      served: settled.served,
     })
   }
 
@@ -271,17 +276,28 @@ function payKind({ base, settled, records, emission }: KindPayInput) {
     { amount: basePot, parts: nodeParts(settled.proven), byFees: settled.provenIsFees },
     { amount: remainder - basePot, parts: nodeParts(settled.served), byFees: true },
   ].filter(({ parts }) => parts.some(({ weight }) => weight > 0n))
-  const byFees = pots.reduce((sum, pot) => sum + (pot.byFees ? pot.amount : 0n), 0n)
-  const bound = ppm(burned, profile.burnMatch)
+  // Bounds what the rounding of many burns leaves.
+  let room = ppm(burned, profile.burnMatch)
   let minted = 0n
-  for (const pot of pots) {
-    const amount = pot.byFees && byFees > bound ? (pot.amount * bound) / byFees : pot.amount
-    for (const [node, share] of divide(amount, pot.parts)) {
+  for (const { amount: whole, parts, byFees } of pots) {
+    const amount = byFees ? smaller(smaller(whole, matchOf(parts, base)), room) : whole
+    if (byFees) room -= amount
+    for (const [node, share] of divide(amount, parts)) {
       add(earnings, node, share)
       minted += share
     }
   }
   return { earnings, burned, minted }
+}
+
+/**
+ * What a pot that is divided by fees may give at most: BURN_MATCH times what was burned of just these
+ * fees. A bound on the sum of a kind's pots would let a fee in a pot that nobody else is in draw what
+ * others burned in the other one, and so pay for dealing with oneself.
+ */
+function matchOf(parts: readonly Part<number>[], { profile }: EpochBase): bigint {
+  const fees = parts.reduce((sum, { weight }) => sum + weight, 0n)
+  return ppm(ppm(fees, profile.feeBurn), profile.burnMatch)
 }
 
 /** One part per on-time reveal that counted, and one per attestation that agrees with its verdict. */

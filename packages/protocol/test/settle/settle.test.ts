@@ -92,10 +92,10 @@ describe('emission', () => {
     assert.equal(result.sums.unminted, 1_000n * TOKEN - (2_619n * TOKEN) / 10n)
   })
 
-  it('by fees is at most BURN_MATCH times the fees burned in the kind', () => {
+  it('by fees is at most BURN_MATCH times what was burned of those fees', () => {
     const script = {
       proven: new Map([[1, 1n]]),
-      served: new Map([[2, 1n]]),
+      served: new Map([[2, 500n * TOKEN]]),
       fees: [fee(2, 500n * TOKEN)],
     }
     const result = settled(script, { deposits })
@@ -104,15 +104,34 @@ describe('emission', () => {
     assert.equal(earnedBy(result, payoutOf(2)), 450n * TOKEN + 50n * TOKEN)
     const halved = settled(script, { deposits, profile: { burnMatch: PPM / 2n } })
     assert.equal(earnedBy(halved, payoutOf(2)), 450n * TOKEN + 25n * TOKEN)
-    // Where proven is fees too, both parts share the bound: 50 as 261.9 to 611.1.
-    const storage = settled({ ...script, provenIsFees: true }, { deposits })
-    assert.equal(earnedBy(storage, payoutOf(1)), 15n * TOKEN)
-    assert.equal(earnedBy(storage, payoutOf(2)), 450n * TOKEN + 35n * TOKEN)
+  })
+
+  it('by fees draws nothing of what was burned of the fees of another pot', () => {
+    const script = {
+      proven: new Map([[1, 500n * TOKEN]]),
+      provenIsFees: true,
+      served: new Map([[2, TOKEN]]),
+      fees: [fee(1, 500n * TOKEN), fee(2, TOKEN)],
+    }
+    const result = settled(script, { deposits })
+    assert.equal(earnedBy(result, payoutOf(1)), 500n * TOKEN)
+    assert.equal(earnedBy(result, payoutOf(2)), TOKEN, 'the fee comes back, and no more')
+    // Of fees that count for nothing nothing is matched, to nobody.
+    const uncounted = settled({ ...script, served: new Map([[3, 1n]]) }, { deposits })
+    assert.equal(earnedBy(uncounted, payoutOf(2)), (9n * TOKEN) / 10n)
+    assert.equal(earnedBy(uncounted, payoutOf(3)), 0n)
+  })
+
+  it('by fees is never more than what was burned, however many fees were rounded', () => {
+    const fees = Array.from({ length: 9 }, () => fee(2, 19n))
+    const result = settled({ served: new Map([[2, 171n]]), fees }, { deposits })
+    assert.equal(result.sums.burned, 9n)
+    assert.equal(earnedBy(result, payoutOf(2)), 171n)
   })
 
   it('by fees is not bounded below its share when enough is burned', () => {
     const rich = [depositOf(0, 10_000n * TOKEN)]
-    const script = { served: new Map([[2, 1n]]), fees: [fee(2, 10_000n * TOKEN)] }
+    const script = { served: new Map([[2, 10_000n * TOKEN]]), fees: [fee(2, 10_000n * TOKEN)] }
     const result = settled(script, { deposits: rich })
     assert.equal(earnedBy(result, payoutOf(2)), 9_000n * TOKEN + (6_111n * TOKEN) / 10n)
   })
@@ -321,7 +340,7 @@ describe('settlement', () => {
         assert.equal(sum(changes.map(({ earned }) => earned)), sums.payouts)
         assert.equal(sum(changes.map(({ spent }) => spent)), sums.fees)
         assert.equal(sum(said.fees.map(({ amount }) => amount)), sums.fees)
-        // BURN_MATCH bounds what was minted in the kind for fees.
+        // BURN_MATCH bounds what was minted in the kind for fees, and in each pot for its own.
         const share = profile.emission
         const kindEmission =
           share - ppm(share, profile.voteShare) - ppm(share, profile.submitReward)
@@ -329,6 +348,10 @@ describe('settlement', () => {
         const duty = ppm(kindEmission, profile.dutyShare)
         const byProof = said.provenIsFees ? 0n : ppm(kindEmission - duty, profile.baseShare)
         assert.ok(minted <= byProof + ppm(sums.burned, profile.burnMatch))
+        const matched = [said.served, ...(said.provenIsFees ? [said.proven] : [])]
+          .map(weights => ppm(ppm(sum(weights.values()), profile.feeBurn), profile.burnMatch))
+          .reduce((total, one) => total + one, 0n)
+        assert.ok(minted <= byProof + matched)
         assert.equal(checkpoint.earnedTotal, sum(state.core.payouts.map(({ earned }) => earned)))
         assert.equal(checkpoint.spentTotal, sum(state.core.payouts.map(({ spent }) => spent)))
       }),

@@ -66,6 +66,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       radio: undefined,
       desk: {
         outlook: () => ({}),
+        service: () => ({ clients: [], providers: [], free: { used: 1, quota: 2 } }),
         prospectOf: ({ provider }) => ({
           role: provider === 2 ? 'client' : 'provider',
           withheld: false,
@@ -300,6 +301,19 @@ describe('what a daemon shows', () => {
       assert.equal(reason, 'echoed')
       assert.ok('slot' in facts)
     }
+    const earnings = await view.earnings(1)
+    assert.deepEqual(
+      earnings?.kinds.map(({ kind, nodes }) => [kind, nodes.length]),
+      [
+        ['storage', 0],
+        ['echo', 4],
+      ],
+    )
+    for (const { earned, proven, served } of earnings?.kinds[1]?.nodes ?? []) {
+      assert.ok(earned > 0n)
+      assert.deepEqual([proven, served], [1n, 0n])
+    }
+    assert.equal(await view.earnings(9), undefined)
     assert.equal(await view.verdicts(1, 'nothing'), undefined)
     assert.equal(await view.verdicts(9, 'echo'), undefined)
   })
@@ -361,6 +375,7 @@ describe('what a daemon shows', () => {
     assert.deepEqual(await view.files(), [])
     await assert.rejects(view.removeFile('x'), /no such file/)
     assert.match(await view.metrics(), /^cairn_/)
+    assert.deepEqual((await view.service()).free, { used: 1, quota: 2 })
     await view.endDeal(bytes32('deal'))
     assert.deepEqual(ended, [hex(bytes32('deal'))])
     const [audit] = await view.audit()

@@ -38,7 +38,7 @@ import {
   nodeSecret,
   pieceOf,
 } from '../../../protocol/test/kinds/storage/world.ts'
-import { dealOf, EPOCH, pattern, peerName, stream, World, type WorldInit } from './world.ts'
+import { dealOf, EPOCH, over, pattern, peerName, stream, World, type WorldInit } from './world.ts'
 
 /** The node whose deal key is that of client 1. */
 const CLIENT = 6
@@ -528,17 +528,6 @@ describe('deals of a node', () => {
 function clientName(deal: Deal): Uint8Array {
   const { endEpoch } = deal
   return Uint8Array.of(0, 0, endEpoch >>> 8, endEpoch & 0xff, ...dealId(deal))
-}
-
-/** The network with another way to ask. */
-function over(network: Network, request: Network['request']): Network {
-  return new Proxy(network, {
-    get: (target, name) => {
-      if (name === 'request') return request
-      const value = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }
 
 const noting = (asked: string[]) => (network: Network, index: number) =>

@@ -33,6 +33,7 @@ import {
   ed25519,
   epochStart,
   equalBytes,
+  judge,
   type Kind,
   type Known,
   MessageSet,
@@ -86,6 +87,8 @@ export interface WorldInit {
   /** Operator of each node by index; its own by default. */
   operator?(index: number): number
   deposits?: Deposit[]
+  /** What a base carries beside deals. */
+  state?(): Partial<StorageState>
   /** Deal keys of each node by index; none by default. */
   keys?(index: number): DealKeys
   /** What stands between a node and its network. */
@@ -120,8 +123,25 @@ export class TestVoice implements Voice {
     return this.#index
   }
 
-  async say(): Promise<undefined> {
-    return undefined
+  async say<V extends EpochMessage>(
+    type: MessageType,
+    codec: Codec<V>,
+    base: EpochBase,
+    value: Omit<V, 'epoch' | 'base' | 'author'>,
+  ): Promise<Known<V> | undefined> {
+    const envelope = await this.sign(type, codec, base, value)
+    const peeked = peek(envelope, BOOK)
+    const judgement = judge({
+      envelope,
+      ...peeked,
+      base,
+      known: this.#world.set,
+      verifier: plainVerifier,
+      slots: undefined,
+    })
+    if (judgement.verdict !== 'valid') return undefined
+    this.#world.add(envelope)
+    return { id: messageId(envelope), value: peeked.value as V }
   }
 
   async sign<V extends EpochMessage>(
@@ -135,7 +155,8 @@ export class TestVoice implements Voice {
     const sign = (root: Uint8Array) => ed25519.sign(root, nodeSecret(author))
     const envelope = seal(type, codec, whole, base.network, sign)
     const { rule, value: decoded } = peek(envelope, BOOK)
-    const key = new TextEncoder().encode(subjectOf(type, decoded, rule))
+    const subject = `${base.epoch}/${subjectOf(type, decoded, rule)}`
+    const key = new TextEncoder().encode(subject)
     const before = await this.#claims.get(key)
     const id = messageId(envelope)
     if (before !== undefined && !equalBytes(before, id)) {
@@ -155,7 +176,8 @@ export class World {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
   base: EpochBase
-  readonly set = new MessageSet()
+  /** Of the present epoch. */
+  set = new MessageSet()
   /** Deals that everybody knows and no state carries. */
   readonly waiting = new StandingMessages()
   readonly nodes: TestNode[] = []
@@ -210,6 +232,7 @@ export class World {
     more: Partial<StorageState> = {},
   ): Promise<void> {
     this.base = this.#baseAt(epoch, { deals, more, slotMs: this.base.profile.slotMs })
+    this.set = new MessageSet()
     await this.clock.run({ until: epochStart(this.base, epoch) })
     for (const { half } of this.nodes) half.epoch(this.base)
   }
@@ -222,11 +245,11 @@ export class World {
       slotMs,
     }: { deals: readonly Deal[]; more?: Partial<StorageState>; slotMs: number },
   ): EpochBase {
-    const { deposits } = this.#init
+    const { deposits, state } = this.#init
     return baseOf({
       epoch,
       registry: this.#registry,
-      state: stateOf([...deals], [], more),
+      state: stateOf([...deals], [], { ...state?.(), ...more }),
       profile: { ...TESTNET_PROFILE, slotMs },
       ...(deposits === undefined ? {} : { deposits }),
     })
@@ -441,7 +464,7 @@ export class World {
         releaseProviders: this.#init.releaseProviders ?? false,
       },
     )
-    servePieces(network, [pieces])
+    servePieces(network, half.shelf === undefined ? [] : [half.shelf])
     return { index, peer, network, pieces, store, voice, half, published }
   }
 }
@@ -451,4 +474,15 @@ export { pattern } from '../../../protocol/test/piece/vectors.ts'
 
 export async function* stream(bytes: Uint8Array, size = 10_000): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size)
+}
+
+/** The network with another way to ask. */
+export function over(network: Network, request: Network['request']): Network {
+  return new Proxy(network, {
+    get: (target, name) => {
+      if (name === 'request') return request
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }

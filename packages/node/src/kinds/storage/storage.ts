@@ -3,7 +3,6 @@
  * own deals going.
  */
 import {
-  type Calendar,
   type Challenge,
   check,
   type Deal,
@@ -11,6 +10,7 @@ import {
   type Envelope,
   type EpochBase,
   epochAt,
+  type FullCalendar,
   type Kind,
   type Known,
   knownDeal,
@@ -22,6 +22,7 @@ import {
   type Verifier,
 } from '@cairn/protocol'
 import type { Pieces } from '../../pieces/pieces.ts'
+import type { PieceSource } from '../../pieces/transfer.ts'
 import type { Clock, Log, Network, Store } from '../../ports.ts'
 import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
@@ -32,17 +33,21 @@ import { Clients } from './clients.ts'
 import { type DealKeys, identityDealKey } from './deal-keys.ts'
 import { Endings } from './endings.ts'
 import { isShort, lastsFor, type Outlook, outlookOf, type Prospect } from './outlook.ts'
+import { type PaidProvider, Payer } from './payer.ts'
 import { Prover } from './prover.ts'
 import { Provider } from './provider.ts'
 import { Renewals, renewalName } from './renewals.ts'
 import { Seals } from './seals.ts'
 import type { OwnTerms } from './terms.ts'
+import { type ServedClient, Toll } from './toll.ts'
 
 /** Key spaces of its parts. */
 const ANSWERS = 'storage-answers'
 const CLIENTS = 'storage-clients'
 const ENDINGS = 'storage-endings'
 const RENEWALS = 'storage-renewals'
+const RECEIPTS = 'storage-receipts'
+const DELIVERED = 'storage-delivered'
 
 export interface StorageComponents {
   clock: Clock
@@ -66,7 +71,7 @@ export interface StorageComponents {
 }
 
 export interface StorageInit {
-  calendar: Calendar
+  calendar: FullCalendar
   /** What it asks for as a provider. */
   terms: OwnTerms
   /** Paid for a GiB and epoch at most when a deal is renewed, base units. */
@@ -75,10 +80,23 @@ export interface StorageInit {
   releaseProviders: boolean
 }
 
+/** Bytes delivered and got, with who pays for them. */
+export interface Service {
+  /** Whom this node delivers to on account. */
+  clients: readonly ServedClient[]
+  /** From whom this node fetches on account. */
+  providers: readonly PaidProvider[]
+  /** Bytes of this epoch that a provider gives away. */
+  free?: { used: number; quota: number }
+}
+
 export class StorageNode implements NodeKind {
   readonly kind = storageKind as unknown as Kind<unknown>
   readonly endings: Endings
   readonly keys: DealKeys
+  readonly toll: Toll | undefined
+  /** A provider's pieces, with the toll before them. */
+  readonly shelf: PieceSource | undefined
   readonly #components: StorageComponents
   readonly #init: StorageInit
   readonly #seals: Seals
@@ -86,6 +104,7 @@ export class StorageNode implements NodeKind {
   readonly #clients: Clients
   readonly #renewals: Renewals
   readonly #auditor: Auditor
+  readonly #payer: Payer
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
   #tidying: Promise<void> = Promise.resolve()
@@ -111,8 +130,11 @@ export class StorageNode implements NodeKind {
       { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
       init,
     )
-    this.#auditor = new Auditor({ ...components, keys }, init)
+    this.#payer = new Payer({ ...components, store: store.sublevel(DELIVERED), keys }, init)
+    this.#auditor = new Auditor({ ...components, network: this.paying(), keys }, init)
     if (pieces === undefined) return
+    this.toll = new Toll({ ...components, store: store.sublevel(RECEIPTS) }, init)
+    this.shelf = this.toll.guard(pieces)
     this.#prover = new Prover({ ...components, store: store.sublevel(ANSWERS), pieces, seals })
     this.#provider = new Provider({ ...components, pieces, clients }, init)
   }
@@ -120,11 +142,14 @@ export class StorageNode implements NodeKind {
   async start(): Promise<void> {
     this.#prover?.start()
     this.#provider?.start()
+    await this.toll?.start()
     await this.endings.start()
   }
 
   async stop(): Promise<void> {
     await this.#auditor.stop()
+    await this.#payer.stop()
+    await this.toll?.stop()
     await this.#renewals.stop()
     await this.endings.stop()
     await this.#provider?.stop()
@@ -143,10 +168,26 @@ export class StorageNode implements NodeKind {
       })
     // Bases of old epochs become known again when their sums are redone.
     if (base.epoch < epochAt(this.#init.calendar, this.#components.clock.now())) return
+    this.toll?.epoch(base)
     this.endings.epoch(base)
     this.#renewals.epoch(base)
     this.#auditor.epoch(base)
     this.#warn(base)
+  }
+
+  /** The network, for a client that pays for what it fetches. */
+  paying(): Network {
+    return this.#payer.network()
+  }
+
+  /** Bytes that this node delivered and got, and what was paid for them. */
+  service(): Service {
+    const free = this.toll?.free()
+    return {
+      clients: this.toll?.clients() ?? [],
+      providers: this.#payer.providers(),
+      ...(free === undefined ? {} : { free }),
+    }
   }
 
   /** Of the deals at the present base; empty while none is known. */

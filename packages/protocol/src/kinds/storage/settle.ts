@@ -1,7 +1,7 @@
 /**
  * Settles an epoch of storage: a verdict for each challenge, debts and containment, a quotient of
- * leaves answered for each provider, a fee for each deal, and which deals go on. Each step is a file of
- * its own.
+ * leaves answered for each provider, a fee for each deal and for what was delivered, and which deals go
+ * on. Each step is a file of its own.
  */
 import type { Fee, KindSettlement } from '../../kind.ts'
 import { compareBytes, hex } from '../../ssz.ts'
@@ -12,6 +12,7 @@ import { settleDebts } from './debts.ts'
 import { type EndedDeal, type EndReason, nextDeals } from './endings.ts'
 import { storageFindings } from './findings.ts'
 import { countLeaves, nextQuotients, nextSilent } from './quotients.ts'
+import { settleReceipts } from './served.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import type { KnownDeal, StorageState } from './state.ts'
 import { judgeRecord } from './verdicts.ts'
@@ -32,11 +33,13 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   const debts = settleDebts(input, onTime, { silent, confirmed: audits.confirmed })
   const audited = newAudits(input, audits.pending, debts.open)
   const containment = settleContainment(input, judged, debts.open)
-  const { fees, uncovered, left } = chargeDeals(input, { quotients, debts: debts.open })
+  const charged = chargeDeals(input, { quotients, debts: debts.open })
+  const { uncovered } = charged
+  const receipts = settleReceipts(input, charged.left)
   const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
-  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left })
+  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left: receipts.left })
   const waiting = new Map([...audits.pending].filter(([key]) => !debts.open.has(key)))
   for (const audit of audited) waiting.set(hex(audit.deal), audit)
   const going = new Set(deals.map(({ key }) => key))
@@ -56,14 +59,15 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
         .filter(({ provider }) => providers.has(provider))
         .sort((a, b) => a.provider - b.provider),
       contained: ofGoing(containment.contained),
+      served: [...receipts.served],
     },
     verdicts: judged.map(({ verdict }) => verdict),
     findings: storageFindings({ input, counts, debts, audits, audited, containment, going, ended }),
     penalties: [...containment.caught.values()],
-    proven: scores(fees, debts.withheld, profile.withheldWeight),
+    proven: scores(charged.fees, debts.withheld, profile.withheldWeight),
     provenIsFees: true,
-    served: new Map(),
-    fees,
+    served: sumByNode(receipts.fees),
+    fees: [...charged.fees, ...receipts.fees],
     ended,
   }
 }
@@ -77,8 +81,7 @@ function scores(
   withheld: ReadonlyMap<number, readonly KnownDeal[]>,
   weight: number,
 ): Map<number, bigint> {
-  const proven = new Map<number, bigint>()
-  for (const { node, amount } of fees) proven.set(node, (proven.get(node) ?? 0n) + amount)
+  const proven = sumByNode(fees)
   for (const [node, deals] of withheld) {
     const prices = deals.reduce((sum, { deal }) => sum + deal.pricePerEpoch, 0n)
     const left = (proven.get(node) ?? 0n) - prices * BigInt(weight)
@@ -86,4 +89,10 @@ function scores(
     else proven.delete(node)
   }
   return proven
+}
+
+function sumByNode(fees: readonly Fee[]): Map<number, bigint> {
+  const sums = new Map<number, bigint>()
+  for (const { node, amount } of fees) sums.set(node, (sums.get(node) ?? 0n) + amount)
+  return sums
 }

@@ -58,7 +58,17 @@ export const Containment = new ContainerType(
 )
 export type Containment = ValueOf<typeof Containment>
 
-/** Each list by ascending first field (deals by id), without repetition. */
+/** Bytes delivered to a client by a provider that are paid, since the beginning. */
+export const Served = new ContainerType(
+  { client: Bytes32, provider: Uint32, bytes: Uint64 },
+  { typeName: 'Served' },
+)
+export type Served = ValueOf<typeof Served>
+
+/**
+ * Each list by ascending first field (deals by id, the bytes served by client and provider), without
+ * repetition.
+ */
 export const StorageState = new ContainerType(
   {
     deals: new ListCompositeType(Deal, TREE_LIST_MAX),
@@ -67,6 +77,7 @@ export const StorageState = new ContainerType(
     audits: new ListCompositeType(PendingAudit, TREE_LIST_MAX),
     silent: new ListCompositeType(Silence, TREE_LIST_MAX),
     contained: new ListCompositeType(Containment, TREE_LIST_MAX),
+    served: new ListCompositeType(Served, TREE_LIST_MAX),
   },
   { typeName: 'StorageState' },
 )
@@ -95,9 +106,10 @@ const indexes = new WeakMap<StorageState, DealIndex>()
 const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
 const audits = new WeakMap<StorageState, ReadonlyMap<string, PendingAudit>>()
 const contained = new WeakMap<StorageState, ReadonlySet<string>>()
+const counters = new WeakMap<StorageState, ReadonlyMap<string, bigint>>()
 
 export function emptyStorageState(): StorageState {
-  return { deals: [], quotients: [], debts: [], audits: [], silent: [], contained: [] }
+  return { deals: [], quotients: [], debts: [], audits: [], silent: [], contained: [], served: [] }
 }
 
 /** A state that holds just these deals. */
@@ -153,6 +165,20 @@ export function containedIndex(state: StorageState): ReadonlySet<string> {
     contained.set(state, index)
   }
   return index
+}
+
+/** Bytes that a client has paid a provider for; `client` is its key, 32 bytes. */
+export function servedBytes(state: StorageState, client: Uint8Array, provider: number): bigint {
+  let index = counters.get(state)
+  if (index === undefined) {
+    index = new Map(state.served.map(served => [servedKey(served), served.bytes]))
+    counters.set(state, index)
+  }
+  return index.get(servedKey({ client, provider })) ?? 0n
+}
+
+export function servedKey({ client, provider }: Pick<Served, 'client' | 'provider'>): string {
+  return `${hex(client)}/${provider}`
 }
 
 /** By ascending id, as the state holds them. */

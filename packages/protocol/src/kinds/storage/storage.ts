@@ -3,11 +3,12 @@
  * deals.
  */
 import { drawnSlot } from '../../challenge.ts'
-import type { EpochBase, Kind, SettleInput } from '../../kind.ts'
-import type { Challenge } from '../../messages.ts'
+import type { EpochBase, Kind, MessageRule, SettleInput } from '../../kind.ts'
+import type { Challenge, EpochMessage } from '../../messages.ts'
 import { STORAGE } from './deal.ts'
 import { checkStorageEvidence } from './evidence.ts'
 import { type AskedLeaf, askedOf, type Inventory, inventoryOf } from './question.ts'
+import { receiptRule } from './receipt.ts'
 import { type StorageSettlement, settleStorage } from './settle.ts'
 import { type StateAt, storageStanding } from './standing.ts'
 import { dealsRoot, emptyStorageState, StorageState } from './state.ts'
@@ -27,7 +28,7 @@ export const storageKind: StorageKind = {
     base.nodes.map(({ index }) => index).filter(index => storageInventory(base, index).leaves > 0),
   revealSlot: (base, _, output) => drawnSlot(output, base.profile.storageReveal),
   needless: () => false,
-  messages: [],
+  messages: [receiptRule(stateAt) as unknown as MessageRule<EpochMessage>],
   standing: storageStanding(stateAt),
   checkEvidence: checkStorageEvidence,
   settle: input => settleStorage({ ...input, baseState: stateAt(input.base) }),

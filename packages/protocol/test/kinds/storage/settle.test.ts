@@ -501,7 +501,7 @@ describe('settlement of storage: the whole', () => {
     assert.deepEqual(StorageState.deserialize(StorageState.serialize(state)), state)
     assert.equal(
       hex(storageKind.stateCodec.hashTreeRoot(state)),
-      '06b5573746946f754c0a66ab9c77122c5515e59b77f425ff86d0770888ba095b',
+      '7f26700281d0f66c19c895b23e92bed10dd29939288dac65c092d3dd1d8a62e4',
     )
     assert.equal(
       hex(dealsRoot(state)),

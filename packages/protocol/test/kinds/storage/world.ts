@@ -17,6 +17,7 @@ import {
   dealEnvelope,
   dealId,
   dealSigningRoot,
+  deliveredSigningRoot,
   type Envelope,
   type EpochBase,
   type EpochBaseInit,
@@ -39,6 +40,7 @@ import {
   type Piece,
   pieceKey,
   proofRoot,
+  Receipt,
   type RegistryEntry,
   Seal,
   type SettleInput,
@@ -207,6 +209,24 @@ export function auditOf(deal: Deal, change: Partial<Audit> = {}): Audit {
   return { client: deal.client, deal: dealId(deal), leaf: 5, epoch: EPOCH, ...change }
 }
 
+/** What provider `author` says that it delivered to a client by now, with the client's signature. */
+export function receiptOf(
+  base: EpochBase,
+  { author = 0, client = 1, bytes }: { author?: number; client?: number; bytes: bigint },
+): Receipt {
+  const delivered = { client: clientKey(client), provider: author, bytes }
+  const root = deliveredSigningRoot(delivered, base.network)
+  return {
+    epoch: base.epoch,
+    base: base.tag,
+    kind: STORAGE,
+    author,
+    client: delivered.client,
+    bytes,
+    signature: ed25519.sign(root, clientSecret(client)),
+  }
+}
+
 export interface Asked {
   id: Uint8Array
   value: Challenge
@@ -343,7 +363,7 @@ export interface Message {
 /** Unsigned: settlement is given messages that were judged before. */
 export function message(
   type: MessageType,
-  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit,
+  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit | Receipt,
 ): Message {
   const codec = {
     [MessageType.challenge]: ChallengeType,
@@ -352,11 +372,17 @@ export function message(
     [MessageType.deal]: Deal,
     [MessageType.dealEnd]: DealEnd,
     [MessageType.audit]: Audit,
+    [MessageType.receipt]: Receipt,
   }[type as number] as typeof ChallengeType
   const body = codec.serialize(value as Challenge)
   const id = hex(messageId({ type, body }))
   const author = 'author' in value ? value.author : 0
-  const about = 'challenge' in value ? hex(value.challenge) : id
+  const about =
+    'challenge' in value
+      ? hex(value.challenge)
+      : type === MessageType.receipt
+        ? hex((value as Receipt).client)
+        : id
   return {
     envelope: { type, body, signature: new Uint8Array(64) },
     value,

@@ -1,0 +1,54 @@
+import type { EarningsView, Json, ServiceView } from '@cairn/node'
+import { size } from '../progress.ts'
+import type { Commands } from '../run.ts'
+import type { Session } from '../session.ts'
+
+export function earningsCommand({ program, action }: Commands): void {
+  program
+    .command('earnings <epoch>')
+    .description('what each node proved, served and earned in an accepted epoch')
+    .action(action(earnings))
+}
+
+export function serviceCommand({ program, action }: Commands): void {
+  program
+    .command('service')
+    .description('bytes delivered and fetched on account, and what is paid of them')
+    .action(action(service))
+}
+
+async function earnings(session: Session, epoch: string) {
+  const api = await session.api()
+  const path = `/v1/earnings/${encodeURIComponent(epoch)}`
+  const found = await api.json<Json<EarningsView>>(path)
+  const lines = found.kinds.flatMap(({ kind, nodes }) =>
+    nodes.map(
+      ({ node, earned, proven, served }) =>
+        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${earned}  proven ${proven}  served ${served}`,
+    ),
+  )
+  session.output.result(found, lines.length === 0 ? 'nobody earned anything' : lines.join('\n'))
+  return undefined
+}
+
+async function service(session: Session) {
+  const api = await session.api()
+  const found = await api.json<Json<ServiceView>>('/v1/service')
+  const { clients, providers, free } = found
+  const bytes = (count: string) => size(Number(count))
+  const lines = [
+    ...clients.map(
+      ({ client, receipted, paid, unpaid }) =>
+        `to client ${client}  ${bytes(receipted)} receipted, ${bytes(paid)} paid, ${size(unpaid)} without a receipt`,
+    ),
+    ...providers.map(
+      ({ provider, received, signed }) =>
+        `from provider ${provider}  ${bytes(received)} fetched, ${bytes(signed)} signed for`,
+    ),
+    ...(free === undefined
+      ? []
+      : [`free in this epoch: ${size(free.used)} of ${size(free.quota)}`]),
+  ]
+  session.output.result(found, lines.length === 0 ? 'nothing yet' : lines.join('\n'))
+  return undefined
+}
