@@ -63,8 +63,15 @@ export interface Known<V> {
   readonly value: V
 }
 
-/** `unknown`: wait, without a verdict, until what it refers to is known. */
-export type DutyAnswer = 'yes' | 'no' | 'unknown'
+/**
+ * A message waits, without a verdict, for one that it refers to; `awaits` is the name of that one by
+ * `MessageRule.awaitedAs`. Of several it names any that is missing.
+ */
+export interface Awaiting {
+  readonly awaits: string
+}
+
+export type DutyAnswer = 'yes' | 'no' | Awaiting
 
 /** How one message type is judged before it is relayed or stored. */
 export interface MessageRule<V extends EpochMessage> {
@@ -73,11 +80,13 @@ export interface MessageRule<V extends EpochMessage> {
   /** What a second, different message of the same author would contradict. */
   subject(value: V): string
   /** First and last slot of the epoch in which it is relayed (whole slots, inclusive). */
-  window(value: V, base: EpochBase, known: KnownMessages): readonly [number, number] | 'unknown'
+  window(value: V, base: EpochBase, known: KnownMessages): readonly [number, number] | Awaiting
   /** Whether the author was to say this. */
   duty(value: V, base: EpochBase, known: KnownMessages): DutyAnswer
   /** What goes beyond the envelope's signature, dearest check last. */
   verify?(value: V, base: EpochBase, verifier: Verifier): boolean
+  /** The name under which others wait for a message of this type; absent: none refers to one. */
+  awaitedAs?(message: Known<V>): string
 }
 
 /**
@@ -88,7 +97,12 @@ export interface StandingRule<V> {
   readonly type: MessageType
   readonly codec: Codec<V>
   /** Judges form and signatures. `unknown`: the signer is not in the base's registry (yet). */
-  verify(message: Known<V>, signature: Uint8Array, base: EpochBase, verifier: Verifier): DutyAnswer
+  verify(
+    message: Known<V>,
+    signature: Uint8Array,
+    base: EpochBase,
+    verifier: Verifier,
+  ): 'yes' | 'no' | 'unknown'
   /** Whether it still belongs into a set: not carried already, not expired, covered. */
   pending(message: Known<V>, base: EpochBase): boolean
   /** Who pays for it; what waits for a checkpoint is weighed together by type and account. */

@@ -8,6 +8,7 @@ import { voteSigningRoot } from './checkpoint.ts'
 import { MessageType } from './domain.ts'
 import { CairnError } from './errors.ts'
 import type {
+  Awaiting,
   DutyAnswer,
   EpochBase,
   Kind,
@@ -31,7 +32,6 @@ import type { RegistryEntry } from './registry.ts'
 import { decode, equalBytes, hex } from './ssz.ts'
 import type { Verifier } from './verifier.ts'
 
-const UNKNOWN_SUBJECT = { verdict: 'wait', reason: 'unknownSubject' } as const
 const BAD_SIGNATURE = { verdict: 'reject', reason: 'badSignature' } as const
 const VERDICTS: ReadonlySet<number> = new Set(Object.values(Verdict))
 
@@ -71,7 +71,7 @@ export function rulebook(kinds: readonly Kind<unknown>[]): Rulebook {
 /** Why a message was refused, by who is at fault: `reject` costs the forwarder score. */
 export type Judgement<V = EpochMessage> =
   | { verdict: 'valid'; value: V; subject: string }
-  | { verdict: 'wait'; reason: string }
+  | { verdict: 'wait'; reason: string; awaits: string }
   | { verdict: 'ignore'; reason: string }
   | { verdict: 'reject'; reason: string }
 
@@ -118,11 +118,11 @@ export function judge(input: JudgeInput): Judgement {
   const author = base.node(value.author)
   if (author === undefined) return { verdict: 'ignore', reason: 'unknownAuthor' }
   const duty = rule.duty(value, base, known)
-  if (duty === 'unknown') return signed(input, author) ? UNKNOWN_SUBJECT : BAD_SIGNATURE
+  if (typeof duty === 'object') return waiting(input, author, duty)
   if (duty === 'no') return { verdict: 'reject', reason: 'noDuty' }
   if (input.slots !== undefined) {
     const window = rule.window(value, base, known)
-    if (window === 'unknown') return signed(input, author) ? UNKNOWN_SUBJECT : BAD_SIGNATURE
+    if ('awaits' in window) return waiting(input, author, window)
     if (input.slots[1] < window[0]) return { verdict: 'ignore', reason: 'early' }
     if (input.slots[0] > window[1]) return { verdict: 'ignore', reason: 'late' }
   }
@@ -131,6 +131,11 @@ export function judge(input: JudgeInput): Judgement {
     return { verdict: 'reject', reason: 'badContent' }
   }
   return { verdict: 'valid', value, subject: subjectOf(envelope.type, value, rule) }
+}
+
+function waiting(input: JudgeInput, author: RegistryEntry, { awaits }: Awaiting): Judgement {
+  if (!signed(input, author)) return BAD_SIGNATURE
+  return { verdict: 'wait', reason: 'unknownSubject', awaits }
 }
 
 function signed(
@@ -172,6 +177,7 @@ function challengeRule(kind: Kind<unknown>): MessageRule<Challenge> {
   return {
     type: MessageType.challenge,
     codec: Challenge,
+    awaitedAs: ({ id }) => challengeName(id),
     subject: value => String(value.target),
     duty: (value, base) => {
       if (!base.isTarget(kind, value.target)) return 'no'
@@ -190,6 +196,11 @@ function challengeRule(kind: Kind<unknown>): MessageRule<Challenge> {
   }
 }
 
+/** Under which a challenge is awaited. */
+export function challengeName(id: Uint8Array): string {
+  return `challenge/${hex(id)}`
+}
+
 function attestationRule(kind: Kind<unknown>): MessageRule<Attestation> {
   return {
     type: MessageType.attestation,
@@ -197,7 +208,7 @@ function attestationRule(kind: Kind<unknown>): MessageRule<Attestation> {
     subject: value => hex(value.challenge),
     duty: (value, base, known) => {
       const challenge = known.challenge(value.challenge)?.value
-      if (challenge === undefined) return 'unknown'
+      if (challenge === undefined) return { awaits: challengeName(value.challenge) }
       if (challenge.kind !== value.kind) return 'no'
       return isVerifier(base, challenge, value.author)
     },
@@ -213,7 +224,7 @@ function sealRule(kind: Kind<unknown>): MessageRule<Seal> {
     subject: value => hex(value.challenge),
     duty: (value, _, known) => {
       const challenge = known.challenge(value.challenge)?.value
-      if (challenge === undefined) return 'unknown'
+      if (challenge === undefined) return { awaits: challengeName(value.challenge) }
       return challenge.kind === kind.code && challenge.target === value.author ? 'yes' : 'no'
     },
     window: (_, base) => [base.profile.sealSlot, lastSlot(base)],

@@ -300,7 +300,7 @@ describe("a kind's own message", () => {
   })
 
   it('waits while the kind cannot tell its slots yet', () => {
-    const messages = echo.messages.map(rule => ({ ...rule, window: () => 'unknown' as const }))
+    const messages = echo.messages.map(rule => ({ ...rule, window: () => ({ awaits: 'it' }) }))
     const waiting = new KernelWorld({ nodes: 13, kinds: [{ ...echo, messages }] as never })
     assert.equal(outcome(waiting.judge(tip, { slots: [0, 0] })), 'wait unknownSubject')
     assert.equal(outcome(waiting.judge(tip)), 'valid')

@@ -1,12 +1,11 @@
 /**
  * The epochs a node works on: for each its base and seed as soon as they are certain, and its
- * messages. Messages that come before the base wait here, without a verdict, in a bounded queue.
+ * messages. Messages that come before the base wait there, without a verdict.
  */
 import {
   type Calendar,
   type CommitteeMember,
   drawCommittee,
-  type Envelope,
   type EpochBase,
   epochAt,
   epochBase,
@@ -25,8 +24,8 @@ import {
 } from '@cairn/protocol'
 import type { EpochView } from '../kinds/kind.ts'
 import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Log, Randomness } from '../ports.ts'
-import type { Source } from './ingest.ts'
 import type { Ledger } from './ledger.ts'
+import { Waiting } from './waiting.ts'
 
 export interface DrandInit {
   /** The beacon's key, 96 bytes. */
@@ -62,15 +61,6 @@ export interface States {
   at(accepted: AcceptedCheckpoint): Promise<State | undefined>
 }
 
-/** Messages that may wait for a base or a subject, per epoch. */
-export const WAITING_MAX = 4096
-/** And so many bytes of them: an honest message has a few hundred. */
-export const WAITING_MAX_BYTES = 4 * 1024 * 1024
-/**
- * Of one author, once it is certain that it said them: more than are about one author's duties in an
- * epoch. What waits for the base counts for nobody, since anybody can have made it.
- */
-export const WAITING_PER_AUTHOR_MAX = 128
 /** Surplus messages kept per epoch; a set that needs more of them cannot be recomputed here. */
 export const SURPLUS_MAX = 4096
 /** Epochs kept in memory behind the present one; older ones are read from the ledger. */
@@ -90,18 +80,7 @@ export interface EpochRecord {
    */
   readonly surplus: Map<string, PlacedMessage>
   /** Messages that wait for the base or for what they refer to. */
-  waiting: WaitingMessage[]
-  waitingBytes: number
-}
-
-/** A message without a verdict, and how and when it came. */
-export interface WaitingMessage {
-  readonly envelope: Envelope
-  readonly source: Source
-  /** Ms. */
-  readonly at: number
-  /** Who said it, where the signature was checked. */
-  readonly author?: number
+  readonly waiting: Waiting
 }
 
 export class Epochs implements EpochView {
@@ -275,8 +254,7 @@ export class Epochs implements EpochView {
       base: undefined,
       set: new MessageSet(),
       surplus: new Map(),
-      waiting: [],
-      waitingBytes: 0,
+      waiting: new Waiting(),
     }
     this.#records.set(epoch, record)
     return record

@@ -31,10 +31,11 @@ import {
 } from '@cairn/protocol'
 import type { Acceptance, Clock, Log } from '../ports.ts'
 import type { EpochRecord, Epochs } from './epochs.ts'
-import { SURPLUS_MAX, WAITING_MAX, WAITING_MAX_BYTES, WAITING_PER_AUTHOR_MAX } from './epochs.ts'
+import { SURPLUS_MAX } from './epochs.ts'
 import type { Ledger } from './ledger.ts'
 import { voteSubject } from './settlements.ts'
 import { StandingMessages, standingMessage } from './standing.ts'
+import { BASE, type WaitingMessage } from './waiting.ts'
 
 /** How a message came: only gossip and the node's own voice are subject to the clock. */
 export type Source = 'gossip' | 'sync' | 'disk' | 'own'
@@ -81,13 +82,6 @@ interface Coming {
   readonly at: number
 }
 
-/** What others refer to: when one arrives, those that waited for it are judged again. */
-const AWAITED: ReadonlySet<MessageType> = new Set([
-  MessageType.challenge,
-  MessageType.commit,
-  MessageType.beacon,
-])
-
 export class Ingest {
   readonly #components: IngestComponents
   readonly #init: IngestInit
@@ -113,10 +107,10 @@ export class Ingest {
   async start(): Promise<void> {
     this.#components.epochs.onBase(async (base, record) => {
       await this.#loadFromDisk(base.epoch)
-      await this.#retry(record)
+      await this.#retry(record, BASE)
       // Votes about this epoch wait in the next one's record.
       const next = this.#components.epochs.record(base.epoch + 1)
-      if (next !== undefined) await this.#retry(next)
+      if (next !== undefined) await this.#retry(next, BASE)
     })
     for await (const stored of this.#components.ledger.standing()) {
       const rule = this.#standingRule(stored.envelope.type)
@@ -158,7 +152,9 @@ export class Ingest {
       return this.#refuse('reject', 'wrongTopic')
     const record = this.#recordFor(peeked.value.epoch, source)
     if (record === undefined) return this.#refuse('ignore', 'wrongEpoch')
-    if (record.base === undefined) return this.#wait(record, envelope, coming, 'noBase')
+    if (record.base === undefined) {
+      return this.#wait(record, BASE, { envelope, ...coming }, 'noBase')
+    }
     const id = reader.id(envelope)
     if (record.set.has(id) || this.#isPending(id)) return this.#refuse('ignore', 'known', id)
     const judgement = judge({
@@ -172,7 +168,8 @@ export class Ingest {
     })
     if (judgement.verdict === 'wait') {
       const { author } = peeked.value
-      return this.#wait(record, envelope, { ...coming, author }, judgement.reason)
+      const { awaits, reason } = judgement
+      return this.#wait(record, awaits, { envelope, author, ...coming }, reason)
     }
     if (judgement.verdict !== 'valid') return this.#refuse(judgement.verdict, judgement.reason, id)
     const { value, subject } = judgement
@@ -306,7 +303,7 @@ export class Ingest {
     const about = epochs.base(vote.epoch)
     const committee = epochs.committee(vote.epoch)
     if (about === undefined || committee === undefined) {
-      return this.#wait(record, envelope, coming, 'noBase')
+      return this.#wait(record, BASE, { envelope, ...coming }, 'noBase')
     }
     if (!equalBytes(vote.base, about.tag)) return this.#refuse('ignore', 'otherBase')
     const member = committee.find(({ index }) => index === vote.author)
@@ -390,8 +387,8 @@ export class Ingest {
       return this.#refuse('ignore', addition, id)
     }
     this.#tell({ envelope, kept: true, message: { id, value }, base, source, at })
-    const type = envelope.type as MessageType
-    if (AWAITED.has(type) && record.waiting.length > 0) await this.#retry(record)
+    const name = this.#init.book.rule(envelope.type, value.kind)?.awaitedAs?.({ id, value })
+    if (name !== undefined) await this.#retry(record, name)
     return this.#accept(id)
   }
 
@@ -419,31 +416,14 @@ export class Ingest {
   }
 
   /** Judges what waited again, as of when it came; what still waits goes back into the queue. */
-  async #retry(record: EpochRecord): Promise<void> {
-    const { waiting } = record
-    record.waiting = []
-    record.waitingBytes = 0
-    for (const { envelope, source, at } of waiting) await this.#add(envelope, { source, at })
+  async #retry(record: EpochRecord, name: string): Promise<void> {
+    for (const { envelope, source, at } of record.waiting.take(name)) {
+      await this.#add(envelope, { source, at })
+    }
   }
 
-  #wait(
-    record: EpochRecord,
-    envelope: Envelope,
-    coming: Coming & { author?: number },
-    reason: string,
-  ): Outcome {
-    const bytes = envelope.body.length + envelope.signature.length
-    if (record.waiting.length >= WAITING_MAX || record.waitingBytes + bytes > WAITING_MAX_BYTES) {
-      return this.#refuse('ignore', 'waitingFull')
-    }
-    const { author } = coming
-    if (author !== undefined) {
-      const others = record.waiting.filter(message => message.author === author)
-      if (others.length >= WAITING_PER_AUTHOR_MAX) return this.#refuse('ignore', 'waitingFull')
-    }
-    record.waiting.push({ envelope, ...coming })
-    record.waitingBytes += bytes
-    return this.#refuse('ignore', reason)
+  #wait(record: EpochRecord, name: string, message: WaitingMessage, reason: string): Outcome {
+    return this.#refuse('ignore', record.waiting.add(name, message) ? reason : 'waitingFull')
   }
 
   /** Peers' messages open no records, or one could make this node keep as many as it likes. */

@@ -336,8 +336,8 @@ describe('what waits', () => {
       arrivals.map(({ source, at }) => [source, at]),
       [['gossip', came]],
     )
-    assert.equal(hearer.node.epochs.record(0)?.waiting.length, 0)
-    assert.equal(hearer.node.epochs.record(0)?.waitingBytes, 0)
+    assert.equal(hearer.node.epochs.record(0)?.waiting.size, 0)
+    assert.equal(hearer.node.epochs.record(0)?.waiting.bytes, 0)
   })
 
   it('for the base and came early stays refused', async () => {
@@ -372,13 +372,50 @@ describe('what waits', () => {
         'ignore unknownSubject',
       )
     }
-    assert.equal(hearer.node.epochs.record(0)?.waiting.length, verifiers.length)
+    assert.equal(hearer.node.epochs.record(0)?.waiting.size, verifiers.length)
     assert.equal((await say(made, SAMPLES.challenge as Sample, challenge)).reason, 'new')
-    assert.equal(hearer.node.epochs.record(0)?.waiting.length, 0)
+    assert.equal(hearer.node.epochs.record(0)?.waiting.size, 0)
     assert.deepEqual(
       arrivals.map(({ type }) => type),
       [MessageType.challenge, ...verifiers.map(() => MessageType.attestation)],
     )
+  })
+
+  it('for one challenge is judged again for that one alone', async () => {
+    const made = await due('challenge', SAMPLES.challenge as Sample)
+    const { authors, base, hearer } = made
+    const others = base.nodes.map(({ index }) => index).filter(index => index !== TARGET)
+    const unheard = others.map(target => authors.challenge(target))
+    const waiting = unheard.flatMap((challenge, at) =>
+      base
+        .duty(ECHO, others[at] as number)
+        .verifiers.map(author => authors.attestation(challenge, author)),
+    )
+    for (const envelope of waiting) await say(made, SAMPLES.attestation as Sample, envelope)
+    const record = hearer.node.epochs.record(0)
+    assert.equal(hearer.counts.get('ignore/unknownSubject'), waiting.length)
+    await say(made, SAMPLES.challenge as Sample, authors.challenge(TARGET))
+    assert.equal(hearer.counts.get('ignore/unknownSubject'), waiting.length, 'none is judged again')
+    assert.equal(record?.waiting.size, waiting.length)
+    for (const challenge of unheard) await hearer.node.ingest.add(challenge, 'sync')
+    assert.deepEqual([record?.waiting.size, record?.waiting.bytes], [0, 0])
+    for (const envelope of waiting) assert.ok(record?.set.has(messageId(envelope)))
+  })
+
+  it('makes room for as many of its author when it is taken', async () => {
+    const { authors, base, hearer } = await scene(6)
+    const author = base.duty(ECHO, TARGET).verifiers[0] as number
+    const unheard = authors.challenge(TARGET)
+    const attestation = (reason: number) => authors.attestation(unheard, author, { reason })
+    for (let reason = 0; reason < WAITING_PER_AUTHOR_MAX; reason++) {
+      await hearer.node.ingest.add(attestation(reason), 'sync')
+    }
+    assert.equal((await hearer.node.ingest.add(attestation(1_000), 'sync')).reason, 'waitingFull')
+    await hearer.node.ingest.add(unheard, 'sync')
+    const record = hearer.node.epochs.record(0)
+    assert.deepEqual([record?.waiting.size, record?.waiting.bytes], [0, 0])
+    assert.equal(record?.set.size, 3, 'a challenge and two that contradict each other')
+    assert.equal(record?.surplus.size, WAITING_PER_AUTHOR_MAX - 2)
   })
 
   it('of a vote for the base of the epoch before is accepted when that is found', async () => {
@@ -423,7 +460,7 @@ describe('what waits', () => {
       const envelope = authors.attestation(unheard, author, { reason })
       await hearer.node.ingest.add(envelope, 'gossip')
     }
-    assert.equal(hearer.node.epochs.record(0)?.waiting.length, WAITING_PER_AUTHOR_MAX)
+    assert.equal(hearer.node.epochs.record(0)?.waiting.size, WAITING_PER_AUTHOR_MAX)
     hearer.counts.clear()
     const more = authors.attestation(unheard, author, { reason: WAITING_PER_AUTHOR_MAX })
     assert.equal(await outcome(made, sample, more), 'ignore waitingFull')
@@ -457,7 +494,7 @@ describe('a peer that serves messages of other epochs', () => {
     await node.ingest.add(authors.vote(1, bytes32('root'), { epoch: 200 }), 'sync')
     assert.equal(counts.get('ignore/wrongEpoch'), 11)
     await world.run(100)
-    assert.equal(node.epochs.record(100)?.waiting.length, 0)
+    assert.equal(node.epochs.record(100)?.waiting.size, 0)
   })
 })
 

@@ -285,7 +285,7 @@ export class World {
     if (rule === undefined || rule.duty(value, base, set) !== 'yes') return undefined
     const window = rule.window(value, base, set)
     const timed = type === MessageType.challenge || type === MessageType.attestation
-    if (!timed && (window === 'unknown' || slot < window[0] || slot > window[1])) return undefined
+    if (!timed && ('awaits' in window || slot < window[0] || slot > window[1])) return undefined
     const subject = subjectOf(type, value, rule)
     if (set.probe(message.id, subject) !== 'new') return undefined
     set.add(message, subject, COVERAGE)

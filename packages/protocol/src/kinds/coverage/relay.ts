@@ -2,6 +2,7 @@
 import { MessageType } from '../../domain.ts'
 import type { EpochBase, Known, KnownMessages, MessageRule } from '../../kind.ts'
 import type { Challenge } from '../../messages.ts'
+import { challengeName } from '../../rules.ts'
 import { equalBytes, hex } from '../../ssz.ts'
 import { COVERAGE, gatewayPlaces, ownRound } from './draw.ts'
 import { Beacon, Commit, opensLeaf, Report } from './messages.ts'
@@ -24,6 +25,7 @@ export const commitRule: MessageRule<Commit> = {
     return slot >= first && slot <= last && gatewayPlaces(base).has(author) ? 'yes' : 'no'
   },
   window: ({ slot }, { profile }) => [slot, slotsAround(slot, profile).commit],
+  awaitedAs: ({ value }) => commitName(value),
 }
 
 /** `stateOf`: the carried state at the base, where the gateway's newest nonce stands. */
@@ -31,16 +33,17 @@ export function beaconRule(stateOf: (base: EpochBase) => CoverageState): Message
   return {
     type: MessageType.beacon,
     codec: Beacon,
+    awaitedAs: ({ value }) => revealName(value.author),
     subject: value => String(value.epoch),
     duty: (beacon, base, known) => {
       const challenge = challengeOf(beacon, known)
-      if (challenge === undefined) return 'unknown'
+      if (challenge === undefined) return { awaits: challengeName(beacon.challenge) }
       const asked = challenge.kind === COVERAGE && challenge.target === beacon.author
       return asked && beacon.slot === slotsOf(challenge, base).transmission ? 'yes' : 'no'
     },
     window: (beacon, base, known) => {
       const challenge = challengeOf(beacon, known)
-      if (challenge === undefined) return 'unknown'
+      if (challenge === undefined) return { awaits: challengeName(beacon.challenge) }
       const { reveal } = slotsOf(challenge, base)
       return [reveal, reveal]
     },
@@ -62,15 +65,14 @@ export const reportRule: MessageRule<Report> = {
   duty: (report, base, known) => {
     if (!gatewayPlaces(base).has(report.author) || !opensLeaf(report)) return 'no'
     const challenge = challengeOf(report, known)
-    if (challenge === undefined) return 'unknown'
+    if (challenge === undefined) return { awaits: challengeName(report.challenge) }
     if (challenge.kind !== COVERAGE) return 'no'
     if (report.slot !== slotsOf(challenge, base).transmission) return 'no'
     // Monotone in what is known: what commits and reveals are worth together is for settlement, or
     // nodes to which they came in different orders would hold different sets.
-    const commits = commitsOf(known, report)
-    return commits.length > 0 && isRevealed(known, report.challenge, challenge.target)
-      ? 'yes'
-      : 'unknown'
+    if (commitsOf(known, report).length === 0) return { awaits: commitName(report) }
+    const revealed = isRevealed(known, report.challenge, challenge.target)
+    return revealed ? 'yes' : { awaits: revealName(challenge.target) }
   },
   window: ({ slot }, { profile }) => {
     const { reveal, reports } = slotsAround(slot, profile)
@@ -100,6 +102,15 @@ export function revealsOf(known: KnownMessages, author: number): readonly Beacon
 function isRevealed(known: KnownMessages, challenge: Uint8Array, target: number): boolean {
   const reveals = revealsOf(known, target)
   return reveals.length > 1 || reveals.some(reveal => equalBytes(reveal.challenge, challenge))
+}
+
+function commitName({ author, slot }: Pick<Commit, 'author' | 'slot'>): string {
+  return `commit/${author}/${slot}`
+}
+
+/** By the gateway: beside two reveals of it a report does without the one of its challenge. */
+function revealName(gateway: number): string {
+  return `reveal/${gateway}`
 }
 
 function challengeOf(

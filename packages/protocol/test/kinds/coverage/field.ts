@@ -23,6 +23,7 @@ import {
   commitRoot,
   commitSalt,
   coverage,
+  type DutyAnswer,
   type EpochBase,
   type EpochMessage,
   emptyCoverageState,
@@ -93,7 +94,7 @@ export interface Hearing {
 }
 
 export interface Said<V> extends Known<V> {
-  duty: string
+  duty: DutyAnswer | 'badContent'
 }
 
 export class Field {

@@ -4,6 +4,7 @@ import {
   beaconRule,
   COVERAGE,
   Commit,
+  challengeName,
   checkEvidence,
   commitRule,
   coverage,
@@ -130,8 +131,9 @@ describe('rule of a beacon', () => {
   it('waits for the challenge it names', () => {
     const field = new Field({ places: PLACES })
     const { value } = field.reveal({ challenge: bytes32(9) })
-    assert.equal(rule.duty(value, field.base, field.set), 'unknown')
-    assert.equal(rule.window(value, field.base, field.set), 'unknown')
+    const waits = { awaits: challengeName(bytes32(9)) }
+    assert.deepEqual(rule.duty(value, field.base, field.set), waits)
+    assert.deepEqual(rule.window(value, field.base, field.set), waits)
   })
 
   it('is the duty of the target alone, for the slot that follows from the challenge', () => {
@@ -185,9 +187,9 @@ describe('rule of a report', () => {
     assert.equal(judge({ author: 2 }), 'no')
   })
 
-  it('waits for challenge, commit and reveal', () => {
+  it('waits for challenge, commit and reveal, each by its name', () => {
     const { judge, field, report } = heardBy(1)
-    assert.equal(judge({ challenge: bytes32(9) }), 'unknown')
+    assert.deepEqual(judge({ challenge: bytes32(9) }), { awaits: challengeName(bytes32(9)) })
     const without = (type: MessageType) => {
       const set = new MessageSet()
       for (const message of field.set.messages()) {
@@ -195,9 +197,13 @@ describe('rule of a report', () => {
       }
       return reportRule.duty(report.value, field.base, set)
     }
-    assert.equal(without(MessageType.challenge), 'unknown')
-    assert.equal(without(MessageType.commit), 'unknown')
-    assert.equal(without(MessageType.beacon), 'unknown')
+    const { challenge, author } = report.value
+    const [commit] = field.set.ofType<Commit>(MessageType.commit, COVERAGE)
+    const [reveal] = field.set.ofType<Beacon>(MessageType.beacon, COVERAGE)
+    assert.ok(commit?.value.author === author && reveal)
+    assert.deepEqual(without(MessageType.challenge), { awaits: challengeName(challenge) })
+    assert.deepEqual(without(MessageType.commit), { awaits: commitRule.awaitedAs?.(commit) })
+    assert.deepEqual(without(MessageType.beacon), { awaits: rule.awaitedAs?.(reveal) })
     assert.equal(without(MessageType.seal), 'yes')
   })
 
@@ -231,7 +237,9 @@ describe('rule of a report', () => {
     others.say<Commit>(MessageType.commit, Commit, 2, { slot, root: bytes32(3) })
     others.say<Commit>(MessageType.commit, Commit, 1, { slot: slot + 1, root: bytes32(3) })
     for (const message of others.said) set.add(message as never, hex(message.id), COVERAGE)
-    assert.equal(reportRule.duty(report.value, field.base, set), 'unknown')
+    assert.deepEqual(reportRule.duty(report.value, field.base, set), {
+      awaits: `commit/1/${slot}`,
+    })
   })
 
   it('is relayed from the reveal until the report slot ends', () => {
