@@ -47,6 +47,8 @@ const FILE_BYTES = 32 * 1024 * 1024
 const STALL_EPOCHS = 6
 /** Nodes that lag behind the first one have adopted an epoch within this time, ms. */
 const SETTLING_MS = 15_000
+/** A client signs for the last bytes a second after them; on a busy machine later, ms. */
+const RECEIPTS_MS = 15_000
 const SETTLING_POLL_MS = 50
 /** Starts of a testnet that is not ready by genesis. */
 const ATTEMPTS = 4
@@ -289,6 +291,7 @@ class Run {
     )
     await monitor.checkAcknowledged(last.accepted.epoch)
     const { epochs, ...sums } = totals(this.#lines)
+    const fileRetrievedIdentical = await this.#isRetrievable(file, providers)
     return {
       nodes: members.length,
       epochs,
@@ -299,7 +302,8 @@ class Run {
       k: file.k,
       n: file.n,
       shards: carriedDeals(last.settled),
-      fileRetrievedIdentical: await this.#isRetrievable(file, providers),
+      bytesServed: await this.#bytesServed(),
+      fileRetrievedIdentical,
       firstCheckpointMs: Math.round(this.#firstCheckpointMs as number),
       payoutsSumExact: !monitor.violations.some(({ invariant }) => invariant === 'sumsExact'),
     }
@@ -320,6 +324,24 @@ class Run {
       return false
     }
     return hash.digest('hex') === sha256
+  }
+
+  /** By the receipts that providers have, once clients have signed for all that came. */
+  async #bytesServed(): Promise<number> {
+    const until = Date.now() + RECEIPTS_MS
+    const all = () =>
+      Promise.all(this.#testnet.running().map(({ daemon }) => daemon.view.service()))
+    const isSigned = (services: Awaited<ReturnType<typeof all>>) =>
+      services.every(({ providers }) =>
+        providers.every(({ received, signed }) => received === signed),
+      )
+    let services = await all()
+    while (!isSigned(services) && Date.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, SETTLING_POLL_MS))
+      services = await all()
+    }
+    const receipted = services.flatMap(({ clients }) => clients.map(client => client.receipted))
+    return Number(receipted.reduce((sum, bytes) => sum + bytes, 0n))
   }
 
   /** Waits until the nodes that lag behind the first have adopted an epoch too. */

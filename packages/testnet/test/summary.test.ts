@@ -39,6 +39,7 @@ describe('for people', () => {
     k: 2,
     n: 4,
     shards: 11,
+    bytesServed: 33_554_432,
     fileRetrievedIdentical: true,
     firstCheckpointMs: 25_449,
     payoutsSumExact: true,
@@ -55,6 +56,7 @@ describe('for people', () => {
         'burned        2.5 tokens of fees',
         'proofs        hold on the chain and offline',
         'file          2 of 4, 11 deals; fetched, identical',
+        'served        33554432 bytes by receipts',
         'sums          exact, to the last unit',
       ].join('\n'),
     )
