@@ -49,7 +49,7 @@ export const EXIT_CODES = {
   notFound: {
     code: 6,
     meaning: 'What was asked for is not there',
-    errors: ['notFound', 'fileNotFound', 'notListed', 'noFile', 'unknownNode'],
+    errors: ['notFound', 'fileNotFound', 'notListed', 'noFile', 'unknownNode', 'unknownVolume'],
   },
   notTrue: {
     code: 7,

@@ -20,6 +20,7 @@ import { stopCommand } from './commands/stop.ts'
 import { storageCommand } from './commands/storage.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { versionCommand } from './commands/version.ts'
+import { volumesCommand } from './commands/volumes.ts'
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts'
 import { Output } from './output.ts'
 import { type GlobalOptions, Session } from './session.ts'
@@ -145,6 +146,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   auditCommand(commands)
   storageCommand(commands)
   pieceCommand(commands)
+  volumesCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
   program.commandsGroup('Ledger:')

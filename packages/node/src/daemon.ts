@@ -2,13 +2,14 @@
  * Builds a whole daemon, part by part in order of dependence, and closes it in reverse. Everything
  * the core needs of the world is made here and nowhere else.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   Bytes8,
   Bytes32,
   ContainerType,
+  check,
   EU868,
   hex,
   invariant,
@@ -16,7 +17,6 @@ import {
   type NodeKeys,
   NonceChain,
   PIECE_PAYLOAD_MAX,
-  pieceCid,
   plainVerifier,
   type RegistryEntry,
   regionalPlan,
@@ -40,17 +40,20 @@ import { Metrics } from './metrics.ts'
 import { peerIdOf } from './network/identity.ts'
 import { Libp2pNetwork } from './network/network.ts'
 import { CairnNode, type KindServices } from './node.ts'
+import { type BucketKeys, BucketVolume, isBucket } from './pieces/bucket.ts'
+import { DirectoryVolume } from './pieces/directory.ts'
 import { HashPool } from './pieces/hash-pool.ts'
 import type { Hashing } from './pieces/hashing.ts'
 import type { Pieces } from './pieces/pieces.ts'
 import { createVolume, openPieceStore, type PieceStore } from './pieces/store.ts'
 import { servePieces } from './pieces/transfer.ts'
-import type { Chain, Log, Store } from './ports.ts'
+import { Volumes } from './pieces/volumes.ts'
+import type { Chain, Clock, Log, Store } from './ports.ts'
 import { GwmpServer } from './radio/gwmp-server.ts'
 import { signerOf } from './signer.ts'
 import { openLevelStore } from './store/level.ts'
 import { VERSION } from './version.ts'
-import { DaemonView, type PieceShelf } from './view.ts'
+import { DaemonView } from './view.ts'
 
 export interface DaemonOptions {
   dataDir: string
@@ -69,8 +72,15 @@ export interface DaemonOptions {
   rpc?: readonly string[]
   /** Present: offers disk. */
   storage?: {
-    directory: string
-    quotaBytes: number
+    volumes: readonly {
+      /** A directory, or the address of a bucket: `https://host/bucket`. */
+      location: string
+      quotaBytes: number
+    }[]
+    /** For buckets. */
+    keys?: BucketKeys
+    /** Days in which everything is hashed again. */
+    scrubDays?: number
     pricePerGiB?: bigint
     /** Epochs that one deal may last. */
     longestDeal?: number
@@ -194,9 +204,13 @@ async function build(
   if (radio !== undefined) closers.push(() => radio.stop())
 
   const hashing = options.hashing ?? ownPool(closers)
-  const volumes = store.sublevel('volumes')
   const pieces =
-    options.storage && (await openVolume({ log, hashing, volumes }, { ...options.storage, keys }))
+    options.storage &&
+    (await openVolumes({ store, clock, hashing, log, metrics }, { ...options.storage, node: keys }))
+  if (pieces !== undefined) {
+    pieces.start()
+    closers.push(() => pieces.stop())
+  }
   const cache = await openCache({ log, hashing }, join(dataDir, 'cache'))
   const verifier = options.verifier ?? plainVerifier
 
@@ -269,7 +283,7 @@ async function build(
     },
     { network: id, profile },
   )
-  meter({ node, chain, network, metrics })
+  meter({ node, chain, network, metrics, pieces })
   let stop = () => {}
   const stopped = new Promise<void>((resolve, reject) => {
     stop = once(() => {
@@ -284,7 +298,7 @@ async function build(
       network,
       signer,
       client,
-      pieces: pieces && shelf(pieces),
+      pieces,
       desk,
       radio,
       metrics: () => metrics.text(),
@@ -353,18 +367,46 @@ function storageNode(
 /** Any length that a deal can have. */
 const LONGEST_DEAL = 2 ** 32 - 1
 
-/** Opens the volume that this node made here before, or makes it one. */
-async function openVolume(
-  { log, hashing, volumes }: { log: Log; hashing: Hashing; volumes: Store },
-  { directory, quotaBytes, keys }: { directory: string; quotaBytes: number; keys: NodeKeys },
-): Promise<PieceStore> {
-  const at = new TextEncoder().encode(directory)
-  const volume = hex(keys.identity.publicKey).slice(0, 16)
-  if ((await volumes.get(at)) === undefined) {
-    await createVolume({ directory, volume })
-    await volumes.batch([{ key: at, value: new TextEncoder().encode(volume) }], { sync: true })
-  }
-  return await openPieceStore({ log, hashing }, { directory, volume, quota: quotaBytes })
+interface VolumesComponents {
+  store: Store
+  clock: Clock
+  hashing: Hashing
+  log: Log
+  metrics: Metrics
+}
+
+/** Everything is read once in two weeks: a slow disk has time for it, and rot is found in time. */
+const SCRUB_DAYS = 14
+
+async function openVolumes(
+  { store, clock, hashing, log, metrics }: VolumesComponents,
+  { volumes, keys, scrubDays, node }: NonNullable<DaemonOptions['storage']> & { node: NodeKeys },
+): Promise<Volumes> {
+  const offered = volumes.map(({ location, quotaBytes }) => {
+    if (!isBucket(location)) {
+      return { volume: new DirectoryVolume(resolve(location)), quota: quotaBytes }
+    }
+    check(keys !== undefined, 'badConfig', 'a bucket is offered without keys for it', {
+      facts: { location },
+      next: 'set storage.s3AccessKeyId and storage.s3SecretAccessKey',
+    })
+    return { volume: new BucketVolume({ clock }, { url: location, ...keys }), quota: quotaBytes }
+  })
+  return await Volumes.open(
+    {
+      store: store.sublevel('volumes'),
+      clock,
+      hashing,
+      log: log.child({ part: 'volumes' }),
+      newName: randomUUID,
+      count: (operation, bytes) => metrics.count('stored_bytes_total', { operation }, bytes),
+    },
+    {
+      owner: hex(node.identity.publicKey).slice(0, 16),
+      offered,
+      scrubDays: scrubDays ?? SCRUB_DAYS,
+    },
+  )
 }
 
 /** The client's own pieces do not outlive the daemon. */
@@ -381,16 +423,6 @@ function ownPool(closers: (() => Promise<void>)[]): HashPool {
   const pool = new HashPool()
   closers.push(() => pool.close())
   return pool
-}
-
-function shelf(pieces: PieceStore): PieceShelf {
-  return {
-    list: async () => pieces.list().map(piece => ({ cid: pieceCid(piece), bytes: piece.payload })),
-    usage: () => {
-      const { used, quota } = pieces.usage()
-      return { usedBytes: used, capacityBytes: quota }
-    },
-  }
 }
 
 /** Public relays of drand's quicknet. */

@@ -12,6 +12,7 @@ import {
   type ProviderOutlook,
 } from './kinds/storage/outlook.ts'
 import { renewalName } from './kinds/storage/renewals.ts'
+import { FULLNESS_WARNINGS } from './pieces/volumes.ts'
 
 export type Severity = 'ok' | 'warning' | 'critical'
 
@@ -27,6 +28,8 @@ export type HealthCode =
   | 'muted'
   | 'radio'
   | 'volume'
+  | 'volumeAway'
+  | 'damaged'
   | 'debts'
   | 'withholding'
   | 'contained'
@@ -64,17 +67,27 @@ export interface HealthFacts {
   mutedUntil?: number
   /** Absent without a radio. */
   radio?: { online: boolean }
-  /** Absent without a piece store. */
-  volume?: { usedBytes: number; capacityBytes: number }
+  /** Absent for a node that offers no storage. */
+  volumes?: readonly VolumeFacts[]
   /** By the last accepted checkpoint; absent for a node without deals. */
   storage?: Obligations
   /** Absent while it is not known. */
   deals?: { outlook: Outlook; profile: Profile }
 }
 
+export interface VolumeFacts {
+  location: string
+  /** `present`, or the code of why it is away. */
+  state: string
+  next?: string
+  used: number
+  quota: number
+  pieces: number
+  damaged: readonly unknown[]
+}
+
 /** What a node needs of its peers to judge its own clock. */
 export const PEERS_WANTED = 3
-const VOLUME_WARNING = 0.9
 
 /** Every finding in fixed order, those that are well included. */
 export function healthOf(facts: HealthFacts): Health[] {
@@ -88,7 +101,9 @@ export function healthOf(facts: HealthFacts): Health[] {
     muted(facts),
   ]
   if (facts.radio !== undefined) checks.push(radio(facts.radio))
-  if (facts.volume !== undefined) checks.push(volume(facts.volume))
+  if (facts.volumes !== undefined) {
+    checks.push(volumeAway(facts.volumes), volume(facts.volumes), damaged(facts.volumes))
+  }
   if (facts.storage !== undefined) {
     checks.push(debts(facts.storage), withholding(facts.storage), contained(facts.storage))
   }
@@ -277,24 +292,59 @@ function radio({ online }: { online: boolean }): Health {
   }
 }
 
-function volume({
-  usedBytes,
-  capacityBytes,
-}: {
-  usedBytes: number
-  capacityBytes: number
-}): Health {
+function volumeAway(volumes: readonly VolumeFacts[]): Health {
+  const code = 'volumeAway'
+  const away = volumes.filter(({ state }) => state !== 'present')
+  const [first] = away
+  if (first === undefined) {
+    return { code, severity: 'ok', text: 'Every volume is there', facts: {} }
+  }
+  const { location, state, next = 'see the log' } = first
+  const pieces = away.reduce((sum, volume) => sum + volume.pieces, 0)
+  const others = away.length === 1 ? '' : ` and ${away.length - 1} more`
+  return {
+    code,
+    severity: 'critical',
+    text: `The volume ${location}${others} is away (${state}): ${pieces} pieces are not answered for`,
+    facts: { location, state, away: away.length, pieces },
+    next,
+  }
+}
+
+function volume(volumes: readonly VolumeFacts[]): Health {
   const code = 'volume'
-  const facts = { usedBytes, capacityBytes }
-  const share = capacityBytes === 0 ? 1 : usedBytes / capacityBytes
-  const text = `The piece store is ${Math.floor(share * 100)} % full`
-  if (share < VOLUME_WARNING) return { code, severity: 'ok', text, facts }
+  const share = ({ used, quota }: VolumeFacts) => (quota === 0 ? 1 : used / quota)
+  const [fullest] = volumes.toSorted((a, b) => share(b) - share(a))
+  if (fullest === undefined) return { code, severity: 'ok', text: 'No volume is full', facts: {} }
+  const { location, used, quota } = fullest
+  const facts = { location, used, quota }
+  const text = `The volume ${location} is ${Math.floor(share(fullest) * 100)} % full`
+  const [first, last] = FULLNESS_WARNINGS
+  if (share(fullest) < first) return { code, severity: 'ok', text, facts }
   return {
     code,
     severity: 'warning',
-    text,
+    text: share(fullest) < last ? text : `${text} and soon takes no more`,
     facts,
-    next: 'offer more space or let deals end',
+    next: 'raise its quota, offer another volume, or let deals end',
+  }
+}
+
+function damaged(volumes: readonly VolumeFacts[]): Health {
+  const code = 'damaged'
+  const hit = volumes.filter(volume => volume.damaged.length > 0)
+  const pieces = hit.reduce((sum, volume) => sum + volume.damaged.length, 0)
+  const [first] = hit
+  if (first === undefined) {
+    return { code, severity: 'ok', text: 'No piece is known to be damaged', facts: { pieces } }
+  }
+  const { location } = first
+  return {
+    code,
+    severity: 'warning',
+    text: `${pieces} ${pieces === 1 ? 'piece is' : 'pieces are'} damaged and answered as missing`,
+    facts: { pieces, location },
+    next: 'check the disk; `cairn volumes` names the pieces, which go when their deals end',
   }
 }
 

@@ -5,17 +5,20 @@ export type {
   DealView,
   EarningsView,
   FileView,
+  ForgottenView,
   MessagePage,
   MessageView,
   NodeEvent,
   NodeView,
   PeerView,
   PutResult,
+  RebuiltView,
   RecomputeView,
   RemovedFile,
   ServiceView,
   Status as NodeStatus,
   VerdictsView,
+  VolumeView,
 } from './api/node-view.ts'
 export * from './api/openapi.ts'
 export * from './api/routes.ts'
@@ -50,6 +53,7 @@ export * from './conformance/pieces.ts'
 export * from './conformance/radio.ts'
 export * from './conformance/randomness.ts'
 export * from './conformance/store.ts'
+export * from './conformance/volume.ts'
 export * from './daemon.ts'
 export * from './drand.ts'
 export * from './health.ts'
@@ -91,12 +95,18 @@ export * from './network/rate.ts'
 export * from './network/reach.ts'
 export * from './network/site.ts'
 export * from './node.ts'
+export * from './pieces/bucket.ts'
+export * from './pieces/catalog.ts'
+export * from './pieces/directory.ts'
 export * from './pieces/hash-pool.ts'
 export * from './pieces/hashing.ts'
 export * from './pieces/pieces.ts'
 export * from './pieces/refusals.ts'
+export * from './pieces/scrub.ts'
 export * from './pieces/store.ts'
 export * from './pieces/transfer.ts'
+export * from './pieces/volume.ts'
+export * from './pieces/volumes.ts'
 export * from './ports.ts'
 export * from './radio/admission.ts'
 export * from './radio/duty-cycle.ts'

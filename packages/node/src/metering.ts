@@ -3,6 +3,7 @@ import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
 import type { Metrics } from './metrics.ts'
 import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
+import type { Volumes } from './pieces/volumes.ts'
 import type { Chain, Network } from './ports.ts'
 
 export interface MeteringComponents {
@@ -10,15 +11,25 @@ export interface MeteringComponents {
   chain: Chain
   network: Network
   metrics: Metrics
+  pieces: Volumes | undefined
 }
 
-export function meter({ node, chain, network, metrics }: MeteringComponents): void {
+export function meter({ node, chain, network, metrics, pieces }: MeteringComponents): void {
   const names = new Map(node.kinds.map(({ kind }) => [kind.code, kind.name]))
   node.epochs.onBase(() => {
     metrics.set('epoch', node.epochs.now())
     metrics.set('peers', network.peers().length)
     const { offsetMs } = node.clockCheck
     if (offsetMs !== undefined) metrics.set('clock_offset_seconds', offsetMs / 1_000)
+    if (pieces === undefined) return
+    const volumes = pieces.report()
+    const sum = (part: 'used' | 'quota') => volumes.reduce((all, volume) => all + volume[part], 0)
+    metrics.set('volume_bytes', sum('used'), { part: 'used' })
+    metrics.set('volume_bytes', sum('quota'), { part: 'quota' })
+    metrics.set(
+      'pieces',
+      volumes.reduce((all, volume) => all + volume.pieces, 0),
+    )
   })
   node.ingest.onArrival(({ type, message, base, source }) => {
     const own = node.speaker.index(base)

@@ -92,7 +92,7 @@ export const METRICS = {
   chain_head_block: { type: 'gauge', help: 'Newest final block in view', labels: [] },
   clock_offset_seconds: { type: 'gauge', help: "Peers' median clock less this one", labels: [] },
   pieces: { type: 'gauge', help: 'Pieces kept', labels: [] },
-  volume_bytes: { type: 'gauge', help: 'Bytes of the piece store', labels: ['part'] },
+  volume_bytes: { type: 'gauge', help: 'Bytes taken and offered on all volumes', labels: ['part'] },
   earned_tokens: {
     type: 'gauge',
     help: 'Tokens earned in all, as of the last checkpoint',

@@ -2,6 +2,7 @@
 import {
   CairnError,
   Checkpoint,
+  check,
   Deal,
   dealIndex,
   decode,
@@ -37,6 +38,7 @@ import type {
   EarningsView,
   EpochView,
   FileView,
+  ForgottenView,
   MessagePage,
   MessageQuery,
   MessageView,
@@ -47,12 +49,14 @@ import type {
   PutFile,
   PutOptions,
   PutResult,
+  RebuiltView,
   RecomputeView,
   RemovedFile,
   ServiceView,
   Status,
   Tally,
   VerdictsView,
+  VolumeView,
 } from './api/node-view.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
@@ -60,6 +64,7 @@ import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
+import type { Volumes } from './pieces/volumes.ts'
 import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
 import type { Signer } from './signer.ts'
 
@@ -72,10 +77,7 @@ export interface FileClient {
 }
 
 /** What the view needs of the provider's side. */
-export interface PieceShelf {
-  list(): Promise<PieceView[]>
-  usage(): { usedBytes: number; capacityBytes: number }
-}
+export type PieceShelf = Pick<Volumes, 'list' | 'report' | 'rebuild' | 'forget'>
 
 /** What the view needs of this node's part in storage. */
 export interface DealDesk {
@@ -348,7 +350,27 @@ export class DaemonView implements NodeView {
   }
 
   async pieces(): Promise<PieceView[]> {
-    return (await this.#components.pieces?.list()) ?? []
+    const pieces = this.#components.pieces?.list() ?? []
+    return pieces.map(piece => ({ cid: pieceCid(piece), bytes: piece.payload }))
+  }
+
+  async volumes(): Promise<VolumeView[]> {
+    const volumes = this.#components.pieces?.report() ?? []
+    return volumes.map(({ damaged, ...volume }) => ({ ...volume, damaged: damaged.map(pieceCid) }))
+  }
+
+  async rebuildVolumes(location?: string): Promise<RebuiltView[]> {
+    const done = await this.#shelf().rebuild(location)
+    return done.map(({ location: place, rebuilt: { lost, ...rest } }) => ({
+      location: place,
+      ...rest,
+      lost: lost.map(pieceCid),
+    }))
+  }
+
+  async forgetVolume(location: string): Promise<ForgottenView> {
+    const { lost } = await this.#shelf().forget(location)
+    return { location, lost: lost.map(pieceCid) }
   }
 
   async deals(): Promise<DealView[]> {
@@ -454,10 +476,18 @@ export class DaemonView implements NodeView {
       epoch,
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
       ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
-      ...(pieces === undefined ? {} : { volume: pieces.usage() }),
+      ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
       deals: { outlook: desk.outlook(), profile },
     })
+  }
+
+  #shelf(): PieceShelf {
+    const { pieces } = this.#components
+    check(pieces !== undefined, 'notOffering', 'this node offers no storage', {
+      next: 'set storage.quota or storage.volumes',
+    })
+    return pieces
   }
 
   #registry() {

@@ -9,8 +9,18 @@ import {
   persistent,
   readiness,
   rootCauses,
+  type VolumeFacts,
 } from '../src/health.ts'
 import type { EndingDeal, Outlook } from '../src/kinds/storage/outlook.ts'
+
+const VOLUME: VolumeFacts = {
+  location: '/mnt/a',
+  state: 'present',
+  used: 1,
+  quota: 100,
+  pieces: 1,
+  damaged: [],
+}
 
 const WELL: HealthFacts = {
   chain: { healthy: true, ageMs: 1_000 },
@@ -22,7 +32,7 @@ const WELL: HealthFacts = {
   baseKnown: true,
   epoch: 40,
   radio: { online: true },
-  volume: { usedBytes: 1, capacityBytes: 100 },
+  volumes: [VOLUME],
 }
 
 function shown(change: Partial<HealthFacts>): string[] {
@@ -48,11 +58,38 @@ describe('health', () => {
   })
 
   it('stays useful with a warning, and says so', () => {
-    const full = readiness(healthOf({ ...WELL, volume: { usedBytes: 95, capacityBytes: 100 } }))
-    assert.equal(full.ready, true)
+    const full = (used: number) => {
+      const others = { ...VOLUME, location: '/mnt/b' }
+      return readiness(healthOf({ ...WELL, volumes: [others, { ...VOLUME, used }, others] }))
+    }
+    assert.equal(full(95).ready, true)
+    const texts = (used: number) => full(used).reasons.map(({ code, text }) => [code, text])
+    assert.deepEqual(texts(89), [])
+    assert.deepEqual(texts(90), [['volume', 'The volume /mnt/a is 90 % full']])
+    assert.deepEqual(texts(94), [['volume', 'The volume /mnt/a is 94 % full']])
+    assert.deepEqual(texts(95), [
+      ['volume', 'The volume /mnt/a is 95 % full and soon takes no more'],
+    ])
+  })
+
+  it('is of no use while a volume is away, and says which pieces are damaged', () => {
+    const away = {
+      ...VOLUME,
+      location: '/mnt/b',
+      state: 'otherVolume',
+      next: 'mount it',
+      pieces: 3,
+    }
+    const found = readiness(healthOf({ ...WELL, volumes: [VOLUME, away] }))
+    assert.equal(found.ready, false)
     assert.deepEqual(
-      full.reasons.map(({ code, text }) => [code, text]),
-      [['volume', 'The piece store is 95 % full']],
+      found.reasons.map(({ text, next }) => [text, next]),
+      [['The volume /mnt/b is away (otherVolume): 3 pieces are not answered for', 'mount it']],
+    )
+    const damaged = { ...VOLUME, damaged: ['bafkzcib'] }
+    assert.deepEqual(
+      rootCauses(healthOf({ ...WELL, volumes: [damaged, damaged] })).map(({ text }) => text),
+      ['2 pieces are damaged and answered as missing'],
     )
   })
 
@@ -141,7 +178,7 @@ describe('health', () => {
   })
 
   it('says nothing of a radio or a volume that the node does not have', () => {
-    const { radio: _, volume: __, ...plain } = WELL
+    const { radio: _, volumes: __, ...plain } = WELL
     const codes = healthOf(plain).map(({ code }) => code)
     assert.equal(codes.includes('radio') || codes.includes('volume'), false)
   })
@@ -167,7 +204,17 @@ describe('health', () => {
         scoreLost: fc.constant(10n),
         contained: fc.nat(2),
       }),
-      volume: fc.record({ usedBytes: fc.nat(200), capacityBytes: fc.nat(200) }),
+      volumes: fc.array(
+        fc.record({
+          location: fc.string(),
+          state: fc.constantFrom('present', 'volumeMissing'),
+          used: fc.nat(200),
+          quota: fc.nat(200),
+          pieces: fc.nat(3),
+          damaged: fc.array(fc.string(), { maxLength: 2 }),
+        }),
+        { maxLength: 3 },
+      ),
     })
     fc.assert(
       fc.property(facts, given => {

@@ -347,8 +347,7 @@ export class Testnet {
       ...(place < providers
         ? {
             storage: {
-              directory: join(member.dataDir, 'pieces'),
-              quotaBytes: QUOTA_BYTES,
+              volumes: [{ location: join(member.dataDir, 'pieces'), quotaBytes: QUOTA_BYTES }],
             },
           }
         : {}),

@@ -1,4 +1,4 @@
-import { KEY_NAMES, type KeyName } from '../config/keys.ts'
+import { KEY_NAMES, type KeyName, type OfferedPlace } from '../config/keys.ts'
 import { isSecret, sampleConfig } from '../config/reference.ts'
 import type { Commands } from '../run.ts'
 
@@ -52,7 +52,12 @@ export function configCommand({ program, action }: Commands): void {
 }
 
 function shown(name: KeyName, value: unknown): unknown {
-  if (isSecret(name) && Array.isArray(value)) return value.map(() => '[secret]')
+  if (isSecret(name)) {
+    return Array.isArray(value) ? value.map(() => '[secret]') : value && '[secret]'
+  }
+  if (name === 'storage.volumes') {
+    return (value as OfferedPlace[]).map(({ location, quotaBytes }) => `${location}=${quotaBytes}`)
+  }
   return typeof value === 'bigint' ? String(value) : value
 }
 

@@ -90,6 +90,12 @@ function settingsOf(values: Values): Settings {
   const rpc = values['chain.rpc']
   const eui = values['radio.eui']
   const longestDeal = values['storage.longestDeal']
+  const accessKeyId = values['storage.s3AccessKeyId']
+  const quotaBytes = values['storage.quota']
+  const volumes = [
+    ...(quotaBytes === 0 ? [] : [{ location: values['storage.directory'], quotaBytes }]),
+    ...values['storage.volumes'],
+  ]
   return {
     listen: values['p2p.listen'],
     announce: values['p2p.announce'],
@@ -98,12 +104,21 @@ function settingsOf(values: Values): Settings {
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
     ...(rpc.length === 0 ? {} : { rpc }),
-    ...(values['storage.quota'] === 0
+    ...(volumes.length === 0
       ? {}
       : {
           storage: {
-            directory: values['storage.directory'],
-            quotaBytes: values['storage.quota'],
+            volumes,
+            scrubDays: values['scrub.days'],
+            ...(accessKeyId === ''
+              ? {}
+              : {
+                  keys: {
+                    accessKeyId,
+                    secretAccessKey: values['storage.s3SecretAccessKey'],
+                    region: values['storage.s3Region'],
+                  },
+                }),
             pricePerGiB: values['storage.price'],
             largestPiece: Math.min(values['storage.largestPiece'], PIECE_PAYLOAD_MAX),
             ...(longestDeal === 0 ? {} : { longestDeal }),

@@ -24,6 +24,12 @@ export interface Key<S extends z.ZodType = z.ZodType> {
   readonly secret?: true
 }
 
+/** A place for pieces, and the bytes that they may take there. */
+export interface OfferedPlace {
+  location: string
+  quotaBytes: number
+}
+
 const LIST_MAX = 64
 const PORT_MAX = 65_535
 
@@ -98,13 +104,39 @@ export const KEYS = {
     schema: z.union([z.number(), z.string()]).transform(bytesOf),
     default: () => 0,
     shown: '0',
-    help: 'Disk to offer, such as `500 GB` or `2 TiB`; 0: none',
+    help: 'Disk to offer in storage.directory, such as `500 GB` or `2 TiB`; 0: none',
   },
   'storage.directory': {
     schema: text,
     default: ({ dataDir }) => join(dataDir, 'pieces'),
     shown: '<dataDir>/pieces',
-    help: 'Where pieces are kept',
+    help: 'Where these pieces are kept',
+  },
+  'storage.volumes': {
+    schema: list(z.string().transform(volumeOf)),
+    default: () => [],
+    shown: '',
+    help: 'More volumes, each as `PLACE=QUOTA`: a directory such as `/mnt/disk2=4 TB`, or a bucket such as `https://s3.example.org/bucket=20 TB`',
+  },
+  'storage.s3AccessKeyId': {
+    schema: z.string().trim().max(4096),
+    default: () => '',
+    shown: '',
+    help: 'Key of the buckets in storage.volumes',
+    secret: true,
+  },
+  'storage.s3SecretAccessKey': {
+    schema: z.string().trim().max(4096),
+    default: () => '',
+    shown: '',
+    help: 'Its secret',
+    secret: true,
+  },
+  'storage.s3Region': {
+    schema: text,
+    default: () => 'auto',
+    shown: 'auto',
+    help: 'Region that requests to the buckets are signed for',
   },
   'storage.price': {
     schema: z.union([z.number(), z.string()]).transform(tokensOf),
@@ -123,6 +155,12 @@ export const KEYS = {
     default: () => 1024 ** 3,
     shown: '1 GiB',
     help: 'Largest piece to take, such as `64 MiB`',
+  },
+  'scrub.days': {
+    schema: whole(1, 365),
+    default: () => 14,
+    shown: '14',
+    help: 'Days in which every kept piece is read and hashed again',
   },
   'client.maxPrice': {
     schema: z.union([z.number(), z.string()]).transform(tokensOf),
@@ -184,7 +222,7 @@ export function environmentName(name: string): string {
     .toUpperCase()}`
 }
 
-function list<S extends z.ZodType<string>>(item: S) {
+function list<S extends z.ZodType>(item: S) {
   const split = (value: unknown) =>
     typeof value === 'string'
       ? value
@@ -217,6 +255,15 @@ function bytesOf(value: string | number, context: z.RefinementCtx): number {
   const bytes = factor === undefined ? Number.NaN : Math.floor(Number(digits) * factor)
   if (Number.isSafeInteger(bytes)) return bytes
   context.addIssue({ code: 'custom', message: 'expected bytes, such as `500 GB` or `2 TiB`' })
+  return z.NEVER
+}
+
+/** The quota comes last: an address may hold `=`, a size does not. */
+function volumeOf(value: string, context: z.RefinementCtx): OfferedPlace {
+  const [, location, quota] = value.match(/^(.+)=([^=]+)$/) ?? []
+  const quotaBytes = quota === undefined ? 0 : bytesOf(quota, context)
+  if (location !== undefined && quotaBytes > 0) return { location: location.trim(), quotaBytes }
+  context.addIssue({ code: 'custom', message: 'expected PLACE=QUOTA, such as `/mnt/disk2=4 TB`' })
   return z.NEVER
 }
 

@@ -54,6 +54,17 @@ storage: { quota: 1.5 TiB, price: 0.25 }
     assert.equal(values['storage.price'], TOKEN / 4n)
   })
 
+  it('reads volumes with their quotas, in a file and in a variable', async () => {
+    const volumes = [
+      { location: '/mnt/disk 2', quotaBytes: 4e12 },
+      { location: 'https://s3.example.org/b?x=1', quotaBytes: 1024 ** 3 },
+    ]
+    const yaml = 'storage: { volumes: [/mnt/disk 2=4 TB, https://s3.example.org/b?x=1=1GiB] }'
+    assert.deepEqual((await load({ yaml })).values['storage.volumes'], volumes)
+    const env = { CAIRN_STORAGE_VOLUMES: '/mnt/disk 2=4TB, https://s3.example.org/b?x=1 = 1 GiB' }
+    assert.deepEqual((await load({ env })).values['storage.volumes'], volumes)
+  })
+
   it('names the nearest known setting for one that it does not know', async () => {
     const cases: [string, string | undefined][] = [
       ['api: { prot: 1 }', 'api.port'],
@@ -77,6 +88,9 @@ storage: { quota: 1.5 TiB, price: 0.25 }
       ['p2p: { listen: [host] }', {}, 'p2p.listen'],
       ['storage: { quota: much }', {}, 'storage.quota'],
       ['storage: { quota: -1 }', {}, 'storage.quota'],
+      ['storage: { volumes: [/mnt/a] }', {}, 'storage.volumes'],
+      ['storage: { volumes: [/mnt/a=0] }', {}, 'storage.volumes'],
+      ['', { CAIRN_STORAGE_VOLUMES: '/mnt/a=much' }, 'storage.volumes'],
       ['storage: { price: cheap }', {}, 'storage.price'],
       ['logLevel: loud', {}, 'logLevel'],
       ['', { CAIRN_P2P_PRIVATE_ADDRESSES: 'maybe' }, 'p2p.privateAddresses'],

@@ -248,6 +248,46 @@ export interface PieceView {
   bytes: number
 }
 
+export interface VolumeView {
+  /** A path or an address. */
+  location: string
+  /** What its label says. */
+  name: string
+  /** `present`, or the code of why it is away. */
+  state: string
+  next?: string
+  /** Bytes, those of damaged pieces included. */
+  used: number
+  quota: number
+  /** Bytes that a new piece may take: what quota and medium leave. */
+  room: number
+  pieces: number
+  /** Piece CIDs of what was moved apart. */
+  damaged: string[]
+  scrub: {
+    /** When everything was last hashed again, ms since 1970. */
+    finished?: number
+    /** Bytes that the round under way has before it. */
+    left?: number
+  }
+}
+
+export interface RebuiltView {
+  location: string
+  pieces: number
+  bytes: number
+  /** Pieces found damaged that were not known to be. */
+  damaged: number
+  /** Piece CIDs of what was known and is not there. */
+  lost: string[]
+}
+
+export interface ForgottenView {
+  location: string
+  /** Piece CIDs of what it held. */
+  lost: string[]
+}
+
 export interface DealView {
   id: Uint8Array
   piece: string
@@ -330,6 +370,10 @@ export interface NodeView {
   /** Takes a file off the list. */
   removeFile(link: string): Promise<RemovedFile>
   pieces(): Promise<PieceView[]>
+  volumes(): Promise<VolumeView[]>
+  /** Of all volumes, or the one at this place. */
+  rebuildVolumes(location?: string): Promise<RebuiltView[]>
+  forgetVolume(location: string): Promise<ForgottenView>
   deals(): Promise<DealView[]>
   /** Asks the other side to end a deal; resolves when both have signed. */
   endDeal(id: Uint8Array): Promise<void>

@@ -61,6 +61,8 @@ const account = z
   .regex(/^(0x)?[0-9a-fA-F]{40}$/, 'expected 20 bytes in hexadecimal')
   .transform(unhex)
 
+const location = z.string().min(1).max(4096)
+
 const LINK_MAX_CHARS = 2048
 const link = z.string().min(1).max(LINK_MAX_CHARS)
 /** k and n of an upload: both, or neither. */
@@ -219,6 +221,31 @@ export const ROUTES: readonly Route[] = [
     summary: 'Pieces that this node keeps',
     response: shapes.PiecesShape,
     answer: async view => ({ body: toJson({ pieces: await view.pieces() }) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/volumes',
+    summary: 'Volumes of this node: state, space, what is damaged, scrub',
+    response: shapes.VolumesShape,
+    answer: async view => ({ body: toJson({ volumes: await view.volumes() }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/volumes/rebuild',
+    summary: 'Makes the catalogue of volumes again from what is on them',
+    query: z.strictObject({ location: location.optional() }),
+    response: shapes.RebuiltShape,
+    answer: async (view, { query }) => ({
+      body: toJson({ rebuilt: await view.rebuildVolumes(query.location) }),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/volumes/forget',
+    summary: 'Gives up a volume that is away, and all that it held',
+    query: z.strictObject({ location }),
+    response: shapes.ForgottenShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.forgetVolume(query.location)) }),
   }),
   route({
     method: 'GET',

@@ -185,6 +185,39 @@ export const PiecesShape = z.object({
   pieces: z.array(z.object({ cid: z.string(), bytes: z.int() })),
 })
 
+const cids = z.array(z.string())
+
+export const VolumesShape = z.object({
+  volumes: z.array(
+    z.object({
+      location: z.string(),
+      name: z.string(),
+      state: z.string(),
+      next: z.string().optional(),
+      used: z.int(),
+      quota: z.int(),
+      room: z.int(),
+      pieces: z.int(),
+      damaged: cids,
+      scrub: z.object({ finished: ms.optional(), left: z.int().optional() }),
+    }),
+  ),
+})
+
+export const RebuiltShape = z.object({
+  rebuilt: z.array(
+    z.object({
+      location: z.string(),
+      pieces: z.int(),
+      bytes: z.int(),
+      damaged: z.int(),
+      lost: cids,
+    }),
+  ),
+})
+
+export const ForgottenShape = z.object({ location: z.string(), lost: cids })
+
 export const DealsShape = z.object({
   deals: z.array(
     z.object({

@@ -30,6 +30,8 @@ export interface Pieces {
   /** One leaf with its path; throws `pieceMissing`, `pieceDamaged`. */
   prove(piece: Piece, leaf: number): Promise<LeafProof>
   list(): Piece[]
+  /** Everything that takes space: also what is damaged, or on a volume that is away. */
+  held(): Piece[]
   /** Nothing happens to a piece that is not here. */
   delete(piece: Piece): Promise<void>
   usage(): PieceUsage

@@ -1,21 +1,25 @@
 /**
- * Pieces as files on one volume.
+ * Pieces on one volume, under these names:
  *
- *     volume.json              names the volume, so that no other disk is taken for it
+ *     volume.json              names the volume, so that no other is taken for it
  *     incoming/                what is being written; emptied at start
  *     pieces/<xx>/<cid>        payload
  *     pieces/<xx>/<cid>.tree   roots of its 64 KiB subtrees
- *     damaged/                 files that are not what their name says
+ *     damaged/<cid>            a payload that is not what its name says
  *
- * A piece is written under `incoming`, synced, and moved in by two renames, the payload's last: a
- * payload under its name is whole. What a crash leaves is a file in `incoming` or a tree alone.
+ * A piece is taken in without a name, announced in the catalogue, named, the payload last, and only
+ * then acknowledged. Removing and moving apart are announced before they begin, too. So a process
+ * that ends anywhere leaves an entry that says what was under way, and opening the volume ends it:
+ * without a walk, nothing acknowledged is lost and nothing is counted that is not there.
+ *
+ * A volume that is away (not mounted, another disk in its place) keeps its catalogue: its pieces are
+ * not served, nothing is written in its place, and all of it counts again when it is back.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import {
   CairnError,
+  check,
   enclosingRange,
-  invariant,
+  type HashedPiece,
   type LeafProof,
   leafProof,
   NODE_BYTES,
@@ -32,6 +36,8 @@ import {
   upperTree,
 } from '@cairn/protocol'
 import type { Log } from '../ports.ts'
+import { type Catalog, type CatalogEntry, PieceState } from './catalog.ts'
+import { DirectoryVolume } from './directory.ts'
 import { type Hashing, ownThread } from './hashing.ts'
 import type { Pieces, PieceUsage, PutPieceOptions } from './pieces.ts'
 import {
@@ -43,157 +49,199 @@ import {
   pieceMissing,
 } from './refusals.ts'
 import { Trees } from './trees.ts'
+import { type Staged, type Volume, volumeUnreachable } from './volume.ts'
 
-const VOLUME_FILE = 'volume.json'
-const INCOMING = 'incoming'
-const PIECES = 'pieces'
-const DAMAGED = 'damaged'
+const PIECES = 'pieces/'
+const DAMAGED = 'damaged/'
 const TREE = '.tree'
-/** Version of the layout above. */
-const LAYOUT = 1
+/** Read at once where a whole piece is hashed again. */
+const REHASH_BYTES = 1024 * 1024
+/** Damaged pieces that were met by chance and wait to be looked at; a scrub finds the others. */
+export const SUSPECTS_MAX = 1024
+/** Sizes that the catalogue holds are 32 bits. */
+const COUNTED_MAX = 2 ** 32 - 1
 
-export interface VolumeInit {
-  /** An empty directory, or one that does not exist yet. */
-  directory: string
-  /** A name that no other volume has. */
-  volume: string
+export interface PieceStoreComponents {
+  volume: Volume
+  /** Without one the volume is walked over each time it is opened. */
+  catalog?: Catalog
+  /** By default the caller's own thread. */
+  hashing?: Hashing
+  log: Log
+  /** Told of payload bytes. */
+  count?(operation: 'write' | 'read' | 'scrub', bytes: number): void
 }
 
-export interface PieceStoreInit extends VolumeInit {
+export interface PieceStoreInit {
+  /** What the volume's label must say. */
+  name: string
+  owner: string
   /** Bytes at most. */
   quota: number
 }
 
-export interface PieceStoreComponents {
-  log: Log
-  /** By default the caller's own thread. */
-  hashing?: Hashing
+/** A directory, and the name that its label has. */
+export interface VolumeInit {
+  directory: string
+  volume: string
 }
 
-/** Makes a directory a volume; throws `volumeExists` where it is one already. */
-export async function createVolume({ directory, volume }: VolumeInit): Promise<void> {
-  await mkdir(directory, { recursive: true })
-  const text = `${JSON.stringify({ layout: LAYOUT, volume })}\n`
-  try {
-    await writeSynced(join(directory, VOLUME_FILE), [new TextEncoder().encode(text)])
-  } catch (cause) {
-    if (!isCode(cause, 'EEXIST')) throw cause
-    throw new CairnError('volumeExists', 'the directory is a volume already', {
-      facts: { directory },
-      next: 'use it by its name, or choose an empty directory',
-      cause,
-    })
-  }
-  await syncDirectory(directory)
+export interface VerifyOptions {
+  /** Told of so many bytes before they are read; may wait. */
+  paced?(bytes: number): Promise<void>
+  signal?: AbortSignal
 }
 
-/**
- * Opens a volume, cleans up what a crash left, and counts the space taken, once. Throws
- * `volumeMissing` where the directory is no volume (an unmounted disk), `otherVolume` where it is
- * another one, and `newerVolume`.
- */
-export async function openPieceStore(
-  { log, hashing = ownThread }: PieceStoreComponents,
-  init: PieceStoreInit,
-): Promise<PieceStore> {
-  await checkVolume(init)
-  const { directory } = init
-  await rm(join(directory, INCOMING), { recursive: true, force: true })
-  for (const name of [INCOMING, PIECES]) await mkdir(join(directory, name), { recursive: true })
-  return new PieceStore({ hashing }, init, await new Recovery(directory, { log, hashing }).run())
+export interface Rebuilt {
+  pieces: number
+  bytes: number
+  /** Found damaged now, those before not counted. */
+  damaged: number
+  /** Pieces that the catalogue had and the volume does not have. */
+  lost: readonly Piece[]
 }
+
+/** Told of pieces that are gone from where they were: their bytes are wrong, or not there. */
+export type OnQuarantined = (piece: Piece) => void
 
 export class PieceStore implements Pieces {
-  readonly #hashing: Hashing
-  readonly #directory: string
-  readonly #quota: number
-  readonly #pieces: Map<string, Piece>
-  readonly #trees = new Trees(piece => this.#tree(piece))
-  #used = 0
-  #written = 0
-  /** Renames and deletions one after the other: two puts of one piece must count once. */
+  readonly #components: Required<Omit<PieceStoreComponents, 'catalog'>>
+  readonly #catalog: Catalog | undefined
+  readonly #init: PieceStoreInit
+  readonly #trees = new Trees(piece => this.#readTree(piece))
+  readonly #entries = new Map<string, CatalogEntry>()
+  readonly #suspects = new Map<string, Piece>()
+  readonly #listeners = new Set<OnQuarantined>()
+  /** Bytes of all entries; what is reserved for pieces that come in is beside it. */
+  #kept = 0
+  #reserved = 0
+  /** Bytes that the medium had left when it was last asked. */
+  #free = Number.POSITIVE_INFINITY
+  #absence: CairnError | undefined = new CairnError(
+    'volumeMissing',
+    'the volume is not at its place',
+  )
+  #checking: Promise<void> | undefined
+  /** The volume was here once since the start. */
+  #opened = false
+  #looked = false
+  #working = 0
+  /** Renames and removals one after the other: two puts of one piece must count once. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** `pieces` is what the volume holds. */
-  constructor(
-    { hashing }: { hashing: Hashing },
-    { directory, quota }: PieceStoreInit,
-    pieces: readonly Piece[],
+  private constructor(
+    { catalog, hashing = ownThread, count = () => {}, ...components }: PieceStoreComponents,
+    init: PieceStoreInit,
   ) {
-    this.#hashing = hashing
-    this.#directory = directory
-    this.#quota = quota
-    this.#pieces = new Map(pieces.map(piece => [pieceKey(piece), piece]))
-    for (const piece of pieces) this.#used += bytesOf(piece)
+    this.#components = { ...components, hashing, count }
+    this.#catalog = catalog
+    this.#init = init
+  }
+
+  /** Resolves also when the volume is away: `absence` says so then. */
+  static async open(components: PieceStoreComponents, init: PieceStoreInit): Promise<PieceStore> {
+    const store = new PieceStore(components, init)
+    for await (const entry of store.#catalog?.entries() ?? []) store.#remember(entry)
+    await store.check()
+    return store
+  }
+
+  get location(): string {
+    return this.#components.volume.location
+  }
+
+  get name(): string {
+    return this.#init.name
+  }
+
+  /** Why the volume is away; undefined while it is there. */
+  get absence(): CairnError | undefined {
+    return this.#absence
+  }
+
+  /** Bytes that a new piece may take. */
+  get room(): number {
+    if (this.#absence !== undefined) return 0
+    return Math.max(0, Math.min(this.#init.quota - this.#used, this.#free))
+  }
+
+  get #used(): number {
+    return this.#kept + this.#reserved
+  }
+
+  /**
+   * Looks whether the volume is there and is the one it should be. When it came, or came back, what
+   * was under way is ended, and a catalogue that is not complete is made again.
+   */
+  async check(): Promise<void> {
+    this.#checking ??= this.#look().finally(() => {
+      this.#checking = undefined
+    })
+    await this.#checking
+  }
+
+  /** Somebody puts or reads: what can wait should. */
+  get busy(): boolean {
+    return this.#working > 0
   }
 
   has(piece: Piece): boolean {
-    return this.#pieces.has(pieceKey(piece))
+    return this.#absence === undefined && this.#stateOf(piece) === PieceState.kept
   }
 
   list(): Piece[] {
-    return [...this.#pieces.values()]
+    if (this.#absence !== undefined) return []
+    return this.#inState(PieceState.kept)
+  }
+
+  held(): Piece[] {
+    return [...this.#entries.values()]
+      .filter(({ state }) => state !== PieceState.leaving)
+      .map(({ piece }) => piece)
+  }
+
+  /** Pieces that were moved apart. */
+  damaged(): Piece[] {
+    return this.#inState(PieceState.damaged)
+  }
+
+  isDamaged(piece: Piece): boolean {
+    return this.#stateOf(piece) === PieceState.damaged
+  }
+
+  /** Knows of it, be the volume there or away. */
+  knows(piece: Piece): boolean {
+    return this.#stateOf(piece) === PieceState.kept
+  }
+
+  /** Pieces that should be here, be the volume there or away. */
+  get count(): number {
+    return this.#inState(PieceState.kept).length
   }
 
   usage(): PieceUsage {
-    return { used: this.#used, quota: this.#quota }
+    return { used: this.#used, quota: this.#init.quota }
   }
 
-  async put(
-    source: AsyncIterable<Uint8Array>,
-    { expected, signal }: PutPieceOptions = {},
-  ): Promise<Piece> {
-    const reservation = new Reservation(bytes => {
-      checkRoom(this.usage(), bytes)
-      this.#used += bytes
-    })
-    const incoming = join(this.#directory, INCOMING, String(this.#written++))
-    try {
-      if (expected !== undefined) reservation.growTo(bytesOf(expected))
-      const hasher = this.#hashing.hasher()
-      await writeSynced(
-        incoming,
-        tap(source, async bytes => {
-          signal?.throwIfAborted()
-          checkLength(hasher.payload + bytes.length, expected)
-          await hasher.update(bytes)
-          if (expected === undefined) {
-            reservation.growTo(bytesOf({ payload: hasher.payload }))
-          }
-        }),
-      )
-      const { piece, subtrees } = await hasher.digest()
-      checkExpected(piece, expected)
-      reservation.growTo(bytesOf(piece))
-      await writeSynced(incoming + TREE, [subtrees])
-      await this.#exclusive(async () => {
-        if (this.has(piece)) return
-        await this.#moveIn(incoming, piece)
-        this.#pieces.set(pieceKey(piece), piece)
-        reservation.keep()
-      })
-      return piece
-    } finally {
-      reservation.release()
-      await rm(incoming, { force: true })
-      await rm(incoming + TREE, { force: true })
-    }
+  onQuarantined(listener: OnQuarantined): void {
+    this.#listeners.add(listener)
+  }
+
+  async put(source: AsyncIterable<Uint8Array>, options: PutPieceOptions = {}): Promise<Piece> {
+    const piece = await this.#work(() => this.#put(source, options))
+    this.#components.count('write', piece.payload)
+    return piece
   }
 
   async read(piece: Piece, offset: number, length: number): Promise<Uint8Array> {
-    if (!this.has(piece)) throw pieceMissing(piece)
-    checkRange(piece, offset, length)
-    try {
-      return await readRange(this.#path(piece), offset, length)
-    } catch (cause) {
-      // Deleted since: the file is gone and so is its entry.
-      throw this.has(piece) ? pieceDamaged(piece, cause) : pieceMissing(piece)
-    }
+    const bytes = await this.#work(() => this.#read(piece, offset, length))
+    this.#components.count('read', length)
+    return bytes
   }
 
   async readProven(range: PieceRange): Promise<RangeProof> {
     const { piece } = range
-    if (!this.has(piece)) throw pieceMissing(piece)
+    this.#checkKept(piece)
     const enclosing = enclosingRange(range)
     const { offset, length } = enclosing
     const [tree, payload] = await Promise.all([
@@ -204,50 +252,479 @@ export class PieceStore implements Pieces {
   }
 
   async prove(piece: Piece, index: number): Promise<LeafProof> {
-    if (!this.has(piece)) throw pieceMissing(piece)
+    this.#checkKept(piece)
     const { offset, length } = subtreeRange(piece, index)
     const [tree, payload] = await Promise.all([
       this.#trees.get(piece),
       this.read(piece, offset, length),
     ])
-    return leafProof({ tree, index, payload })
+    return this.#suspecting(piece, () => leafProof({ tree, index, payload }))
   }
 
   async delete(piece: Piece): Promise<void> {
-    // Gone for everybody at once; its file follows in its turn, before any that is moved in again.
-    if (!this.#pieces.delete(pieceKey(piece))) return
-    this.#trees.forget(piece)
+    const entry = this.#entries.get(pieceKey(piece))
+    if (entry === undefined || entry.state === PieceState.leaving) return
+    // Gone for everybody at once; its files follow in their turn.
+    this.#remember({ ...entry, state: PieceState.leaving })
+    this.#forgetContent(piece)
     await this.#exclusive(async () => {
-      const path = this.#path(piece)
-      await rm(path, { force: true })
-      await rm(path + TREE, { force: true })
-      this.#used -= bytesOf(piece)
+      await this.#catalog?.set({ ...entry, state: PieceState.leaving }, { sync: true })
+      // Where the volume is away, they follow when it is back.
+      if (this.#absence === undefined) await this.#leave(piece)
     })
   }
 
-  async #moveIn(incoming: string, piece: Piece): Promise<void> {
-    const folder = join(this.#directory, PIECES, folderOf(pieceCid(piece)))
-    const made = await mkdir(folder, { recursive: true })
-    const path = this.#path(piece)
-    await rename(incoming + TREE, path + TREE)
-    await rename(incoming, path)
-    await syncDirectory(folder)
-    if (made !== undefined) await syncDirectory(join(this.#directory, PIECES))
+  /** Pieces whose damage was met by chance, to be looked at before others. */
+  suspects(): Piece[] {
+    return [...this.#suspects.values()]
   }
 
-  async #tree(piece: Piece): Promise<UpperTree> {
-    let subtrees: Uint8Array
+  /**
+   * Hashes a piece again and moves it apart when its bytes are not those of its name; a tree that is
+   * not is made again. True: whole.
+   * Throws `pieceMissing`, and the absence of the volume.
+   */
+  async verify(piece: Piece, options: VerifyOptions = {}): Promise<boolean> {
+    this.#checkKept(piece)
+    const fault = await this.#faultOf(piece, options)
+    this.#components.count('scrub', piece.payload)
+    this.#suspects.delete(pieceKey(piece))
+    if (fault === undefined || this.#stateOf(piece) !== PieceState.kept) return true
+    if (fault instanceof CairnError && fault.code === 'volumeUnreachable') throw fault
+    // Whoever took the disk away did not damage what is on it.
+    await this.#present()
+    await this.#quarantine(piece, fault)
+    return false
+  }
+
+  /**
+   * Walks over the volume and makes the catalogue again from what is there: payloads by their
+   * lengths, trees anew where they are missing. Pieces that come in wait meanwhile.
+   */
+  async rebuild(): Promise<Rebuilt> {
+    await this.#present()
+    let rebuilt: Rebuilt | undefined
+    await this.#exclusive(async () => {
+      rebuilt = await this.#walk()
+    })
+    return rebuilt as Rebuilt
+  }
+
+  /**
+   * Gives up what a volume that is away held. Throws `volumePresent` while it is there.
+   */
+  async abandon(): Promise<readonly Piece[]> {
+    await this.check()
+    check(this.#absence !== undefined, 'volumePresent', 'the volume is there', {
+      facts: { location: this.location },
+      next: 'only a volume that is away can be forgotten',
+    })
+    const lost = this.#inState(PieceState.kept)
+    await this.#exclusive(async () => {
+      await this.#catalog?.clear()
+      for (const { piece } of [...this.#entries.values()]) {
+        this.#forgetContent(piece)
+        this.#forget(piece)
+      }
+      this.#opened = false
+    })
+    this.#tell(lost)
+    return lost
+  }
+
+  #tell(gone: readonly Piece[]): void {
+    for (const piece of gone) for (const listener of this.#listeners) listener(piece)
+  }
+
+  async #work<T>(task: () => Promise<T>): Promise<T> {
+    this.#working++
     try {
-      subtrees = await readFile(this.#path(piece) + TREE)
-    } catch (cause) {
-      throw this.has(piece) ? pieceDamaged(piece, cause) : pieceMissing(piece)
+      return await task()
+    } finally {
+      this.#working--
     }
-    return upperTree(piece, new Uint8Array(subtrees))
   }
 
-  #path(piece: Piece): string {
-    const cid = pieceCid(piece)
-    return join(this.#directory, PIECES, folderOf(cid), cid)
+  async #put(
+    source: AsyncIterable<Uint8Array>,
+    { expected, signal }: PutPieceOptions,
+  ): Promise<Piece> {
+    const { volume, hashing } = this.#components
+    const reservation = new Reservation(bytes => {
+      if (bytes > 0) checkRoom(this.usage(), bytes)
+      this.#reserved += bytes
+    })
+    const staged: Staged[] = []
+    try {
+      if (expected !== undefined) reservation.growTo(bytesOf(expected))
+      await this.#present()
+      if (expected !== undefined) this.#checkMedium(bytesOf(expected))
+      const hasher = hashing.hasher()
+      const name = expected && nameOf(expected)
+      const payload = tap(source, async bytes => {
+        signal?.throwIfAborted()
+        checkLength(hasher.payload + bytes.length, expected)
+        await hasher.update(bytes)
+        if (expected === undefined) reservation.growTo(bytesOf({ payload: hasher.payload }))
+      })
+      staged.push(await volume.stage(payload, name === undefined ? {} : { name }))
+      const hashed = await hasher.digest()
+      const { piece, subtrees } = hashed
+      checkExpected(piece, expected)
+      reservation.growTo(bytesOf(piece))
+      staged.push(await volume.stage([subtrees], { name: nameOf(piece) + TREE }))
+      const [payloadStaged, treeStaged] = staged as [Staged, Staged]
+      // Bytes took their time to come, and the disk may have gone meanwhile.
+      await this.#present()
+      await this.#exclusive(async () => {
+        if (this.#stateOf(piece) === PieceState.kept) return
+        reservation.release()
+        await this.#moveIn(piece, payloadStaged, treeStaged)
+      })
+      return piece
+    } finally {
+      reservation.release()
+      for (const part of staged) await part.discard()
+    }
+  }
+
+  async #read(piece: Piece, offset: number, length: number): Promise<Uint8Array> {
+    this.#checkKept(piece)
+    checkRange(piece, offset, length)
+    return await this.#readName(piece, nameOf(piece), { offset, length })
+  }
+
+  async #look(): Promise<void> {
+    const { log } = this.#components
+    const facts = { location: this.location, volume: this.name }
+    const before = this.#absence
+    let absence = await this.#lookForAbsence()
+    if (absence === undefined && before !== undefined) {
+      absence = await this.#absenceOf(() => this.#exclusive(() => this.#takeUp()))
+      if (absence === undefined) log.info(facts, 'a volume is there')
+    }
+    if (absence !== undefined && (absence.code !== before?.code || !this.#looked)) {
+      log.error({ ...facts, err: absence }, 'a volume is away; its pieces are not served')
+    }
+    this.#looked = true
+    this.#absence = absence
+  }
+
+  async #lookForAbsence(): Promise<CairnError | undefined> {
+    const { volume } = this.#components
+    const { name, owner } = this.#init
+    const facts = { location: this.location, volume: name }
+    return await this.#absenceOf(async () => {
+      const label = await volume.label()
+      check(label !== undefined, 'volumeMissing', 'the volume is not at its place', {
+        facts,
+        next: 'mount the disk; if it is gone for good, `cairn volumes forget` gives the place up',
+      })
+      if (label.volume !== name || label.owner !== owner) {
+        throw new CairnError('otherVolume', 'another volume is at this place', {
+          facts: { ...facts, found: label.volume },
+          next: 'mount the disk that belongs here, or correct the configuration',
+        })
+      }
+      this.#free = (await volume.free()) ?? Number.POSITIVE_INFINITY
+    })
+  }
+
+  /** Why the volume does not do a task. */
+  async #absenceOf(task: () => Promise<void>): Promise<CairnError | undefined> {
+    try {
+      await task()
+      return undefined
+    } catch (error) {
+      return error instanceof CairnError ? error : volumeUnreachable(this.location, error)
+    }
+  }
+
+  /** Throws the absence of the volume. */
+  async #present(): Promise<void> {
+    await this.check()
+    if (this.#absence !== undefined) throw this.#absence
+  }
+
+  async #takeUp(): Promise<void> {
+    const known = this.#catalog !== undefined && (await this.#catalog.complete())
+    if (!this.#opened) await this.#components.volume.sweep()
+    if (!this.#opened && !known) await this.#walk()
+    this.#opened = true
+    for (const entry of [...this.#entries.values()]) await this.#end(entry)
+  }
+
+  /** Ends what was under way with a piece when the process ended, or the volume went away. */
+  async #end({ piece, state }: CatalogEntry): Promise<void> {
+    const { volume } = this.#components
+    if (state === PieceState.arriving) {
+      const name = nameOf(piece)
+      const whole =
+        (await volume.size(name)) === piece.payload &&
+        (await volume.size(name + TREE)) === treeBytes(piece)
+      if (!whole) return await this.#leave(piece)
+      await volume.remove([DAMAGED + pieceCid(piece)])
+      await this.#set({ piece, state: PieceState.kept, bytes: bytesOf(piece) })
+    } else if (state === PieceState.leaving) {
+      await this.#leave(piece)
+    } else if (state === PieceState.suspect) {
+      await this.#moveApart(piece)
+    }
+  }
+
+  async #moveIn(piece: Piece, payload: Staged, tree: Staged): Promise<void> {
+    const { volume } = this.#components
+    const name = nameOf(piece)
+    const entry = { piece, bytes: bytesOf(piece) }
+    await this.#set({ ...entry, state: PieceState.arriving }, { sync: true })
+    try {
+      await tree.place(name + TREE)
+      await payload.place(name)
+      await volume.settle([name + TREE, name])
+    } catch (error) {
+      await this.#leave(piece)
+      throw error
+    }
+    await volume.remove([DAMAGED + pieceCid(piece)])
+    await this.#set({ ...entry, state: PieceState.kept })
+  }
+
+  /** Removes everything of a piece, and its entry last. */
+  async #leave(piece: Piece): Promise<void> {
+    const name = nameOf(piece)
+    await this.#components.volume.remove([name, name + TREE, DAMAGED + pieceCid(piece)])
+    await this.#catalog?.remove(piece)
+    this.#forget(piece)
+  }
+
+  async #quarantine(piece: Piece, fault: unknown): Promise<void> {
+    const { log } = this.#components
+    await this.#exclusive(async () => {
+      const entry = this.#entries.get(pieceKey(piece))
+      if (entry?.state !== PieceState.kept) return
+      await this.#set({ ...entry, state: PieceState.suspect }, { sync: true })
+      this.#forgetContent(piece)
+      await this.#moveApart(piece)
+      log.error(
+        { piece: pieceCid(piece), location: this.location, err: fault },
+        'a piece is damaged; it was moved apart and must be fetched again',
+      )
+      this.#tell([piece])
+    })
+  }
+
+  async #moveApart(piece: Piece): Promise<void> {
+    const { volume } = this.#components
+    const name = nameOf(piece)
+    const apart = DAMAGED + pieceCid(piece)
+    await volume.move(name, apart)
+    await volume.remove([name + TREE])
+    const bytes = Math.min((await volume.size(apart)) ?? 0, COUNTED_MAX)
+    await this.#set({ piece, state: PieceState.damaged, bytes }, { sync: true })
+  }
+
+  async #walk(): Promise<Rebuilt> {
+    const { volume, log } = this.#components
+    const before = this.#inState(PieceState.kept)
+    const wereDamaged = this.damaged().length
+    const sizes = new Map<string, number>()
+    for await (const { name, bytes } of volume.list(PIECES)) sizes.set(name, bytes)
+    const found = new Map<string, CatalogEntry>()
+    const add = (entry: CatalogEntry) => found.set(pieceKey(entry.piece), entry)
+    for await (const { name, bytes } of volume.list(DAMAGED)) {
+      const piece = pieceNamed(name.slice(DAMAGED.length))
+      if (piece === undefined) continue
+      add({ piece, state: PieceState.damaged, bytes: Math.min(bytes, COUNTED_MAX) })
+    }
+    for (const [name, bytes] of sizes) {
+      if (name.endsWith(TREE)) {
+        if (!sizes.has(name.slice(0, -TREE.length))) await volume.remove([name])
+        continue
+      }
+      const piece = pieceNamed(name.slice(name.lastIndexOf('/') + 1))
+      if (piece === undefined || nameOf(piece) !== name) continue
+      add(await this.#lookAt(piece, bytes, sizes.get(name + TREE)))
+    }
+    await this.#catalog?.replace([...found.values()])
+    this.#entries.clear()
+    this.#kept = 0
+    for (const entry of found.values()) this.#remember(entry)
+    const lost = before.filter(piece => !this.knows(piece))
+    for (const piece of lost) {
+      log.error({ piece: pieceCid(piece), location: this.location }, 'a piece is gone')
+    }
+    this.#tell(lost)
+    return {
+      pieces: this.count,
+      bytes: this.#kept,
+      damaged: Math.max(0, this.damaged().length - wereDamaged),
+      lost,
+    }
+  }
+
+  /** What a payload of that length is, beside a tree of that length. */
+  async #lookAt(piece: Piece, bytes: number, tree: number | undefined): Promise<CatalogEntry> {
+    const { volume, log } = this.#components
+    const kept = { piece, state: PieceState.kept, bytes: bytesOf(piece) }
+    if (bytes === piece.payload) {
+      if (tree === treeBytes(piece)) {
+        await volume.remove([DAMAGED + pieceCid(piece)])
+        return kept
+      }
+      const hashed = await this.#hash(piece, {})
+      if (pieceKey(hashed.piece) === pieceKey(piece)) {
+        await this.#writeTree(hashed)
+        return kept
+      }
+    }
+    const name = nameOf(piece)
+    await volume.move(name, DAMAGED + pieceCid(piece))
+    await volume.remove([name + TREE])
+    log.error(
+      { piece: pieceCid(piece), location: this.location, bytes, expected: piece.payload },
+      'a piece is damaged; it was moved apart and must be fetched again',
+    )
+    return { piece, state: PieceState.damaged, bytes: Math.min(bytes, COUNTED_MAX) }
+  }
+
+  /** What is wrong with a piece; undefined: nothing. */
+  async #faultOf(piece: Piece, options: VerifyOptions): Promise<unknown> {
+    let hashed: HashedPiece
+    try {
+      hashed = await this.#hash(piece, options)
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      return error
+    }
+    if (pieceKey(hashed.piece) !== pieceKey(piece)) return pieceDamaged(piece)
+    try {
+      upperTree(piece, await this.#treeBytes(piece))
+    } catch {
+      this.#trees.forget(piece)
+      await this.#exclusive(() => this.#writeTree(hashed))
+      const { log } = this.#components
+      log.warn({ piece: pieceCid(piece), location: this.location }, 'made a damaged tree again')
+    }
+    return undefined
+  }
+
+  async #hash(piece: Piece, { paced, signal }: VerifyOptions): Promise<HashedPiece> {
+    const { hashing, volume } = this.#components
+    const hasher = hashing.hasher()
+    for (let at = 0; at < piece.payload; at += REHASH_BYTES) {
+      const length = Math.min(REHASH_BYTES, piece.payload - at)
+      await paced?.(length)
+      signal?.throwIfAborted()
+      const bytes = await volume.read(nameOf(piece), at, length)
+      if (bytes?.length !== length) throw pieceDamaged(piece)
+      await hasher.update(bytes)
+    }
+    return await hasher.digest()
+  }
+
+  async #writeTree({ piece, subtrees }: HashedPiece): Promise<void> {
+    const { volume, log } = this.#components
+    const name = nameOf(piece) + TREE
+    const staged = await volume.stage([subtrees], { name })
+    try {
+      await staged.place(name)
+      await volume.settle([name])
+    } finally {
+      await staged.discard()
+    }
+    log.info({ piece: pieceCid(piece) }, 'made the tree of a piece again')
+  }
+
+  async #readTree(piece: Piece): Promise<UpperTree> {
+    const subtrees = await this.#treeBytes(piece)
+    return this.#suspecting(piece, () => upperTree(piece, subtrees))
+  }
+
+  async #treeBytes(piece: Piece): Promise<Uint8Array> {
+    return await this.#readName(piece, nameOf(piece) + TREE, {
+      offset: 0,
+      length: treeBytes(piece),
+    })
+  }
+
+  /** Exactly so many bytes; says whether the piece or the whole volume is at fault when not. */
+  async #readName(
+    piece: Piece,
+    name: string,
+    { offset, length }: { offset: number; length: number },
+  ): Promise<Uint8Array> {
+    let bytes: Uint8Array | undefined
+    let cause: unknown
+    try {
+      bytes = await this.#components.volume.read(name, offset, length)
+    } catch (error) {
+      cause = error
+    }
+    if (bytes?.length === length) return bytes
+    // Deleted since: its names are gone and so is its entry.
+    if (this.#stateOf(piece) !== PieceState.kept) throw pieceMissing(piece)
+    await this.#present()
+    this.#suspect(piece)
+    throw pieceDamaged(piece, cause)
+  }
+
+  /** Whoever finds wrong bytes has the piece looked at. */
+  #suspecting<T>(piece: Piece, task: () => T): T {
+    try {
+      return task()
+    } catch (error) {
+      this.#suspect(piece)
+      throw error
+    }
+  }
+
+  #suspect(piece: Piece): void {
+    if (this.#suspects.size < SUSPECTS_MAX) this.#suspects.set(pieceKey(piece), piece)
+  }
+
+  #checkKept(piece: Piece): void {
+    if (this.#stateOf(piece) !== PieceState.kept) throw pieceMissing(piece)
+    if (this.#absence !== undefined) throw this.#absence
+  }
+
+  #checkMedium(needed: number): void {
+    if (needed <= this.#free) return
+    const { used, quota } = this.usage()
+    throw new CairnError('volumeFull', 'the disk of the volume has less left than its quota', {
+      facts: { location: this.location, needed, used, quota, free: this.#free },
+      next: 'free space on the disk, or lower the quota',
+    })
+  }
+
+  #stateOf(piece: Piece): PieceState | undefined {
+    return this.#entries.get(pieceKey(piece))?.state
+  }
+
+  #inState(state: PieceState): Piece[] {
+    return [...this.#entries.values()].filter(entry => entry.state === state).map(e => e.piece)
+  }
+
+  async #set(entry: CatalogEntry, options: { sync?: boolean } = {}): Promise<void> {
+    await this.#catalog?.set(entry, options)
+    this.#remember(entry)
+  }
+
+  #remember(entry: CatalogEntry): void {
+    this.#forget(entry.piece)
+    this.#entries.set(pieceKey(entry.piece), entry)
+    this.#kept += entry.bytes
+  }
+
+  #forget(piece: Piece): void {
+    const entry = this.#entries.get(pieceKey(piece))
+    if (entry === undefined) return
+    this.#entries.delete(pieceKey(piece))
+    this.#kept -= entry.bytes
+  }
+
+  #forgetContent(piece: Piece): void {
+    this.#trees.forget(piece)
+    this.#suspects.delete(pieceKey(piece))
   }
 
   async #exclusive(task: () => Promise<void>): Promise<void> {
@@ -255,6 +732,25 @@ export class PieceStore implements Pieces {
     this.#turn = Promise.allSettled([run])
     await run
   }
+}
+
+/** Makes a directory a volume; throws `volumeExists` where it is one already. */
+export async function createVolume({ directory, volume }: VolumeInit): Promise<void> {
+  await new DirectoryVolume(directory).create({ volume, owner: '' })
+}
+
+/**
+ * Opens a directory without a catalogue: it is walked over, once. Throws `volumeMissing` where it is
+ * no volume, `otherVolume` where it is another one, `badVolume` and `newerVolume`.
+ */
+export async function openPieceStore(
+  components: Omit<PieceStoreComponents, 'volume' | 'catalog'>,
+  { directory, volume: name, quota }: VolumeInit & { quota: number },
+): Promise<PieceStore> {
+  const volume = new DirectoryVolume(directory)
+  const store = await PieceStore.open({ ...components, volume }, { name, owner: '', quota })
+  if (store.absence !== undefined) throw store.absence
+  return store
 }
 
 /** Space taken ahead of writing, so that puts at the same time cannot overrun the quota together. */
@@ -274,129 +770,21 @@ class Reservation {
     this.#bytes = bytes
   }
 
-  /** The space belongs to a piece now. */
-  keep(): void {
-    this.#bytes = 0
-  }
-
   release(): void {
     if (this.#bytes > 0) this.#take(-this.#bytes)
     this.#bytes = 0
   }
 }
 
-/** One walk over the volume, at start. */
-class Recovery {
-  readonly #directory: string
-  readonly #log: Log
-  readonly #hashing: Hashing
-
-  constructor(directory: string, { log, hashing }: Required<PieceStoreComponents>) {
-    this.#directory = directory
-    this.#log = log
-    this.#hashing = hashing
-  }
-
-  async run(): Promise<Piece[]> {
-    const found: Piece[] = []
-    const root = join(this.#directory, PIECES)
-    for (const folder of await readdir(root, { withFileTypes: true })) {
-      if (!folder.isDirectory()) continue
-      const path = join(root, folder.name)
-      const names = new Set(await readdir(path))
-      for (const name of names) {
-        if (name.endsWith(TREE)) {
-          // A crash between the two renames: the payload never got its name.
-          if (!names.has(name.slice(0, -TREE.length))) await rm(join(path, name))
-          continue
-        }
-        const piece = nameOf(name)
-        if (piece === undefined || folderOf(name) !== folder.name) continue
-        if (await this.#check(join(path, name), piece)) found.push(piece)
-      }
-    }
-    return found
-  }
-
-  /** True when payload and tree are of the right length; a tree that is not is made again. */
-  async #check(path: string, piece: Piece): Promise<boolean> {
-    const { size } = await stat(path)
-    if (size === piece.payload) {
-      if ((await sizeOf(path + TREE)) === treeBytes(piece)) return true
-      const { piece: hashed, subtrees } = await this.#hashing.file(path)
-      if (pieceKey(hashed) === pieceKey(piece)) {
-        await rm(path + TREE, { force: true })
-        await writeSynced(path + TREE, [subtrees])
-        this.#log.info({ piece: pieceCid(piece) }, 'made the tree of a piece again')
-        return true
-      }
-    }
-    const apart = join(this.#directory, DAMAGED)
-    await mkdir(apart, { recursive: true })
-    await rename(path, join(apart, pieceCid(piece)))
-    await rm(path + TREE, { force: true })
-    this.#log.error(
-      { piece: pieceCid(piece), size, expected: piece.payload },
-      'a piece on the volume is damaged; it was moved apart and must be fetched again',
-    )
-    return false
-  }
+function nameOf(piece: Piece): string {
+  const cid = pieceCid(piece)
+  // Folders keep directories short: about a thousand of them.
+  return `${PIECES}${cid.slice(-3, -1)}/${cid}`
 }
 
-async function checkVolume({ directory, volume }: VolumeInit): Promise<void> {
-  let text: string
+function pieceNamed(cid: string): Piece | undefined {
   try {
-    text = await readFile(join(directory, VOLUME_FILE), 'utf8')
-  } catch (cause) {
-    if (!isCode(cause, 'ENOENT')) throw cause
-    throw new CairnError('volumeMissing', 'the directory is not a volume of this node', {
-      facts: { directory, volume },
-      next: 'mount the disk, or create the volume if it is new',
-      cause,
-    })
-  }
-  const found = parseVolume(text, directory)
-  if (found.layout > LAYOUT) {
-    throw new CairnError('newerVolume', 'a newer version of cairn wrote this volume', {
-      facts: { directory, found: found.layout, known: LAYOUT },
-      next: 'install the version that wrote it',
-    })
-  }
-  if (found.volume !== volume) {
-    throw new CairnError('otherVolume', 'another volume is mounted at this directory', {
-      facts: { directory, expected: volume, found: found.volume },
-      next: 'mount the disk that belongs here, or correct the configuration',
-    })
-  }
-}
-
-function parseVolume(text: string, directory: string): { layout: number; volume: string } {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw badVolume(directory, cause)
-  }
-  const { layout, volume } = (value ?? {}) as { layout?: unknown; volume?: unknown }
-  if (typeof layout !== 'number' || typeof volume !== 'string') throw badVolume(directory)
-  return { layout, volume }
-}
-
-function badVolume(directory: string, cause?: unknown): CairnError {
-  return new CairnError('badVolume', `${VOLUME_FILE} does not name a volume`, {
-    facts: { directory },
-    cause,
-  })
-}
-
-/** Folders keep directories short: about a thousand of them. */
-function folderOf(cid: string): string {
-  return cid.slice(-3, -1)
-}
-
-function nameOf(name: string): Piece | undefined {
-  try {
-    return parsePieceCid(name)
+    return parsePieceCid(cid)
   } catch (error) {
     if (error instanceof CairnError) return undefined
     throw error
@@ -409,65 +797,6 @@ function treeBytes(piece: Pick<Piece, 'payload'>): number {
 
 function bytesOf(piece: Pick<Piece, 'payload'>): number {
   return piece.payload + treeBytes(piece)
-}
-
-async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
-  const file = await open(path, 'r')
-  try {
-    const bytes = new Uint8Array(length)
-    for (let at = 0; at < length; ) {
-      const { bytesRead } = await file.read(bytes, at, length - at, offset + at)
-      invariant(bytesRead > 0, 'a piece’s file is as long as its name says')
-      at += bytesRead
-    }
-    return bytes
-  } finally {
-    await file.close()
-  }
-}
-
-/** Writes a new file and syncs it. */
-async function writeSynced(
-  path: string,
-  parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  const file = await open(path, 'wx')
-  try {
-    for await (const part of parts) await writeAll(file, part)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at)
-    at += bytesWritten
-  }
-}
-
-/** Makes renames in a directory durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return (error as NodeJS.ErrnoException).code === code
 }
 
 /** Passes each part on after it was seen. */

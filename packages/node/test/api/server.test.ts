@@ -65,6 +65,7 @@ describe('HTTP API', () => {
     const { link } = (await put.json()) as { link: string }
     const queries: Record<string, string> = {
       '/v1/ledger': '?epoch=3',
+      '/v1/volumes/forget': '?location=/mnt/a',
       '/v1/files/remove': `?link=${encodeURIComponent(link)}`,
     }
     for (const { method, path, response } of ROUTES) {

@@ -26,6 +26,7 @@ import type {
   PutOptions,
   PutResult,
   Status,
+  VolumeView,
 } from '../../src/api/node-view.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { Metrics } from '../../src/metrics.ts'
@@ -57,6 +58,19 @@ export const ENDLESS = 'cairn:endless'
 /** A link that breaks after its first chunk, unless one goes on behind it. */
 export const BROKEN = 'cairn:broken'
 export const BROKEN_BYTES = 200_000
+
+const VOLUME: VolumeView = {
+  location: '/mnt/a',
+  name: 'one',
+  state: 'volumeMissing',
+  next: 'mount the disk',
+  used: 127,
+  quota: 1_000,
+  room: 0,
+  pieces: 1,
+  damaged: ['bafkzcib'],
+  scrub: { finished: 5_000, left: 127 },
+}
 
 const CHUNK = new Uint8Array(64 * 1024).fill(1)
 
@@ -223,6 +237,11 @@ export async function testView(): Promise<TestView> {
       return { name: put.name, link, bytes: put.bytes }
     },
     pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
+    volumes: async () => [VOLUME],
+    rebuildVolumes: async (location = VOLUME.location) => {
+      return [{ location, pieces: 1, bytes: 127, damaged: 0, lost: ['bafkzcib'] }]
+    },
+    forgetVolume: async location => ({ location, lost: ['bafkzcib'] }),
     deals: async () => [DEAL],
     endDeal: async () => {},
     audit: async () => [

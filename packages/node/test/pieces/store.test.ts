@@ -72,7 +72,7 @@ describe('piece store', () => {
     await assert.rejects(open(), error => {
       const { code, facts } = error as { code: string; facts: object }
       assert.equal(code, 'otherVolume')
-      assert.deepEqual(facts, { directory, expected: 'one', found: 'two' })
+      assert.deepEqual(facts, { location: directory, volume: 'one', found: 'two' })
       return true
     })
     await assert.rejects(createVolume({ directory, volume: 'one' }), { code: 'volumeExists' })
@@ -126,9 +126,15 @@ describe('piece store', () => {
     await rm(`${path(changed)}.tree`)
     const again = await open()
     assert.deepEqual(again.list(), [])
-    assert.equal(again.usage().used, 0)
+    // What was moved apart is still on the disk.
+    assert.equal(again.usage().used, 199_999)
+    assert.equal(again.damaged().length, 2)
     assert.equal(lines.filter(line => line.level === 'error').length, 2)
     assert.equal((await stat(join(directory, 'damaged', pieceCid(short)))).size, 99_999)
+    await again.put(one(bytes(100_000)))
+    await again.delete(changed)
+    assert.deepEqual(again.damaged(), [])
+    assert.deepEqual((await files(directory)).length, 3, 'label, payload and tree')
   })
 
   it('proves nothing from damaged files', async () => {

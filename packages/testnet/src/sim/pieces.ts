@@ -47,6 +47,10 @@ export class MemoryPieces implements Pieces {
     return [...this.#held.values()].map(({ piece }) => piece)
   }
 
+  held(): Piece[] {
+    return this.list()
+  }
+
   usage(): PieceUsage {
     return { used: this.#used, quota: this.#quota }
   }
