@@ -367,7 +367,9 @@ export class Checkpointer {
     if (!verifier.ed25519(root, entry.identity, envelope.signature)) {
       return this.#outcome('reject', 'badSignature')
     }
-    if (!this.#workOf(epoch).isFirstProposal(round, author)) return this.#outcome('ignore', 'known')
+    const work = this.#workOf(epoch)
+    if (!work.isFirstProposal(round, author)) return this.#outcome('ignore', 'known')
+    work.heard(checkpointRoot(proposal.checkpoint), proposal.checkpoint.parent)
     this.#run(async () => {
       const refusal = await this.#consider(base, proposal, this.#init.peerOf(entry))
       if (refusal !== undefined) {
@@ -435,7 +437,8 @@ export class Checkpointer {
     const committee = epochs.committee(vote.epoch)
     if (committee === undefined || vote.epoch <= this.#adopted) return
     const work = this.#workOf(vote.epoch)
-    const quorum = work.count(vote, envelope.signature, committee)
+    const parent = this.#acceptedRoot(vote.epoch - 1)
+    const quorum = work.count(vote, envelope.signature, committee, parent)
     if (quorum !== undefined) this.#submitInTurn(base, committee, work, quorum)
   }
 
@@ -504,6 +507,12 @@ export class Checkpointer {
       log.warn({ epoch, code: error.code, err: error }, 'the checkpoint was not accepted yet')
       return false
     }
+  }
+
+  #acceptedRoot(epoch: number): Uint8Array | undefined {
+    const { chain } = this.#components
+    const head = chain.head()
+    return head && chain.checkpointsAt(head.number).findLast(landed => landed.epoch === epoch)?.root
   }
 
   /** -1: the genesis checkpoint, or none that this node knows of. */
@@ -616,19 +625,31 @@ export class Checkpointer {
     this.#work.delete(epoch - 1)
     await ledger.dropVoted(epoch)
     epochs.forget(epoch)
-    this.#revote(accepted)
+    await this.#revote(accepted)
     await this.#prune(epoch)
     for (const listener of this.#listeners) listener({ accepted, settled })
   }
 
-  /** When the chain accepted another parent than a queued checkpoint's, its epoch is voted again. */
-  #revote({ epoch, root }: AcceptedCheckpoint): void {
+  /**
+   * The next epoch is voted again when its quorum builds on another parent than the chain accepted, or
+   * on one that this node does not know. In that case it did not vote for it and cannot land it; but
+   * more than two thirds of the weight did, and know: no other quorum comes about without them while
+   * they hold to theirs.
+   */
+  async #revote({ epoch, root }: AcceptedCheckpoint): Promise<void> {
     const work = this.#work.get(epoch + 1)
-    const settled = work?.quorum && work.settled(work.quorum.root)
-    if (work === undefined || settled === undefined) return
-    if (equalBytes(settled.settlement.checkpoint.parent, root)) return
+    const quorum = work?.quorum
+    if (work === undefined || quorum === undefined) return
+    const parent = work.parentOf(quorum.root) ?? (await this.#votedParent(epoch + 1, quorum))
+    if (parent !== undefined && equalBytes(parent, root)) return
     work.voidBefore(this.#nextRound(epoch + 1))
     this.#scheduleRound(epoch + 1)
+  }
+
+  /** What a checkpoint builds on that this node voted for, also before a restart. */
+  async #votedParent(epoch: number, { root }: Quorum): Promise<Uint8Array | undefined> {
+    const voted = await this.#components.ledger.voted(epoch, root)
+    return voted && decode(Checkpoint, voted.checkpoint).parent
   }
 
   /** Lets go of what is older than `retainEpochs`: others' messages, and the state. */

@@ -1,6 +1,7 @@
 /** What a node knows of one epoch on its way to the chain: proposals, votes, quorum. */
 import {
   type CommitteeMember,
+  equalBytes,
   hex,
   type MessageSet,
   quorum,
@@ -46,6 +47,8 @@ export class EpochWork {
   readonly #votes = new Map<number, Map<number, Cast[]>>()
   /** `round/author` of each. */
   readonly #proposed = new Set<string>()
+  /** What proposed checkpoints build on, by their roots. */
+  readonly #parents = new Map<string, Uint8Array>()
 
   constructor(epoch: number) {
     this.epoch = epoch
@@ -90,11 +93,29 @@ export class EpochWork {
     return true
   }
 
-  /** Counts a verified vote; returns the quorum when this vote completed one of a lower round. */
+  /** Keeps what a proposed checkpoint builds on, though its set may never be had. */
+  heard(root: Uint8Array, parent: Uint8Array): void {
+    this.#parents.set(hex(root), parent)
+    for (const oldest of this.#parents.keys()) {
+      if (this.#parents.size <= PROPOSALS_MAX) break
+      this.#parents.delete(oldest)
+    }
+  }
+
+  /** What a checkpoint builds on, as far as it was settled or proposed. */
+  parentOf(root: Uint8Array): Uint8Array | undefined {
+    return this.settled(root)?.settlement.checkpoint.parent ?? this.#parents.get(hex(root))
+  }
+
+  /**
+   * Counts a verified vote; returns the quorum when this vote completed one of a lower round. With
+   * `parent`, the root accepted for the epoch before, one known to build on another is none.
+   */
   count(
     { round, author, checkpoint }: Vote,
     signature: Uint8Array,
     committee: readonly CommitteeMember[],
+    parent?: Uint8Array,
   ): Quorum | undefined {
     if (round < this.#voidBefore) return undefined
     let votes = this.#votes.get(round)
@@ -112,6 +133,8 @@ export class EpochWork {
       votes.set(author, [...casts, { root, signature }])
     }
     if (this.quorum !== undefined && this.quorum.round <= round) return undefined
+    const found = this.parentOf(checkpoint)
+    if (parent !== undefined && found !== undefined && !equalBytes(parent, found)) return undefined
     // Of two votes in one round neither counts.
     const signed = committee
       .filter(({ index }) => {

@@ -124,6 +124,26 @@ describe('votes of an epoch', () => {
     assert.ok(work.count(vote(1, { round: 3 }), signature(1), equal(2)))
   })
 
+  it('for what builds on another parent than the accepted one are no quorum', () => {
+    const [right, wrong] = [bytes32('parent', 0), bytes32('parent', 1)]
+    const cast = (work: EpochWork, round: number, root: number, parent?: Uint8Array) => {
+      for (const author of [0, 1]) {
+        work.count(vote(author, { round, root }), signature(author, root), equal(2), parent)
+      }
+      return work.quorum?.round
+    }
+    const work = new EpochWork(4)
+    work.heard(bytes32('root', 0), wrong)
+    work.heard(bytes32('root', 1), right)
+    assert.equal(cast(work, 2, 0, right), undefined)
+    assert.equal(cast(work, 3, 1, right), 3)
+    assert.equal(cast(work, 1, 0, right), 3, 'nor does it take the place of one that fits')
+    assert.equal(cast(new EpochWork(4), 0, 0, right), 0, 'what nobody proposed may fit')
+    const early = new EpochWork(4)
+    early.heard(bytes32('root', 0), wrong)
+    assert.equal(cast(early, 0, 0), 0, 'before one is accepted')
+  })
+
   it('are remembered for a bounded number of rounds', () => {
     const work = new EpochWork(4)
     work.count(vote(0), signature(0), equal(2))
@@ -165,6 +185,14 @@ describe('an epoch’s proposals', () => {
     assert.equal(work.isFirstProposal(0, 1), false)
     assert.equal(work.isFirstProposal(0, 2), true)
     assert.equal(work.isFirstProposal(1, 1), true)
+  })
+
+  it('say what they build on, a bounded number of them', () => {
+    const work = new EpochWork(4)
+    for (let at = 0; at <= 2 * ROUNDS_MAX; at++) work.heard(bytes32('root', at), bytes32('of', at))
+    assert.equal(work.parentOf(bytes32('root', 0)), undefined)
+    assert.deepEqual(work.parentOf(bytes32('root', 1)), bytes32('of', 1))
+    assert.deepEqual(work.parentOf(bytes32('root', 2 * ROUNDS_MAX)), bytes32('of', 2 * ROUNDS_MAX))
   })
 })
 

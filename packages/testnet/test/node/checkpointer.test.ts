@@ -445,7 +445,7 @@ describe('three contradicting messages spread over the members', () => {
 })
 
 describe('while the chain is away', () => {
-  async function outage(init: { restart?: 'clean' | 'crash' } = {}) {
+  async function outage(init: { restart?: 'clean' | 'crash'; startDown?: boolean } = {}) {
     const world = new NodeWorld({ nodes: 4 })
     const stores = [0, 1, 2, 3].map(() => new MemoryStore())
     let nodes = stores.map((store, index) => world.node(index, { store }))
@@ -461,7 +461,7 @@ describe('while the chain is away', () => {
         world.network.crash(peerName(index))
       }
       nodes = stores.map((store, index) => world.node(index, { store }))
-      for (const { chain } of nodes) chain.setDown(true)
+      for (const { chain } of nodes) chain.setDown(init.startDown ?? true)
       await Promise.all(nodes.map(({ node }) => node.start()))
       await world.run(5, 9)
     }
@@ -498,10 +498,67 @@ describe('while the chain is away', () => {
     assertInOrder(world, nodes, 7)
   })
 
+  it('and everybody was restarted as it came back, nobody votes again on what had a quorum', async () => {
+    const { world, nodes } = await outage({ restart: 'clean', startDown: false })
+    await world.run(9)
+    assertInOrder(world, nodes, 7)
+    const queued = world.chain.accepted.filter(({ epoch }) => epoch === 2 || epoch === 3)
+    assert.deepEqual(
+      queued.map(({ round }) => round),
+      [0, 0],
+    )
+  })
+
   it('and everybody lost power, the queue lands when they may sign again', async () => {
     const { world, nodes } = await outage({ restart: 'crash' })
     await world.run(10)
     assertInOrder(world, nodes, 8)
+  })
+
+  it('a quorum that nobody can tell anything of is given up when its parent is accepted', async () => {
+    const world = new NodeWorld({ nodes: 4 })
+    const roundsOf = (epoch: number, member: number, rounds: readonly number[]) =>
+      rounds.filter(round => world.proposer(epoch, round) === member)
+    // A member that proposes for epoch 0, and for epoch 1 once that has landed.
+    const own = [0, 1, 2, 3].find(
+      at => roundsOf(0, at, [0, 1, 2, 3]).length > 0 && roundsOf(1, at, [2, 3, 4]).length > 0,
+    )
+    assert.ok(own !== undefined)
+    const others = [0, 1, 2, 3].filter(at => at !== own)
+    const [one] = (await world.start(own)) as [WorldNode]
+    const outsider = new Outsider(world, others[0] as number)
+    await outsider.network.start()
+    const cast = async (epoch: number, root: Uint8Array, round: number) => {
+      const authors = world.authors(await world.base(one, epoch))
+      for (const author of others) {
+        const vote = authors.vote(author, root, { epoch, round })
+        await outsider.network.publish(CHECKPOINT_TOPIC, Envelope.serialize(vote))
+      }
+      await world.clock.run({ until: world.clock.now() + 50 })
+    }
+    const said = (epoch: number) =>
+      [...(one.node.epochs.record(epoch + 1)?.set.messages() ?? [])]
+        .filter(({ envelope }) => envelope.type === MessageType.vote)
+        .map(({ envelope }) => decode(Vote, envelope.body))
+        .filter(vote => vote.epoch === epoch && vote.author === own)
+    await world.run(1, 0, 500)
+    one.chain.setDown(true)
+    await world.run(2, 1, 100)
+    const [first] = said(0)
+    assert.ok(first)
+    await cast(1, bytes32('a set that nobody has'), 0)
+    const before = said(1).length
+    one.chain.setDown(false)
+    await cast(0, first.checkpoint, first.round)
+    await world.run(2, 11)
+    assert.ok(epochs(world).includes(0))
+    const again = said(1).slice(before)
+    assert.ok(again.length > 0, 'it proposes and votes again')
+    const [{ checkpoint, round }] = again as [Vote]
+    await cast(1, checkpoint, round)
+    await world.run(3, 8)
+    assert.deepEqual(world.chain.accepted.find(({ epoch }) => epoch === 1)?.root, checkpoint)
+    assert.deepEqual(complaints([one]), [])
   })
 
   it('a quorum of before a restart is landed by those who voted for it', async () => {
