@@ -9,6 +9,7 @@ import {
   type KindServices,
   type Log,
   type NodeKind,
+  type Pieces,
   type Randomness,
   type Signer,
   StorageNode,
@@ -25,6 +26,7 @@ import {
   ed25519,
   foundingState,
   genesisCheckpoint,
+  invariant,
   KINDS,
   NonceChain,
   networkId,
@@ -67,6 +69,26 @@ export interface WorldInit {
   /** Share of deliveries lost, from 0 to below 1. */
   loss: number
   log(node: string): Log
+  /** The testnet's unless given. */
+  profile?: Profile
+  /** By default every provider keeps a few pieces for the last node. */
+  founding?(world: World): Promise<Founding>
+  /** Nodes that run other code than the others, by node index. */
+  cheats?: ReadonlyMap<number, Cheat>
+}
+
+/** What the genesis checkpoint holds. */
+export interface Founding {
+  readonly deposits: readonly Deposit[]
+  readonly deals: readonly Deal[]
+}
+
+/** Other code in a node's half of storage, in place of its own or around it. */
+export interface Cheat {
+  services?(own: KindServices): KindServices
+  /** What it proves from; `own` holds what it was given. */
+  pieces?(own: MemoryPieces, services: KindServices): Pieces
+  half?(own: StorageNode, services: KindServices): NodeKind
 }
 
 /** Virtual time at which a world begins, ms since 1970: a fixed instant, so that runs are equal. */
@@ -111,7 +133,7 @@ export class World {
   readonly chain: SimulatedChain
   readonly nodes: SimulatedNode[] = []
   readonly genesis: number
-  readonly profile: Profile = TESTNET_PROFILE
+  readonly profile: Profile
   readonly id: Uint8Array
   readonly registry: readonly RegistryEntry[]
   readonly places: readonly Place[]
@@ -130,6 +152,7 @@ export class World {
 
   constructor(init: WorldInit) {
     this.#init = init
+    this.profile = init.profile ?? TESTNET_PROFILE
     this.#seed = derive(Uint8Array.of(), `seed ${init.seed}`)
     this.#verifier = memoVerifier(plainVerifier)
     this.clock = new VirtualClock({ start: BEGINNING_MS })
@@ -154,6 +177,9 @@ export class World {
     this.#drand = { publicKey: beacon.publicKey, ...rounds }
     this.#randomness = localRandomness(beacon)
     this.places = Array.from({ length: init.nodes }, (_, index) => this.#place(index))
+    for (const { index, provider } of this.places) {
+      if (provider) this.#shelves.set(index, new MemoryPieces())
+    }
     this.#field = new RadioField(
       { clock: this.clock },
       {
@@ -168,21 +194,31 @@ export class World {
 
   /** Stores the founding pieces, posts the genesis checkpoint and builds every node. */
   async begin(): Promise<void> {
-    const client = this.places.at(-1) as Place
-    const deposit = { account: this.#account(client), key: client.signer.identity, amount: DEPOSIT }
-    const deals = await this.#foundingDeals(client)
-    const founding = foundingState(KINDS, [deposit])
+    const { deposits, deals } = await (this.#init.founding?.(this) ?? this.#founding())
+    const founding = foundingState(KINDS, deposits)
     const genesis = founding.with(founding.core, new Map([[storageKind.code, storageWith(deals)]]))
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
     this.chain.start(genesisCheckpoint({ state: genesis, kinds: KINDS, committee, rulesVersion }))
-    for (const place of this.places) this.nodes.push(this.#build(place, genesis, [deposit]))
+    for (const place of this.places) this.nodes.push(this.#build(place, genesis, deposits))
   }
 
   /** Resolves when every node takes part; the clock must run meanwhile. */
   async start(): Promise<void> {
     for (const radio of this.#radios) await radio.start()
     await Promise.all(this.nodes.map(({ node }) => node.start()))
+  }
+
+  /** What a provider was given to keep before the world began. */
+  shelf(index: number): MemoryPieces {
+    const shelf = this.#shelves.get(index)
+    invariant(shelf !== undefined, `node ${index} offers disk`)
+    return shelf
+  }
+
+  /** Where a node is paid to and its deposit is moved from, 20 bytes. */
+  account(index: number): Uint8Array {
+    return derive(this.#seed, `account ${index}`).slice(0, 20)
   }
 
   /** Ends a node as a power cut does; what it stored stays. */
@@ -227,7 +263,8 @@ export class World {
 
   #halves(place: Place, services: KindServices): NodeKind[] {
     const { clock, voice, epochs, log, store } = services
-    const pieces = this.#shelves.get(place.index)
+    const cheat = this.#init.cheats?.get(place.index) ?? {}
+    const shelf = this.#shelves.get(place.index)
     const radio = place.gateway
       ? new SimRadio(
           { clock, field: this.#field, store: store.sublevel('radio') },
@@ -236,26 +273,28 @@ export class World {
       : undefined
     if (radio !== undefined) this.#radios.push(radio)
     const prng = new Prng(this.#seed, `random ${place.index}`)
-    servePieces(services.network, pieces === undefined ? [] : [pieces])
+    const own = cheat.services?.(services) ?? services
+    const storage = new StorageNode(
+      {
+        ...own,
+        view: epochs,
+        random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
+        ...(shelf === undefined ? {} : { pieces: cheat.pieces?.(shelf, own) ?? shelf }),
+      },
+      {
+        calendar: epochs.calendar,
+        terms: {
+          pricePerGiB: this.profile.storagePrice,
+          longestDeal: DEAL_EPOCHS,
+          largestPiece: PIECE_PAYLOAD_MAX,
+        },
+        maxPrice: this.profile.storagePrice,
+        releaseProviders: false,
+      },
+    )
+    servePieces(own.network, storage.shelf === undefined ? [] : [storage.shelf])
     return [
-      new StorageNode(
-        {
-          ...services,
-          view: epochs,
-          random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
-          ...(pieces === undefined ? {} : { pieces }),
-        },
-        {
-          calendar: epochs.calendar,
-          terms: {
-            pricePerGiB: this.profile.storagePrice,
-            longestDeal: DEAL_EPOCHS,
-            largestPiece: PIECE_PAYLOAD_MAX,
-          },
-          maxPrice: this.profile.storagePrice,
-          releaseProviders: false,
-        },
-      ),
+      cheat.half?.(storage, own) ?? storage,
       new CoverageNode(
         { clock, voice, view: epochs, log, ...(radio === undefined ? {} : { radio }) },
         { calendar: epochs.calendar, chain: place.chain, secret: place.secret },
@@ -264,18 +303,17 @@ export class World {
   }
 
   /** Every provider keeps a few pieces for one client from the first epoch on. */
-  async #foundingDeals(client: Place): Promise<Deal[]> {
+  async #founding(): Promise<Founding> {
+    const client = this.places.at(-1) as Place
+    const { identity: key } = client.signer
     const deals: Deal[] = []
-    for (const { index, provider } of this.places) {
-      if (!provider) continue
-      const pieces = new MemoryPieces()
-      this.#shelves.set(index, pieces)
+    for (const [index, pieces] of this.#shelves) {
       for (let number = 0; number < PIECES_PER_PROVIDER; number++) {
         const prng = new Prng(this.#seed, `piece ${index} ${number}`)
         const payload = Uint8Array.from({ length: PIECE_BYTES }, () => prng.u32() & 0xff)
         const piece = await pieces.put(once(payload))
         deals.push({
-          client: client.signer.identity,
+          client: key,
           provider: index,
           piece,
           group: derive(this.#seed, `group ${index}`),
@@ -287,11 +325,7 @@ export class World {
         })
       }
     }
-    return deals
-  }
-
-  #account({ index }: Pick<Place, 'index'>): Uint8Array {
-    return derive(this.#seed, `account ${index}`).slice(0, 20)
+    return { deposits: [{ account: this.account(client.index), key, amount: DEPOSIT }], deals }
   }
 
   #store(name: string): MemoryStore {
@@ -308,7 +342,7 @@ export class World {
   }
 
   #registration({ signer, chain, provider, gateway, cell, index }: Place) {
-    const account = this.#account({ index })
+    const account = this.account(index)
     return {
       operator: account,
       payout: account,
