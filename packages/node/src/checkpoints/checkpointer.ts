@@ -37,7 +37,7 @@ import {
   type Vote,
 } from '@cairn/protocol'
 import type { EpochRecord, Epochs } from '../ledger/epochs.ts'
-import type { Ingest, Outcome } from '../ledger/ingest.ts'
+import type { Arrival, Ingest, Outcome } from '../ledger/ingest.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Parent, Settlements } from '../ledger/settlements.ts'
 import type { StateCache } from '../ledger/states.ts'
@@ -108,8 +108,8 @@ export class Checkpointer {
   constructor(components: CheckpointerComponents, init: CheckpointerInit) {
     this.#components = components
     this.#init = init
-    components.ingest.onArrival(({ type, message, envelope, base }) => {
-      if (type === MessageType.vote) this.#voted(message.value as Vote, envelope, base)
+    components.ingest.onArrival(arrival => {
+      if (arrival.type === MessageType.vote) this.#voted(arrival)
     })
   }
 
@@ -432,14 +432,20 @@ export class Checkpointer {
     return undefined
   }
 
-  #voted(vote: Vote, envelope: Envelope, base: EpochBase): void {
+  #voted({ message, envelope, base, source }: Arrival): void {
     const { epochs } = this.#components
+    const vote = message.value as Vote
     const committee = epochs.committee(vote.epoch)
     if (committee === undefined || vote.epoch <= this.#adopted) return
     const work = this.#workOf(vote.epoch)
     const parent = this.#acceptedRoot(vote.epoch - 1)
     const quorum = work.count(vote, envelope.signature, committee, parent)
-    if (quorum !== undefined) this.#submitInTurn(base, committee, work, quorum)
+    if (quorum === undefined) return
+    this.#submitInTurn(base, committee, work, quorum)
+    // Votes of before a restart: that their quorum was given up is not among what is on disk.
+    if (source === 'disk' && parent !== undefined) {
+      this.#run(() => this.#revote({ epoch: vote.epoch - 1, root: parent }))
+    }
   }
 
   /** The proposer submits at once, the others in order of rank, a slot apart. */
@@ -636,7 +642,7 @@ export class Checkpointer {
    * more than two thirds of the weight did, and know: no other quorum comes about without them while
    * they hold to theirs.
    */
-  async #revote({ epoch, root }: AcceptedCheckpoint): Promise<void> {
+  async #revote({ epoch, root }: Pick<AcceptedCheckpoint, 'epoch' | 'root'>): Promise<void> {
     const work = this.#work.get(epoch + 1)
     const quorum = work?.quorum
     if (work === undefined || quorum === undefined) return

@@ -515,52 +515,6 @@ describe('while the chain is away', () => {
     assertInOrder(world, nodes, 8)
   })
 
-  it('a quorum that nobody can tell anything of is given up when its parent is accepted', async () => {
-    const world = new NodeWorld({ nodes: 4 })
-    const roundsOf = (epoch: number, member: number, rounds: readonly number[]) =>
-      rounds.filter(round => world.proposer(epoch, round) === member)
-    // A member that proposes for epoch 0, and for epoch 1 once that has landed.
-    const own = [0, 1, 2, 3].find(
-      at => roundsOf(0, at, [0, 1, 2, 3]).length > 0 && roundsOf(1, at, [2, 3, 4]).length > 0,
-    )
-    assert.ok(own !== undefined)
-    const others = [0, 1, 2, 3].filter(at => at !== own)
-    const [one] = (await world.start(own)) as [WorldNode]
-    const outsider = new Outsider(world, others[0] as number)
-    await outsider.network.start()
-    const cast = async (epoch: number, root: Uint8Array, round: number) => {
-      const authors = world.authors(await world.base(one, epoch))
-      for (const author of others) {
-        const vote = authors.vote(author, root, { epoch, round })
-        await outsider.network.publish(CHECKPOINT_TOPIC, Envelope.serialize(vote))
-      }
-      await world.clock.run({ until: world.clock.now() + 50 })
-    }
-    const said = (epoch: number) =>
-      [...(one.node.epochs.record(epoch + 1)?.set.messages() ?? [])]
-        .filter(({ envelope }) => envelope.type === MessageType.vote)
-        .map(({ envelope }) => decode(Vote, envelope.body))
-        .filter(vote => vote.epoch === epoch && vote.author === own)
-    await world.run(1, 0, 500)
-    one.chain.setDown(true)
-    await world.run(2, 1, 100)
-    const [first] = said(0)
-    assert.ok(first)
-    await cast(1, bytes32('a set that nobody has'), 0)
-    const before = said(1).length
-    one.chain.setDown(false)
-    await cast(0, first.checkpoint, first.round)
-    await world.run(2, 11)
-    assert.ok(epochs(world).includes(0))
-    const again = said(1).slice(before)
-    assert.ok(again.length > 0, 'it proposes and votes again')
-    const [{ checkpoint, round }] = again as [Vote]
-    await cast(1, checkpoint, round)
-    await world.run(3, 8)
-    assert.deepEqual(world.chain.accepted.find(({ epoch }) => epoch === 1)?.root, checkpoint)
-    assert.deepEqual(complaints([one]), [])
-  })
-
   it('a quorum of before a restart is landed by those who voted for it', async () => {
     const world = new NodeWorld({ nodes: 3 })
     const stores = [0, 1, 2].map(() => new MemoryStore())
@@ -594,6 +548,84 @@ describe('while the chain is away', () => {
         assert.fail(`what was voted for epoch ${at[3]} is kept although it landed`)
       }
     }
+  })
+})
+
+describe('a quorum that nobody can tell anything of', () => {
+  /** One member; the others vote as told. It gave up such a quorum for epoch 1, as epoch 0 landed. */
+  async function given() {
+    const world = new NodeWorld({ nodes: 4 })
+    const proposes = (epoch: number, member: number, rounds: readonly number[]) =>
+      rounds.some(round => world.proposer(epoch, round) === member)
+    // It proposes for epoch 0, and for epoch 1 once that has landed.
+    const own = [0, 1, 2, 3].find(at => proposes(0, at, [0, 1, 2, 3]) && proposes(1, at, [2, 3, 4]))
+    assert.ok(own !== undefined)
+    const others = [0, 1, 2, 3].filter(at => at !== own)
+    const store = new MemoryStore()
+    const one = world.node(own, { store })
+    await one.node.start()
+    const outsider = new Outsider(world, others[0] as number)
+    await outsider.network.start()
+    const said: Vote[] = []
+    outsider.network.subscribe(CHECKPOINT_TOPIC, async data => {
+      const { type, body } = decode(Envelope, data)
+      if (type === MessageType.vote) said.push(decode(Vote, body))
+      return 'accept'
+    })
+    const bases = new Map<number, EpochBase>()
+    const cast = async (
+      epoch: number,
+      { checkpoint, round }: Pick<Vote, 'checkpoint' | 'round'>,
+    ) => {
+      const base = bases.get(epoch) ?? (await world.base(one, epoch))
+      bases.set(epoch, base)
+      for (const author of others) {
+        const vote = world.authors(base).vote(author, checkpoint, { epoch, round })
+        await outsider.network.publish(CHECKPOINT_TOPIC, Envelope.serialize(vote))
+      }
+      await world.clock.run({ until: world.clock.now() + 50 })
+    }
+    await world.run(1, 0, 500)
+    one.chain.setDown(true)
+    await world.run(2, 1, 100)
+    const first = said.find(({ epoch }) => epoch === 0)
+    assert.ok(first)
+    await cast(1, { checkpoint: bytes32('a set that nobody has'), round: 0 })
+    one.chain.setDown(false)
+    said.length = 0
+    await cast(0, first)
+    await world.run(2, 4)
+    assert.ok(epochs(world).includes(0))
+    return { world, one, store, said, cast }
+  }
+
+  async function lands({ world, said, cast }: Awaited<ReturnType<typeof given>>) {
+    const again = said.find(({ epoch }) => epoch === 1)
+    assert.ok(again, 'it proposes and votes again')
+    await cast(1, again)
+    await world.clock.run({ until: world.clock.now() + 8_000 })
+    const landed = world.chain.accepted.find(({ epoch }) => epoch === 1)
+    assert.deepEqual([landed?.root, landed?.round], [again.checkpoint, again.round])
+  }
+
+  it('is given up when its parent is accepted', async () => {
+    const made = await given()
+    await made.world.run(2, 11)
+    await lands(made)
+    assert.deepEqual(complaints([made.one]), [])
+  })
+
+  it('stays given up after a restart', async () => {
+    const made = await given()
+    const { world, one, store, said } = made
+    await world.until(one.node.stop())
+    world.network.crash(peerName(one.index))
+    said.length = 0
+    const again = world.node(one.index, { store })
+    await again.node.start()
+    await world.run(3, 6)
+    await lands(made)
+    assert.deepEqual(complaints([again]), [])
   })
 })
 
