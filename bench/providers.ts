@@ -128,6 +128,7 @@ function providerOf(index: number, { base, network, pieces }: Parts): Provider {
       signer: signerOf({ identity, voting: identity }),
       verifier: plainVerifier,
       log,
+      need: async () => {},
       publishDeal: async () => {},
       refusalOf: () => undefined,
     },

@@ -377,8 +377,11 @@ export class PieceStore implements Pieces {
       // Bytes took their time to come, and the disk may have gone meanwhile.
       await this.#present()
       await this.#exclusive(async () => {
-        if (this.#stateOf(piece) === PieceState.kept) return
         reservation.release()
+        // These bytes are right, whatever became of those that are there.
+        if (this.#stateOf(piece) === PieceState.kept) {
+          return await this.#name(piece, payloadStaged, treeStaged)
+        }
         await this.#moveIn(piece, payloadStaged, treeStaged)
       })
       return piece
@@ -473,20 +476,23 @@ export class PieceStore implements Pieces {
   }
 
   async #moveIn(piece: Piece, payload: Staged, tree: Staged): Promise<void> {
-    const { volume } = this.#components
-    const name = nameOf(piece)
     const entry = { piece, bytes: bytesOf(piece) }
     await this.#set({ ...entry, state: PieceState.arriving }, { sync: true })
     try {
-      await tree.place(name + TREE)
-      await payload.place(name)
-      await volume.settle([name + TREE, name])
+      await this.#name(piece, payload, tree)
     } catch (error) {
       await this.#leave(piece)
       throw error
     }
-    await volume.remove([DAMAGED + pieceCid(piece)])
+    await this.#components.volume.remove([DAMAGED + pieceCid(piece)])
     await this.#set({ ...entry, state: PieceState.kept })
+  }
+
+  async #name(piece: Piece, payload: Staged, tree: Staged): Promise<void> {
+    const name = nameOf(piece)
+    await tree.place(name + TREE)
+    await payload.place(name)
+    await this.#components.volume.settle([name + TREE, name])
   }
 
   /** Removes everything of a piece, and its entry last. */

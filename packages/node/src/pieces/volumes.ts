@@ -80,6 +80,7 @@ export class Volumes implements Pieces {
   readonly #warned = new Map<string, number>()
   #timer: Timer | undefined
   #checking: Promise<unknown> = Promise.resolve()
+  #turn: Promise<void> = Promise.resolve()
   #started = false
 
   private constructor(
@@ -187,13 +188,13 @@ export class Volumes implements Pieces {
   }
 
   async put(source: AsyncIterable<Uint8Array>, options: PutPieceOptions = {}): Promise<Piece> {
-    const roomiest = await this.#roomiest()
-    const piece = await roomiest.put(source, options)
-    this.#warn(roomiest)
-    for (const other of this.stores) {
-      // What was damaged there is whole here.
-      if (other !== roomiest && other.isDamaged(piece)) await other.delete(piece)
-    }
+    const { expected } = options
+    const holder = expected && this.#holder(expected)
+    const chosen = holder ?? (await this.#roomiest())
+    const piece = await chosen.put(source, options)
+    this.#warn(chosen)
+    this.#turn = this.#turn.then(() => this.#keepOne(piece, chosen))
+    await this.#turn
     return piece
   }
 
@@ -264,6 +265,22 @@ export class Volumes implements Pieces {
     const holder = this.#holder(piece)
     if (holder !== undefined) return holder
     throw this.stores.find(store => store.knows(piece))?.absence ?? pieceMissing(piece)
+  }
+
+  /**
+   * One copy is enough, and this one is whole; unless a put at the same time has removed it for its
+   * own.
+   */
+  async #keepOne(piece: Piece, chosen: PieceStore): Promise<void> {
+    if (!chosen.has(piece)) return
+    for (const other of this.stores) {
+      if (other === chosen || other.absence !== undefined) continue
+      try {
+        await other.delete(piece)
+      } catch (error) {
+        this.#log.warn({ err: error, location: other.location }, 'a second copy was not removed')
+      }
+    }
   }
 
   async #roomiest(): Promise<PieceStore> {

@@ -302,6 +302,30 @@ describe('volumes', () => {
     )
   })
 
+  it('keeps one copy of a piece that comes twice at once', async () => {
+    const volumes = await open(['a', 'b'])
+    const release = Promise.withResolvers<void>()
+    const put = async (reserved: () => void) => {
+      async function* slow() {
+        yield bytes(50_000)
+        reserved()
+        await release.promise
+        yield bytes(50_000)
+      }
+      return await volumes.put(slow())
+    }
+    const puts: Promise<Piece>[] = []
+    for (let i = 0; i < 4; i++) {
+      // What is reserved makes the other volume the roomier one.
+      await new Promise<void>(reserved => puts.push(put(reserved)))
+    }
+    release.resolve()
+    const [piece] = (await Promise.all(puts)) as [Piece]
+    assert.ok(await volumes.prove(piece, 0))
+    const counts = volumes.report().map(({ pieces }) => pieces)
+    assert.deepEqual(counts.toSorted(), [0, 1])
+  })
+
   describe('scrub', () => {
     /** Resolves when so many pieces were quarantined. */
     function quarantined(volumes: Volumes, count: number): Promise<Piece[]> {

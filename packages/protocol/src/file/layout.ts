@@ -16,10 +16,7 @@
 import { invariant } from '../errors.ts'
 import { PIECE_PAYLOAD_MAX, SUBTREE_PAYLOAD } from '../piece/piece.ts'
 
-/**
- * Payload of one subtree of 64 KiB: a range with proof then has whole shards. None is longer: a
- * segment is taken apart in memory, so the manifest must not say how much memory that is.
- */
+/** Payload of one subtree of 64 KiB: a range with proof then has whole shards. */
 export const SHARD_BYTES = SUBTREE_PAYLOAD
 /** AES-256-GCM's tag, at the end of each sealed chunk. */
 export const TAG_BYTES = 16
@@ -59,7 +56,6 @@ export function isLayout(layout: FileLayout): boolean {
     data <= total &&
     total <= PLACES_MAX &&
     shardBytes >= SHARD_BYTES_MIN &&
-    shardBytes <= SHARD_BYTES &&
     segmentsPerGroup >= 1 &&
     shardBytes * segmentsPerGroup <= PIECE_PAYLOAD_MAX &&
     Math.ceil(sealed / (data * shardBytes * segmentsPerGroup)) * total <= FILE_PIECES_MAX

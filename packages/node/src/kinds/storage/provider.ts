@@ -22,6 +22,7 @@ import {
   type Known,
   MessageType,
   offersStorage,
+  type Piece,
   pieceCid,
   storageKind,
   type Verifier,
@@ -59,6 +60,8 @@ export interface ProviderComponents {
   signer: Signer
   verifier: Verifier
   log: Log
+  /** Keeps a piece from being deleted, as one that no deal needs, before this deal is in a base. */
+  need(piece: Piece): Promise<void>
   /** Gossips a deal with both signatures; the client does the same. */
   publishDeal(envelope: Envelope): Promise<void>
   /** Why a message would not be taken in beside those that wait for a checkpoint. */
@@ -112,6 +115,7 @@ export class Provider {
     const base = this.#latestBase()
     this.#admit(proposal, base)
     const { deal } = proposal
+    await this.#components.need(deal.piece)
     if (!this.#components.pieces.has(deal.piece)) await this.#within(this.#pulled(deal, from))
     const signature = this.#components.signer.signIdentity(dealSigningRoot(deal, base.network))
     await this.#components.clients.remember({ deal: dealId(deal), endEpoch: deal.endEpoch }, from)

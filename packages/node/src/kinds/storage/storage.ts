@@ -32,6 +32,7 @@ import { type AuditOutcome, Auditor } from './auditor.ts'
 import { Clients } from './clients.ts'
 import { type DealKeys, identityDealKey } from './deal-keys.ts'
 import { Endings } from './endings.ts'
+import { Leftovers } from './leftovers.ts'
 import { isShort, lastsFor, type Outlook, outlookOf, type Prospect } from './outlook.ts'
 import { type PaidProvider, Payer } from './payer.ts'
 import { Prover } from './prover.ts'
@@ -44,6 +45,7 @@ import { type ServedClient, Toll } from './toll.ts'
 /** Key spaces of its parts. */
 const ANSWERS = 'storage-answers'
 const CLIENTS = 'storage-clients'
+const LEFTOVERS = 'storage-leftovers'
 const ENDINGS = 'storage-endings'
 const RENEWALS = 'storage-renewals'
 const RECEIPTS = 'storage-receipts'
@@ -107,6 +109,7 @@ export class StorageNode implements NodeKind {
   readonly #payer: Payer
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
+  readonly #leftovers: Leftovers | undefined
   #tidying: Promise<void> = Promise.resolve()
   /** Epochs that the deposit lasted when it was last warned of. */
   #warnedAt = Number.POSITIVE_INFINITY
@@ -136,10 +139,14 @@ export class StorageNode implements NodeKind {
     this.toll = new Toll({ ...components, store: store.sublevel(RECEIPTS) }, init)
     this.shelf = this.toll.guard(pieces)
     this.#prover = new Prover({ ...components, store: store.sublevel(ANSWERS), pieces, seals })
-    this.#provider = new Provider({ ...components, pieces, clients }, init)
+    const leftovers = new Leftovers({ ...components, store: store.sublevel(LEFTOVERS), pieces })
+    this.#leftovers = leftovers
+    const need = (piece: Piece) => leftovers.need(piece)
+    this.#provider = new Provider({ ...components, pieces, clients, need }, init)
   }
 
   async start(): Promise<void> {
+    await this.#leftovers?.start()
     this.#prover?.start()
     this.#provider?.start()
     await this.toll?.start()
@@ -158,16 +165,18 @@ export class StorageNode implements NodeKind {
   }
 
   epoch(base: EpochBase): void {
+    const isPresent = base.epoch >= epochAt(this.#init.calendar, this.#components.clock.now())
     this.#tidying = this.#tidying
       .then(async () => {
         await this.#prover?.forget(base.epoch)
         await this.#clients.forget(base.epoch)
+        if (isPresent) await this.#leftovers?.epoch(base)
       })
       .catch((error: unknown) => {
         this.#components.log.warn({ err: error }, 'what is over could not be deleted')
       })
     // Bases of old epochs become known again when their sums are redone.
-    if (base.epoch < epochAt(this.#init.calendar, this.#components.clock.now())) return
+    if (!isPresent) return
     this.toll?.epoch(base)
     this.endings.epoch(base)
     this.#renewals.epoch(base)
