@@ -20,8 +20,8 @@ import { hasCode } from '@cairn/node/lock'
 import { CairnError, check } from '@cairn/protocol'
 import { z } from 'zod'
 
-/** What is written between two records of it is fetched again after a power cut, bytes. */
-const RECORD_EVERY_BYTES = 64 * 1024 * 1024
+/** What is written between two records of it is fetched again after a kill or a power cut, bytes. */
+const RECORD_EVERY_BYTES = 16 * 1024 * 1024
 
 const Record = z.strictObject({
   schema: z.literal(1),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { access, appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type Api, apiToken, startApi, systemClock } from '@cairn/node'
 import { acquireLock, isAlive, lockPath, readLock } from '@cairn/node/lock'
 import { hex } from '@cairn/protocol'
@@ -11,6 +12,9 @@ import {
   BROKEN_BYTES,
   ENDLESS,
   EPOCH,
+  STALLED,
+  STALLED_AFTER,
+  STALLED_BYTES,
   type TestView,
   testView,
 } from '../../node/test/api/view.ts'
@@ -119,6 +123,39 @@ describe('commands of a running node', () => {
     for (const path of [`${target}.part`, `${target}.part.json`]) {
       await assert.rejects(access(path), { code: 'ENOENT' })
     }
+  })
+
+  it('go on after they were killed in the middle', async () => {
+    const target = join(directory(), 'killed')
+    const child = spawnCairn(['get', STALLED, '-o', target, ...base])
+    const record = `${target}.part.json`
+    await exists(record)
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    await assert.rejects(access(target), { code: 'ENOENT' })
+    const { bytes: had } = JSON.parse(await readFile(record, 'utf8'))
+    assert.ok(had > 0 && had <= STALLED_AFTER)
+
+    const given = node.given()
+    const got = jsonOf(await cairn(['get', STALLED, '-o', target, ...base]))
+    const whole = createHash('sha256').update(new Uint8Array(STALLED_BYTES).fill(1)).digest('hex')
+    assert.deepEqual([got.bytes, got.sha256], [STALLED_BYTES, whole])
+    assert.equal(node.given() - given, STALLED_BYTES - had)
+    const read = await readFile(target)
+    assert.equal(createHash('sha256').update(read).digest('hex'), whole)
+  })
+
+  it('end in a sentence when the reader of their pipe goes', async () => {
+    const child = spawnCairn(['get', ENDLESS, '-o', '-', '--data-dir', directory()])
+    const said = text(child.stderr)
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    const [code] = await once(child, 'close')
+    assert.equal(code, EXIT_CODES.failed.code)
+    assert.equal(
+      await said,
+      'error: cannot write to standard output\n  see what has become of its reader\n',
+    )
   })
 
   it('begin anew where the part is of something else', async () => {

@@ -62,6 +62,7 @@ import { type Health, healthOf, readiness } from './health.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
+import { SettledKinds } from './ledger/settled-kinds.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
@@ -118,6 +119,7 @@ export class DaemonView implements NodeView {
   readonly #components: DaemonViewComponents
   readonly #init: DaemonViewInit
   readonly #listeners = new Set<(event: NodeEvent) => void>()
+  readonly #settled: SettledKinds
 
   constructor(components: DaemonViewComponents, init: DaemonViewInit) {
     this.#components = components
@@ -130,8 +132,13 @@ export class DaemonView implements NodeView {
     node.ingest.onArrival(({ type, message: { id, value } }) =>
       this.#emit('message', { id: hex(id), type: typeName(type), epoch: value.epoch }),
     )
+    this.#settled = new SettledKinds(async epoch => {
+      const recomputed = await node.settlements.recompute(epoch)
+      return recomputed?.settlement.kinds
+    })
     node.checkpointer.onAdopted(({ accepted, settled }) => {
       const { epoch, root, transaction } = accepted
+      if (settled !== undefined) this.#settled.keep(epoch, settled.settlement.kinds)
       this.#emit('checkpoint', { epoch, root: hex(root), transaction })
       for (const { name, verdicts } of settled?.settlement.kinds ?? []) {
         for (const { target, verdict, reason } of verdicts) {
@@ -311,8 +318,7 @@ export class DaemonView implements NodeView {
   }
 
   async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
-    const recomputed = await this.#components.node.settlements.recompute(epoch)
-    const result = recomputed?.settlement.kinds.find(({ name }) => name === kind)
+    const result = (await this.#settled.of(epoch))?.find(({ name }) => name === kind)
     if (result === undefined) return undefined
     return {
       epoch,
@@ -406,9 +412,9 @@ export class DaemonView implements NodeView {
   }
 
   async earnings(epoch: number): Promise<EarningsView | undefined> {
-    const recomputed = await this.#components.node.settlements.recompute(epoch)
-    if (recomputed === undefined) return undefined
-    const kinds = recomputed.settlement.kinds.map(({ name, earnings, proven, served }) => {
+    const settled = await this.#settled.of(epoch)
+    if (settled === undefined) return undefined
+    const kinds = settled.map(({ name, earnings, proven, served }) => {
       const nodes = new Set([...earnings.keys(), ...proven.keys(), ...served.keys()])
       return {
         kind: name,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { CairnError } from '@cairn/protocol'
@@ -75,12 +76,19 @@ async function toFile(
 }
 
 async function toStream(session: Session, wanted: Wanted, target: Writable): Promise<void> {
+  const gone = new AbortController()
+  // As when the reader of a pipe has seen enough. It stays: an error that is printed there fails too.
+  target.on('error', (cause: unknown) => gone.abort(cause))
   await fetch(session, { ...wanted, had: 0 }, async part => {
-    if (target.write(part)) return
-    await new Promise<void>((taken, failed) => {
-      target.once('drain', taken)
-      target.once('error', failed)
-    })
+    try {
+      gone.signal.throwIfAborted()
+      if (!target.write(part)) await once(target, 'drain', { signal: gone.signal })
+    } catch {
+      throw new CairnError('cannotWrite', 'cannot write to standard output', {
+        cause: gone.signal.reason,
+        next: 'see what has become of its reader',
+      })
+    }
   })
 }
 

@@ -58,6 +58,17 @@ export const ENDLESS = 'cairn:endless'
 /** A link that breaks after its first chunk, unless one goes on behind it. */
 export const BROKEN = 'cairn:broken'
 export const BROKEN_BYTES = 200_000
+/** A link that gives nothing more after `STALLED_AFTER`, unless one goes on behind its beginning. */
+export const STALLED = 'cairn:stalled'
+export const STALLED_BYTES = 40_000_000
+export const STALLED_AFTER = 25_000_000
+
+/** Links that were never put, and how long what they lead to is. */
+const SPECIAL: ReadonlyMap<string, number> = new Map([
+  [ENDLESS, Number.MAX_SAFE_INTEGER],
+  [BROKEN, BROKEN_BYTES],
+  [STALLED, STALLED_BYTES],
+])
 
 const VOLUME: VolumeView = {
   location: '/mnt/a',
@@ -194,11 +205,11 @@ export async function testView(): Promise<TestView> {
     get: async (link, { first = 0, end }, signal) => {
       if (link === 'cairn:bug') throw new Error('secret detail')
       const put = puts.get(link)
-      const whole = link === ENDLESS ? Number.MAX_SAFE_INTEGER : BROKEN_BYTES
-      if (put === undefined && link !== ENDLESS && link !== BROKEN) {
+      const whole = SPECIAL.get(link)
+      if (put === undefined && whole === undefined) {
         throw new CairnError('notFound', 'no provider has this', { facts: { link } })
       }
-      const bytes = put?.bytes ?? whole
+      const bytes = put?.bytes ?? (whole as number)
       const stop = Math.min(end ?? bytes, bytes)
       return {
         name: 'a "file".bin',
@@ -211,6 +222,11 @@ export async function testView(): Promise<TestView> {
             signal.throwIfAborted()
             if (link === BROKEN && first === 0 && chunks++ > 0) {
               throw new Error('the provider went away')
+            }
+            if (link === STALLED && first === 0 && stop - left >= STALLED_AFTER) {
+              await new Promise((_, reject) => {
+                signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+              })
             }
             given += Math.min(left, CHUNK.length)
             yield CHUNK.subarray(0, Math.min(left, CHUNK.length))

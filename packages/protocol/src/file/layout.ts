@@ -16,7 +16,10 @@
 import { invariant } from '../errors.ts'
 import { PIECE_PAYLOAD_MAX, SUBTREE_PAYLOAD } from '../piece/piece.ts'
 
-/** Payload of one subtree of 64 KiB: a range with proof then has whole shards. */
+/**
+ * Payload of one subtree of 64 KiB: a range with proof then has whole shards. None is longer: a
+ * segment is taken apart in memory, so the manifest must not say how much memory that is.
+ */
 export const SHARD_BYTES = SUBTREE_PAYLOAD
 /** AES-256-GCM's tag, at the end of each sealed chunk. */
 export const TAG_BYTES = 16
@@ -56,6 +59,7 @@ export function isLayout(layout: FileLayout): boolean {
     data <= total &&
     total <= PLACES_MAX &&
     shardBytes >= SHARD_BYTES_MIN &&
+    shardBytes <= SHARD_BYTES &&
     segmentsPerGroup >= 1 &&
     shardBytes * segmentsPerGroup <= PIECE_PAYLOAD_MAX &&
     Math.ceil(sealed / (data * shardBytes * segmentsPerGroup)) * total <= FILE_PIECES_MAX

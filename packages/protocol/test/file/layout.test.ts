@@ -88,6 +88,9 @@ describe('file layout', () => {
       { data: 31 },
       { total: 257 },
       { shardBytes: 31 },
+      // A segment of more memory than a file of ours ever takes.
+      { shardBytes: SHARD_BYTES + 1 },
+      { shardBytes: 2 ** 30 - 1, segmentsPerGroup: 1, data: 255, total: 256 },
       { segmentsPerGroup: 0 },
       { segmentsPerGroup: Math.floor(PIECE_PAYLOAD_MAX / SHARD_BYTES) + 1 },
       { sealed: -1 },

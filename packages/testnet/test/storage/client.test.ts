@@ -30,6 +30,8 @@ import {
   type Piece,
   parseLink,
   plainVerifier,
+  RANGE_BYTES,
+  SHARD_BYTES,
   sealedLength,
   storageKind,
 } from '@cairn/protocol'
@@ -441,6 +443,36 @@ describe('client', () => {
         assert.ok(found.whole.equals(bytes), String(length))
       }
       assert.equal(reader.cache.list().length, 0)
+    })
+
+    it('does so at every edge of chunks, segments, ranges, groups and windows', async () => {
+      // Ranges are of 16 shards, groups of 20, windows of a range: all of real shards.
+      await begin({ slotMs: 60_000, terms: { largestPiece: 2 ** 24 } })
+      const { client } = await world.client()
+      const segment = SHARD_BYTES
+      const chunk = SHARD_BYTES - 16
+      const anyLength = fc
+        .record({
+          unit: fc.constantFrom(segment, chunk),
+          count: fc.constantFrom(1, 2, 15, 16, 17, 19, 20, 21, 32, 36, 40, 41),
+          off: fc.integer({ min: -1, max: 1 }),
+        })
+        .map(({ unit, count, off }) => unit * count + off)
+      const check = async (length: number, from: number) => {
+        const bytes = pattern(length, length)
+        const options = {
+          shape: { data: 1, total: 2 },
+          shardBytes: SHARD_BYTES,
+          segmentsPerGroup: 20,
+        }
+        const link = (await put(client, bytes, options)).files[0]?.link as string
+        assert.ok((await collect(client, link)).whole.equals(bytes))
+        const first = from % length
+        const end = Math.min(length, first + RANGE_BYTES + 1)
+        const part = await collect(client, link, { first, end })
+        assert.ok(part.whole.equals(bytes.subarray(first, end)))
+      }
+      await fc.assert(fc.asyncProperty(anyLength, fc.nat(), check), { numRuns: 12 })
     })
 
     it('does so for any k of n and any shards', async () => {
