@@ -13,7 +13,7 @@ import {
 import { type Cheat, type Founding, Monitor, Prng, silentLog, World } from '@cairn/testnet'
 import { chooseFastHasher } from '../../src/sim/hasher.ts'
 
-const END_EPOCH = 100_000
+export const END_EPOCH = 100_000
 
 export interface ArenaInit {
   nodes: number

@@ -16,6 +16,7 @@ import {
   type Piece,
   pieceKey,
   SealedProof,
+  slotStart,
 } from '@cairn/protocol'
 import { type Cheat, MemoryPieces } from '@cairn/testnet'
 
@@ -136,6 +137,22 @@ export function attesting(
   }
 }
 
+/** Does something more at the beginning of each epoch. */
+export function beginning(
+  task: (own: NodeKind, services: KindServices, base: EpochBase) => Promise<void>,
+): Cheat {
+  return {
+    half: (own, services) =>
+      instead<NodeKind>(own, {
+        epoch: base => {
+          own.epoch(base)
+          if (base.epoch < services.epochs.now()) return
+          services.clock.at(slotStart(base, base.epoch, 1), () => void task(own, services, base))
+        },
+      }),
+  }
+}
+
 const never = new AbortController().signal
 
 function peerAt(services: KindServices, index: number): string {
@@ -147,7 +164,7 @@ function peerAt(services: KindServices, index: number): string {
 type Answer = Parameters<Network['serve']>[2]
 
 /** Changes how a node answers one protocol. */
-function answering(
+export function answering(
   network: Network,
   protocol: string,
   change: (answer: Answer) => Answer,

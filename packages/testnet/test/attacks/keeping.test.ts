@@ -177,7 +177,7 @@ describe('a provider that keeps less than it promised', function () {
       attack:
         'just-in-time fetch, or outsourcing: keeps nothing, fetches from who keeps the same piece',
       earned: earned(Node.justInTime),
-      and: '**not caught**: the bytes came in time. It holds only while another keeps the same bytes; `put` masks every piece for its place, so none does',
+      and: '**not caught**: a proof shows that the bytes come in time, not where they lie. `put` masks every piece for its place, so nobody keeps the same bytes unless the provider has them kept elsewhere, once',
     })
   })
 
