@@ -34,11 +34,11 @@ import {
   type Settlement,
   seal,
   type Verifier,
-  type Vote,
+  Vote,
 } from '@cairn/protocol'
 import type { EpochRecord, Epochs } from '../ledger/epochs.ts'
 import type { Arrival, Ingest, Outcome } from '../ledger/ingest.ts'
-import type { Ledger } from '../ledger/ledger.ts'
+import { type Ledger, stored } from '../ledger/ledger.ts'
 import type { Parent, Settlements } from '../ledger/settlements.ts'
 import type { StateCache } from '../ledger/states.ts'
 import { passCoded, type Sync, withDeadline } from '../ledger/sync.ts'
@@ -432,7 +432,7 @@ export class Checkpointer {
     return undefined
   }
 
-  #voted({ message, envelope, base, source }: Arrival): void {
+  #voted({ message, envelope, base, source, kept }: Arrival): void {
     const { epochs } = this.#components
     const vote = message.value as Vote
     const committee = epochs.committee(vote.epoch)
@@ -442,10 +442,22 @@ export class Checkpointer {
     const quorum = work.count(vote, envelope.signature, committee, parent)
     if (quorum === undefined) return
     this.#submitInTurn(base, committee, work, quorum)
+    if (!kept && source !== 'disk') this.#run(() => this.#keepQuorum(base, work, quorum))
     // Votes of before a restart: that their quorum was given up is not among what is on disk.
     if (source === 'disk' && parent !== undefined) {
       this.#run(() => this.#revote({ epoch: vote.epoch - 1, root: parent }))
     }
+  }
+
+  /** What no set holds would be lost at a restart, and everybody would have to vote again. */
+  async #keepQuorum(base: EpochBase, work: EpochWork, quorum: Quorum): Promise<void> {
+    const { epoch, tag } = base
+    const { round, root: checkpoint } = quorum
+    const votes = [...work.signatures(quorum)].map(([author, signature]) => {
+      const vote: Vote = { epoch, base: tag, kind: KERNEL_KIND, author, round, checkpoint }
+      return stored({ type: MessageType.vote, body: Vote.serialize(vote), signature })
+    })
+    if (epoch > this.#adopted) await this.#components.ledger.putQuorum(epoch, votes)
   }
 
   /** The proposer submits at once, the others in order of rank, a slot apart. */
@@ -650,6 +662,7 @@ export class Checkpointer {
     if (parent !== undefined && equalBytes(parent, root)) return
     work.voidBefore(this.#nextRound(epoch + 1))
     this.#scheduleRound(epoch + 1)
+    await this.#components.ledger.dropQuorum(epoch + 1)
   }
 
   /** What a checkpoint builds on that this node voted for, also before a restart. */

@@ -67,7 +67,7 @@ export interface Arrival {
   readonly type: MessageType
   readonly message: Known<EpochMessage>
   readonly envelope: Envelope
-  /** False for a vote of a round after its set's freeze: counted, and stored nowhere. */
+  /** False for a vote of a round after its set's freeze: counted, and in no set. */
   readonly kept: boolean
   readonly base: EpochBase
   readonly source: Source
@@ -320,7 +320,7 @@ export class Ingest {
     // A round that begins after the freeze of the vote's set is too late for it: its votes are
     // counted, and belong to no set, so that rounds without end fill none.
     if (begins >= epochStart(epochs.calendar, vote.epoch + 2)) {
-      if (!hears) return this.#refuse('ignore', 'late', id)
+      if (source === 'sync') return this.#refuse('ignore', 'late', id)
       if (!verifyVote(vote, envelope.signature, member.key, this.#init.network, verifier)) {
         return this.#refuse('reject', 'badSignature', id)
       }
@@ -413,6 +413,7 @@ export class Ingest {
         await this.add(envelope, 'disk')
       }
     }
+    for await (const { envelope } of ledger.quorum(epoch)) await this.add(envelope, 'disk')
   }
 
   /** Judges what waited again, as of when it came; what still waits goes back into the queue. */

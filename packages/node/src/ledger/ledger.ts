@@ -217,12 +217,31 @@ export class Ledger {
     return bytes === undefined ? undefined : readFinal(bytes)
   }
 
+  /** Forgets what this node voted for, and the epoch's quorum. */
   async dropVoted(epoch: number): Promise<void> {
-    const writes: Write[] = []
-    for await (const [at] of this.#levels.voted.range(withPrefix(u32(epoch)))) {
-      writes.push({ key: at })
+    await clear(this.#levels.voted, withPrefix(u32(epoch)))
+    await this.dropQuorum(epoch)
+  }
+
+  /** Records the votes of a quorum that no set holds, in the place of another of the epoch. */
+  async putQuorum(epoch: number, votes: readonly StoredMessage[]): Promise<void> {
+    await this.dropQuorum(epoch)
+    const writes = votes.map(({ id, envelope }) => ({
+      key: key(u32(epoch), id),
+      value: Envelope.serialize(envelope),
+    }))
+    await this.#levels.quorums.batch(writes, { sync: true })
+  }
+
+  async *quorum(epoch: number): AsyncIterable<StoredMessage> {
+    const at = u32(epoch)
+    for await (const [found, bytes] of this.#levels.quorums.range(withPrefix(at))) {
+      yield { id: found.slice(at.length), envelope: decode(Envelope, bytes) }
     }
-    await this.#levels.voted.batch(writes)
+  }
+
+  async dropQuorum(epoch: number): Promise<void> {
+    await clear(this.#levels.quorums, withPrefix(u32(epoch)))
   }
 
   async putSeed(epoch: number, signature: Uint8Array): Promise<void> {

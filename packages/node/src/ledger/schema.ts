@@ -15,6 +15,8 @@ export const Sublevel = {
   finals: 'finals',
   /** (epoch, root) -> checkpoint that this node voted for, and the ids of its set. */
   voted: 'voted',
+  /** (epoch, id) -> vote of the epoch's quorum, where its round was too late for a set. */
+  quorums: 'quorums',
   /** epoch -> 48-byte randomness signature. */
   seeds: 'seeds',
   /** subject -> id: what this node said, so that it never says two things. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Ledger, openLevelStore, type Store } from '@cairn/node'
 import { hex, MessageType, Ready } from '@cairn/protocol'
 import fc from 'fast-check'
-import { stored } from '../../src/ledger/ledger.ts'
+import { type StoredMessage, stored } from '../../src/ledger/ledger.ts'
 import { key, readU32, u32, withPrefix } from '../../src/ledger/schema.ts'
 
 const NETWORK = new Uint8Array(32).fill(1)
@@ -135,6 +135,33 @@ describe('a ledger’s store', () => {
     await again.dropVoted(3)
     assert.equal(await again.voted(3, id(1)), undefined)
     assert.deepEqual(await again.voted(4, id(1)), set)
+  })
+
+  it('keeps one quorum of an epoch, until it lets go of the epoch', async () => {
+    const ledger = ledgerOf()
+    const votes = [1, 2, 3].map(author =>
+      stored({
+        type: MessageType.vote,
+        body: new Uint8Array(60).fill(author),
+        signature: id(author),
+      }),
+    )
+    const ids = async (epoch: number) => {
+      const found: string[] = []
+      for await (const { id } of ledgerOf().quorum(epoch)) found.push(hex(id))
+      return found
+    }
+    const idsOf = (...messages: StoredMessage[]) => messages.map(({ id }) => hex(id)).sort()
+    const [first, second, third] = votes as [StoredMessage, StoredMessage, StoredMessage]
+    await ledger.putQuorum(3, [first])
+    await ledger.putQuorum(3, [second, third])
+    await ledger.putQuorum(4, [first])
+    await reopen()
+    assert.deepEqual(await ids(3), idsOf(second, third))
+    await ledgerOf().dropVoted(3)
+    assert.deepEqual([await ids(3), await ids(4)], [[], idsOf(first)])
+    await ledgerOf().dropQuorum(4)
+    assert.deepEqual(await ids(4), [])
   })
 
   it('keeps states by their root and seeds by their epoch', async () => {

@@ -549,6 +549,52 @@ describe('while the chain is away', () => {
       }
     }
   })
+
+  it('a quorum that came too late for a set is landed after a restart, too', async () => {
+    const world = new NodeWorld({ nodes: 3 })
+    const stores = [0, 1, 2].map(() => new MemoryStore())
+    const start = async (...indices: number[]) => {
+      const nodes = indices.map(index => world.node(index, { store: stores[index] as MemoryStore }))
+      for (const { chain } of nodes) chain.setDown(down)
+      await Promise.all(nodes.map(({ node }) => node.start()))
+      return nodes
+    }
+    let down = false
+    const first = await start(0, 1)
+    const listener = world.network.join(peerName(9))
+    await listener.start()
+    const cast = new Map<number, Set<number>>()
+    listener.subscribe(CHECKPOINT_TOPIC, async data => {
+      const { type, body } = decode(Envelope, data)
+      if (type !== MessageType.vote) return 'accept'
+      const { epoch, author, round } = decode(Vote, body)
+      if (epoch === 0) cast.set(round, (cast.get(round) ?? new Set()).add(author))
+      return 'accept'
+    })
+    const quorum = () => [...cast].find(([, authors]) => authors.size === 3)?.[0]
+    await world.run(2, 6)
+    down = true
+    for (const { chain } of first) chain.setDown(down)
+    first.push(...(await start(2)))
+    for (let slot = 7; quorum() === undefined; slot++) await world.run(2, slot)
+    const round = quorum() as number
+    for (const { node, index } of first) {
+      await world.until(node.stop())
+      world.network.crash(peerName(index))
+    }
+    down = false
+    const second = await start(0, 1, 2)
+    await world.clock.run({ until: world.clock.now() + 12_000 })
+    const landed = world.chain.accepted.find(({ epoch }) => epoch === 0)
+    assert.equal(landed?.round, round)
+    assert.deepEqual(complaints(second), [])
+    for (const store of stores) {
+      const left = store
+        .sublevel('quorums')
+        .range({ gte: new Uint8Array(4), lt: Uint8Array.of(0, 0, 0, 1) })
+      for await (const [at] of left) assert.fail(`a vote about epoch ${at[3]} is kept`)
+    }
+  })
 })
 
 describe('a quorum that nobody can tell anything of', () => {
