@@ -115,6 +115,20 @@ describe('a client that looks at what it has stored', () => {
     assert.ok(world.clock.now() - before <= 2 * world.base.profile.proofDeadlineMs + 100)
   })
 
+  it('does not wait for one provider again and again in one request', async () => {
+    const many = Array.from({ length: 40 }, (_, i) =>
+      dealOf({ piece, startEpoch: EPOCH - 1, nonce: BigInt(i), pricePerEpoch: 1n }),
+    )
+    await begin({ deals: [...many, deals[1] as Deal], wrapNetwork: silent(0) })
+    const before = world.clock.now()
+    const found = await outcomes()
+    const count = (outcome: string) => found.filter(([, code]) => code === outcome).length
+    assert.deepEqual([count('given'), count('timeout') + count('notAsked')], [1, 40])
+    assert.ok(count('timeout') <= 2 + 8)
+    assert.ok(world.clock.now() - before <= 5 * world.base.profile.proofDeadlineMs)
+    assert.equal(said().length, count('timeout'))
+  })
+
   it('says it once for a deal and epoch, whatever it finds', async () => {
     await begin()
     await world.node(0).pieces.delete(piece)

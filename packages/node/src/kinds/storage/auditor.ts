@@ -36,7 +36,10 @@ export const AUDITS_PER_EPOCH = 32
 /** Deals looked at by one request of a user. */
 export const AUDITS_MAX = 1_024
 /** Providers asked at once. */
-const AUDITING_MAX = 4
+const AUDITING_MAX = 8
+/** A provider that let a user wait so often is not waited for again in the same request. */
+const WAITS_MAX = 2
+const WAITED: ReadonlySet<string> = new Set(['timeout', 'unreachable'])
 /** A provider that answers challenges answers within the deadline of one; a client is more patient. */
 const DEADLINES = 2
 
@@ -51,6 +54,8 @@ export interface AuditOutcome {
 }
 
 export const GIVEN = 'given'
+/** Of its provider nothing came before in the same request. */
+const NOT_ASKED = 'notAsked'
 
 export interface AuditorComponents {
   clock: Clock
@@ -123,18 +128,32 @@ export class Auditor {
   ): Promise<AuditOutcome[]> {
     const some = this.#pick(this.#own(base).filter(wanted), AUDITS_MAX)
     const outcomes: AuditOutcome[] = []
+    const waits = new Map<number, number>()
     const next = async () => {
       for (let deal = some.shift(); deal !== undefined; deal = some.shift()) {
-        outcomes.push(await this.#audit(deal, base))
+        const { provider } = deal.deal
+        const waited = () => waits.get(provider) ?? 0
+        const found =
+          waited() < WAITS_MAX ? await this.#audit(deal, base) : this.#passedOver(deal, base)
+        if (WAITED.has(found.outcome)) waits.set(provider, waited() + 1)
+        outcomes.push(found)
       }
     }
     await Promise.all(Array.from({ length: AUDITING_MAX }, next))
     return outcomes
   }
 
+  #passedOver(deal: KnownDeal, { epoch }: EpochBase): AuditOutcome {
+    return { deal, leaf: this.#leafOf(deal), epoch, outcome: NOT_ASKED, reported: false }
+  }
+
+  #leafOf({ deal }: KnownDeal): number {
+    return Number(this.#below(dataLeaves(deal.piece)))
+  }
+
   async #audit(deal: KnownDeal, base: EpochBase): Promise<AuditOutcome> {
     const { log } = this.#components
-    const leaf = Number(this.#below(dataLeaves(deal.deal.piece)))
+    const leaf = this.#leafOf(deal)
     const outcome = await this.#ask(deal, leaf, base)
     const reported = outcome !== GIVEN && (await this.#report(deal, leaf))
     const found = { deal, leaf, epoch: base.epoch, outcome, reported }
