@@ -265,6 +265,7 @@ async function build(
   )
   const desk = node.kinds.find(half => half instanceof StorageNode)
   invariant(desk !== undefined, 'storage is one of the halves')
+  pieces?.onQuarantined(() => desk.tellLosses())
   const spool = new Spool(cache)
   servePieces(network, desk.shelf === undefined ? [spool] : [spool, desk.shelf])
   const client = new Files(

@@ -32,6 +32,8 @@ export interface Pieces {
   list(): Piece[]
   /** Everything that takes space: also what is damaged, or on a volume that is away. */
   held(): Piece[]
+  /** Was here, and is not whole any more. */
+  lost(): Piece[]
   /** Nothing happens to a piece that is not here. */
   delete(piece: Piece): Promise<void>
   usage(): PieceUsage

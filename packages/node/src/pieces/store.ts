@@ -200,13 +200,9 @@ export class PieceStore implements Pieces {
       .map(({ piece }) => piece)
   }
 
-  /** Pieces that were moved apart. */
-  damaged(): Piece[] {
+  /** Pieces that were moved apart, or are gone. */
+  lost(): Piece[] {
     return this.#inState(PieceState.damaged)
-  }
-
-  isDamaged(piece: Piece): boolean {
-    return this.#stateOf(piece) === PieceState.damaged
   }
 
   /** Knows of it, be the volume there or away. */
@@ -322,9 +318,12 @@ export class PieceStore implements Pieces {
     const lost = this.#inState(PieceState.kept)
     await this.#exclusive(async () => {
       await this.#catalog?.clear()
-      for (const { piece } of [...this.#entries.values()]) {
+      for (const { piece, state } of [...this.#entries.values()]) {
         this.#forgetContent(piece)
         this.#forget(piece)
+        if (state === PieceState.leaving) continue
+        // Until the node ends, whoever paid for it can be told.
+        this.#remember({ piece, state: PieceState.damaged, bytes: 0 })
       }
       this.#opened = false
     })
@@ -531,8 +530,7 @@ export class PieceStore implements Pieces {
 
   async #walk(): Promise<Rebuilt> {
     const { volume, log } = this.#components
-    const before = this.#inState(PieceState.kept)
-    const wereDamaged = this.damaged().length
+    const known = [...this.#entries.values()]
     const sizes = new Map<string, number>()
     for await (const { name, bytes } of volume.list(PIECES)) sizes.set(name, bytes)
     const found = new Map<string, CatalogEntry>()
@@ -551,21 +549,25 @@ export class PieceStore implements Pieces {
       if (piece === undefined || nameOf(piece) !== name) continue
       add(await this.#lookAt(piece, bytes, sizes.get(name + TREE)))
     }
+    const damaged = [...found.values()].filter(({ piece, state }) => {
+      return state === PieceState.damaged && this.#stateOf(piece) !== PieceState.damaged
+    })
+    const lost: Piece[] = []
+    for (const { piece, state } of known) {
+      const isKept = state === PieceState.kept
+      if (found.has(pieceKey(piece)) || !(isKept || state === PieceState.damaged)) continue
+      // Whoever paid for it has to be told.
+      add({ piece, state: PieceState.damaged, bytes: 0 })
+      if (!isKept) continue
+      lost.push(piece)
+      log.error({ piece: pieceCid(piece), location: this.location }, 'a piece is gone')
+    }
     await this.#catalog?.replace([...found.values()])
     this.#entries.clear()
     this.#kept = 0
     for (const entry of found.values()) this.#remember(entry)
-    const lost = before.filter(piece => !this.knows(piece))
-    for (const piece of lost) {
-      log.error({ piece: pieceCid(piece), location: this.location }, 'a piece is gone')
-    }
-    this.#tell(lost)
-    return {
-      pieces: this.count,
-      bytes: this.#kept,
-      damaged: Math.max(0, this.damaged().length - wereDamaged),
-      lost,
-    }
+    this.#tell([...damaged.map(({ piece }) => piece), ...lost])
+    return { pieces: this.count, bytes: this.#kept, damaged: damaged.length, lost }
   }
 
   /** What a payload of that length is, beside a tree of that length. */

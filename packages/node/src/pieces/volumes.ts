@@ -156,7 +156,7 @@ export class Volumes implements Pieces {
         ...store.usage(),
         room,
         pieces: count,
-        damaged: store.damaged(),
+        damaged: store.lost(),
         scrub: (this.#scrubs[at] as Scrub).report,
       }
     })
@@ -179,6 +179,11 @@ export class Volumes implements Pieces {
   held(): Piece[] {
     const held = this.stores.flatMap(store => store.held())
     return [...new Map(held.map(piece => [pieceKey(piece), piece])).values()]
+  }
+
+  lost(): Piece[] {
+    const damaged = this.stores.flatMap(store => store.lost())
+    return damaged.filter(piece => this.#holder(piece) === undefined)
   }
 
   /** Room that a full disk or an absent volume takes away is no part of the quota. */

@@ -118,7 +118,7 @@ async function inspect(home: string, model: Model): Promise<void> {
     }
     await nothingElse(
       home,
-      volumes.stores.map(part => [part.list(), part.damaged()] as const),
+      volumes.stores.map(part => [part.list(), part.lost()] as const),
     )
     const used = volumes.usage().used
     assert.equal(used, await bytesOn(home), 'what is counted is what is there')

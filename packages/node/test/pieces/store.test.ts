@@ -128,12 +128,12 @@ describe('piece store', () => {
     assert.deepEqual(again.list(), [])
     // What was moved apart is still on the disk.
     assert.equal(again.usage().used, 199_999)
-    assert.equal(again.damaged().length, 2)
+    assert.equal(again.lost().length, 2)
     assert.equal(lines.filter(line => line.level === 'error').length, 2)
     assert.equal((await stat(join(directory, 'damaged', pieceCid(short)))).size, 99_999)
     await again.put(one(bytes(100_000)))
     await again.delete(changed)
-    assert.deepEqual(again.damaged(), [])
+    assert.deepEqual(again.lost(), [])
     assert.deepEqual((await files(directory)).length, 3, 'label, payload and tree')
   })
 

@@ -252,6 +252,7 @@ describe('volumes', () => {
     await rm(at('a'), { recursive: true })
     assert.deepEqual(await volumes.forget(at('a')), { lost: [piece] })
     assert.deepEqual(lost, [piece])
+    assert.deepEqual(volumes.lost(), [piece], 'its client is to be told')
     assert.equal(volumes.usage().used, 0)
     const again = await open(['a'])
     assert.deepEqual(states(again), ['present'])
@@ -465,6 +466,9 @@ describe('volumes', () => {
       await assert.rejects(volumes.rebuild('/nowhere'), codeOf('unknownVolume'))
       const again = await open(['a'])
       assert.deepEqual(again.report(), volumes.report())
+      assert.deepEqual(again.lost(), [gone], 'its client is still to be told')
+      await again.put(one(bytes(90_000, 1)))
+      assert.deepEqual(again.lost(), [])
     })
   })
 

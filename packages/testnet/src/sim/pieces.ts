@@ -33,6 +33,7 @@ interface Held {
 export class MemoryPieces implements Pieces {
   readonly #quota: number
   readonly #held = new Map<string, Held>()
+  readonly #lost = new Map<string, Piece>()
   #used = 0
 
   constructor({ quota = Number.POSITIVE_INFINITY }: { quota?: number } = {}) {
@@ -48,7 +49,11 @@ export class MemoryPieces implements Pieces {
   }
 
   held(): Piece[] {
-    return this.list()
+    return [...this.list(), ...this.lost()]
+  }
+
+  lost(): Piece[] {
+    return [...this.#lost.values()]
   }
 
   usage(): PieceUsage {
@@ -73,6 +78,7 @@ export class MemoryPieces implements Pieces {
     checkExpected(piece, expected)
     if (this.has(piece)) return piece
     const tree = upperTree(piece, subtrees)
+    this.#lost.delete(pieceKey(piece))
     this.#held.set(pieceKey(piece), { piece, payload: Buffer.concat(parts), tree })
     this.#used += piece.payload
     return piece
@@ -99,7 +105,14 @@ export class MemoryPieces implements Pieces {
   }
 
   async delete(piece: Piece): Promise<void> {
+    this.#lost.delete(pieceKey(piece))
     if (this.#held.delete(pieceKey(piece))) this.#used -= piece.payload
+  }
+
+  /** Takes a piece away, as a scrub does that finds it damaged. */
+  async lose(piece: Piece): Promise<void> {
+    await this.delete(piece)
+    this.#lost.set(pieceKey(piece), piece)
   }
 
   /** Flips a bit of what is held, as a failing disk does. */

@@ -1,7 +1,8 @@
 /**
  * Ends deals before their time. Either side asks the other by `deal-end`: a provider agrees to what
- * its client wishes, a client to its provider's wish only where its operator set that. What both signed
- * is kept and published until no base carries the deal any more.
+ * its client wishes, a client to its provider's wish only where its operator set that. A provider that
+ * lost a piece says so by `piece-lost`, and its client always agrees: the sooner the deal is over, the
+ * sooner what was lost is made again. What both signed is kept and published until no base carries the deal any more.
  */
 import {
   Bytes32,
@@ -19,6 +20,7 @@ import {
   type EpochBase,
   hex,
   type KnownDeal,
+  pieceCid,
   type RegistryEntry,
   storageKind,
   type Verifier,
@@ -35,6 +37,7 @@ import type { DealKeys } from './deal-keys.ts'
 import { Agreement } from './proposal.ts'
 
 export const DEAL_END_PROTOCOL = 'deal-end'
+export const PIECE_LOST_PROTOCOL = 'piece-lost'
 
 const ASKS_PER_SECOND = 20
 /** The other side answers at once, or is away; ms. */
@@ -62,6 +65,11 @@ export interface EndingsComponents {
   publishDeal(envelope: Envelope): Promise<void>
   /** libp2p peer id of a registered node. */
   peerOf(entry: RegistryEntry): string
+}
+
+export interface EndOptions {
+  /** The provider does not have the piece any more. */
+  isLost?: boolean
 }
 
 export interface EndingsInit {
@@ -98,6 +106,9 @@ export class Endings {
     network.serve(DEAL_END_PROTOCOL, { ...options, perSecond: ASKS_PER_SECOND }, request =>
       this.answer(request),
     )
+    network.serve(PIECE_LOST_PROTOCOL, { ...options, perSecond: ASKS_PER_SECOND }, request =>
+      this.answer(request, { isLost: true }),
+    )
     for await (const [id] of store.range(withPrefix(new Uint8Array(0)))) this.#agreed.add(hex(id))
   }
 
@@ -119,7 +130,7 @@ export class Endings {
    * Asks the other side to end a deal, and resolves when both have signed. Rejects with `unknownDeal`,
    * `notParty`, `notBegun`, `unknownPeer`, the other side's code, or as a request does.
    */
-  async end(id: Uint8Array): Promise<void> {
+  async end(id: Uint8Array, { isLost = false }: EndOptions = {}): Promise<void> {
     if (this.isAgreed(id)) return
     const { clock, network, verifier } = this.#components
     const base = this.#base()
@@ -133,7 +144,8 @@ export class Endings {
     try {
       const request = EndRequest.serialize({ deal: id, signature: own })
       const options = { signal: limit.signal, maxResponseBytes: Agreement.maxSize }
-      const answer = await network.request(peer, DEAL_END_PROTOCOL, request, options)
+      const protocol = isLost ? PIECE_LOST_PROTOCOL : DEAL_END_PROTOCOL
+      const answer = await network.request(peer, protocol, request, options)
       const { signature: others } = decode(Agreement, answer)
       const signed = verifier.ed25519(root, part.other, others)
       check(signed, 'badSignature', 'the other side’s signature does not hold')
@@ -147,8 +159,8 @@ export class Endings {
    * Signs the end that the other side asks for. Rejects with `unknownDeal`, `notParty`, `notBegun`,
    * `badSignature` or `endRefused`.
    */
-  async answer(request: Uint8Array): Promise<Uint8Array> {
-    const { verifier } = this.#components
+  async answer(request: Uint8Array, { isLost = false }: EndOptions = {}): Promise<Uint8Array> {
+    const { verifier, log } = this.#components
     const { deal: id, signature: others } = decode(EndRequest, request)
     const base = this.#base()
     const deal = this.#dealOf(id, base)
@@ -156,8 +168,12 @@ export class Endings {
     const root = dealEndSigningRoot({ deal: id }, base.network)
     const signed = verifier.ed25519(root, part.other, others)
     check(signed, 'badSignature', 'the other side did not sign this end')
-    const willing = part.role === 'provider' || this.#init.releaseProviders
+    const willing = part.role === 'provider' || isLost || this.#init.releaseProviders
     check(willing, 'endRefused', 'this client holds its providers to their deals')
+    if (isLost) {
+      const { provider, piece } = deal.deal
+      log.warn({ provider, piece: pieceCid(piece), deal: deal.key }, 'a provider lost a piece')
+    }
     const signature = part.sign(root)
     await this.#keep(id, together(part, signature, others))
     return Agreement.serialize({ signature })

@@ -33,6 +33,7 @@ import { Clients } from './clients.ts'
 import { type DealKeys, identityDealKey } from './deal-keys.ts'
 import { Endings } from './endings.ts'
 import { Leftovers } from './leftovers.ts'
+import { Losses } from './losses.ts'
 import { isShort, lastsFor, type Outlook, outlookOf, type Prospect } from './outlook.ts'
 import { type PaidProvider, Payer } from './payer.ts'
 import { Prover } from './prover.ts'
@@ -110,6 +111,7 @@ export class StorageNode implements NodeKind {
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
   readonly #leftovers: Leftovers | undefined
+  readonly #losses: Losses | undefined
   #tidying: Promise<void> = Promise.resolve()
   /** Epochs that the deposit lasted when it was last warned of. */
   #warnedAt = Number.POSITIVE_INFINITY
@@ -141,6 +143,7 @@ export class StorageNode implements NodeKind {
     this.#prover = new Prover({ ...components, store: store.sublevel(ANSWERS), pieces, seals })
     const leftovers = new Leftovers({ ...components, store: store.sublevel(LEFTOVERS), pieces })
     this.#leftovers = leftovers
+    this.#losses = new Losses({ ...components, endings: this.endings, pieces })
     const need = (piece: Piece) => leftovers.need(piece)
     this.#provider = new Provider({ ...components, pieces, clients, need }, init)
   }
@@ -159,6 +162,7 @@ export class StorageNode implements NodeKind {
     await this.toll?.stop()
     await this.#renewals.stop()
     await this.endings.stop()
+    await this.#losses?.stop()
     await this.#provider?.stop()
     await this.#seals.stop()
     await this.#tidying
@@ -179,9 +183,16 @@ export class StorageNode implements NodeKind {
     if (!isPresent) return
     this.toll?.epoch(base)
     this.endings.epoch(base)
+    this.#losses?.epoch(base)
     this.#renewals.epoch(base)
     this.#auditor.epoch(base)
     this.#warn(base)
+  }
+
+  /** Pieces are lost: their clients need not wait for the next epoch to hear of it. */
+  tellLosses(): void {
+    const base = presentBase(this.#components, this.#init.calendar)
+    if (base !== undefined) this.#losses?.epoch(base)
   }
 
   /** The network, for a client that pays for what it fetches. */
