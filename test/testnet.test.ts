@@ -224,6 +224,7 @@ const FIELDS = [
   'n',
   'nodes',
   'payoutsSumExact',
+  'repairs',
   'shards',
   'verdicts',
 ]

@@ -218,7 +218,7 @@ describe('commands of a running node', () => {
       [link],
     )
     const shown = await cairn(['ls', '--data-dir', directory()])
-    assert.match(shown.stdout, /3 of 4, needs 2 +listed\n {2}cairn:/)
+    assert.match(shown.stdout, /3 of 4, needs 2, repairing +listed\n {2}cairn:/)
     assert.equal(jsonOf(await cairn(['rm', link, ...base])).name, 'listed')
     const again = await cairn(['rm', link, ...base])
     assert.deepEqual(
@@ -226,6 +226,24 @@ describe('commands of a running node', () => {
       [EXIT_CODES.notFound.code, 'notListed'],
     )
     assert.equal((await cairn(['ls', '--data-dir', directory()])).stdout, 'no files\n')
+  })
+
+  it('show what is left of files and what was repaired, and repair at once', async () => {
+    const shown = await cairn(['repairs', 'cairn:x', '--data-dir', directory()])
+    assert.equal(
+      shown.stdout,
+      [
+        '1 of 2 groups of pieces are whole; 0 pieces made again since the node started',
+        'cairn:x  2 of 4 pieces, needs 2, 1 on their way into a checkpoint, 1 gone; being repaired',
+        '  not repaired: tooFewProviders; wait for more providers',
+        '  epoch 7  node 5 keeps place 1 no more (gone)',
+        '  epoch 9  place 1 made again for node 6',
+        '',
+      ].join('\n'),
+    )
+    assert.equal(jsonOf<{ repaired: number }>(await cairn(['repairs', ...base])).repaired, 0)
+    const now = await cairn(['repairs', '--now', ...base])
+    assert.equal(jsonOf<{ repaired: number }>(now).repaired, 1)
   })
 
   it('put what comes from a pipe, and get into one', async () => {

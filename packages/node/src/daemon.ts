@@ -280,11 +280,12 @@ async function build(
       verifier,
       log: log.child({ part: 'client' }),
       peerOf,
+      random: length => randomBytes(length),
       addressOf: peer => network.addressOf(peer),
     },
     { network: id, profile },
   )
-  meter({ node, chain, network, metrics, pieces })
+  meter({ node, chain, network, files: client, metrics, pieces })
   let stop = () => {}
   const stopped = new Promise<void>((resolve, reject) => {
     stop = once(() => {
@@ -315,6 +316,8 @@ async function build(
     },
   )
   closers.push(() => node.stop())
+  closers.push(() => client.stop())
+  client.start()
   await node.start()
   const tokenPath = join(dataDir, 'api.token')
   const api = await startApi(

@@ -4,6 +4,7 @@
  * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
  */
 import type { Facts, Obligations, Profile } from '@cairn/protocol'
+import type { RepairTotals } from './client/repairs.ts'
 import {
   type ClientOutlook,
   isLate,
@@ -36,6 +37,7 @@ export type HealthCode =
   | 'deposit'
   | 'renewals'
   | 'kept'
+  | 'files'
   | 'clients'
 
 export interface Health {
@@ -73,6 +75,8 @@ export interface HealthFacts {
   storage?: Obligations
   /** Absent while it is not known. */
   deals?: { outlook: Outlook; profile: Profile }
+  /** Groups of the files of this node, as the last run of repairs left them. */
+  files?: Pick<RepairTotals, 'groups' | 'underWay' | 'failing' | 'lost'>
 }
 
 export interface VolumeFacts {
@@ -115,6 +119,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     }
     if (outlook.provider !== undefined) checks.push(clients(outlook.provider))
   }
+  if (facts.files !== undefined && facts.files.groups > 0) checks.push(files(facts.files))
   return checks
 }
 
@@ -446,6 +451,27 @@ function kept({ deals, owed, withheld, contained, failedAudits }: ClientOutlook)
     facts,
     dependsOn: ['peers'],
     next: '`cairn deals` names them; the verifiers ask their providers again, and end deals whose pieces are lost',
+  }
+}
+
+function files(facts: NonNullable<HealthFacts['files']>): Health {
+  const code = 'files'
+  const { groups, underWay, failing, lost } = facts
+  if (failing + lost === 0) {
+    const text =
+      underWay === 0
+        ? 'The files of this node are kept by enough providers'
+        : `${underWay} of ${groups} groups of files are being repaired`
+    return { code, severity: 'ok', text, facts: { ...facts } }
+  }
+  const next = '`cairn repairs` names the files, and why; more providers may help'
+  return {
+    code,
+    severity: 'warning',
+    text: `Of ${groups} groups of files ${failing} could not be repaired, and ${lost} cannot be any more`,
+    facts: { ...facts },
+    dependsOn: ['peers', 'deposit'],
+    next,
   }
 }
 

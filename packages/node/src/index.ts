@@ -6,6 +6,7 @@ export type {
   EarningsView,
   FileView,
   ForgottenView,
+  GroupView,
   MessagePage,
   MessageView,
   NodeEvent,
@@ -15,6 +16,7 @@ export type {
   RebuiltView,
   RecomputeView,
   RemovedFile,
+  RepairView,
   ServiceView,
   Status as NodeStatus,
   VerdictsView,
@@ -38,7 +40,11 @@ export * from './client/client.ts'
 export * from './client/feed.ts'
 export * from './client/file-index.ts'
 export * from './client/files.ts'
+export * from './client/group-health.ts'
 export * from './client/placement.ts'
+export * from './client/remake.ts'
+export * from './client/repair-log.ts'
+export * from './client/repairs.ts'
 export * from './client/room.ts'
 export * from './client/shape.ts'
 export * from './client/spool.ts'

@@ -1,5 +1,6 @@
 /** Keeps the metrics of a running node up to date, from what its parts tell and show. */
 import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
+import type { Files } from './client/files.ts'
 import type { Metrics } from './metrics.ts'
 import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
@@ -10,11 +11,12 @@ export interface MeteringComponents {
   node: CairnNode
   chain: Chain
   network: Network
+  files: Pick<Files, 'onRun'>
   metrics: Metrics
   pieces: Volumes | undefined
 }
 
-export function meter({ node, chain, network, metrics, pieces }: MeteringComponents): void {
+export function meter({ node, chain, network, files, metrics, pieces }: MeteringComponents): void {
   const names = new Map(node.kinds.map(({ kind }) => [kind.code, kind.name]))
   node.epochs.onBase(() => {
     metrics.set('epoch', node.epochs.now())
@@ -43,6 +45,12 @@ export function meter({ node, chain, network, metrics, pieces }: MeteringCompone
   node.checkpointer.onAdopted(({ accepted, settled }) => {
     metrics.set('accepted_epoch', accepted.epoch)
     metrics.count('checkpoints_total', { event: settled === undefined ? 'adopted' : 'recomputed' })
+  })
+  files.onRun(({ groups, underWay, failing, lost, repaired }) => {
+    for (const [state, count] of Object.entries({ all: groups, underWay, failing, lost })) {
+      metrics.set('file_groups', count, { state })
+    }
+    metrics.set('repaired_places', repaired)
   })
   chain.onAdvance(() => {
     const head = chain.head()

@@ -91,6 +91,16 @@ export const METRICS = {
   },
   chain_head_block: { type: 'gauge', help: 'Newest final block in view', labels: [] },
   clock_offset_seconds: { type: 'gauge', help: "Peers' median clock less this one", labels: [] },
+  file_groups: {
+    type: 'gauge',
+    help: "Groups of this node's files: all, below their threshold, not repaired when tried, and lost",
+    labels: ['state'],
+  },
+  repaired_places: {
+    type: 'gauge',
+    help: "Places of this node's files repaired since it started",
+    labels: [],
+  },
   pieces: { type: 'gauge', help: 'Pieces kept', labels: [] },
   volume_bytes: { type: 'gauge', help: 'Bytes taken and offered on all volumes', labels: ['part'] },
   earned_tokens: {

@@ -52,12 +52,14 @@ import type {
   RebuiltView,
   RecomputeView,
   RemovedFile,
+  RepairView,
   ServiceView,
   Status,
   Tally,
   VerdictsView,
   VolumeView,
 } from './api/node-view.ts'
+import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
@@ -75,6 +77,9 @@ export interface FileClient {
   get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
   list(): Promise<FileView[]>
   remove(link: string): Promise<RemovedFile>
+  repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
+  /** How the last run of repairs left all groups. */
+  readonly totals: RepairTotals
 }
 
 /** What the view needs of the provider's side. */
@@ -355,6 +360,10 @@ export class DaemonView implements NodeView {
     return await this.#components.client.remove(link)
   }
 
+  async repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView> {
+    return await this.#components.client.repairs(link, options)
+  }
+
   async pieces(): Promise<PieceView[]> {
     const pieces = this.#components.pieces?.list() ?? []
     return pieces.map(piece => ({ cid: pieceCid(piece), bytes: piece.payload }))
@@ -461,7 +470,7 @@ export class DaemonView implements NodeView {
   }
 
   #health(storage: Obligations | undefined): Health[] {
-    const { node, chain, clock, network, pieces, radio, desk } = this.#components
+    const { node, chain, clock, network, pieces, radio, desk, client } = this.#components
     const { profile } = this.#init.manifest
     const epoch = node.epochs.now()
     const head = chain.head()
@@ -485,6 +494,7 @@ export class DaemonView implements NodeView {
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
       deals: { outlook: desk.outlook(), profile },
+      files: client.totals,
     })
   }
 

@@ -34,6 +34,8 @@ export interface Summary {
   n: number
   /** Deals carried by the last settled epoch: each keeps a shard, or a copy of the manifest. */
   shards: number
+  /** Pieces made again and kept by others, because a provider lost theirs. */
+  repairs: number
   /** For which clients signed receipts to the providers that run at the end. */
   bytesServed: number
   inclusionVerifiedOnChain: boolean
@@ -164,7 +166,7 @@ export function summaryText(summary: Summary): string {
     fact('proofs', ways.length === 0 ? 'do NOT hold' : `hold ${ways.join(' and ')}`),
     fact(
       'file',
-      `${summary.k} of ${summary.n}, ${summary.shards} deals; ${summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'}`,
+      `${summary.k} of ${summary.n}, ${summary.shards} deals, ${summary.repairs} repairs; ${summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'}`,
     ),
     fact('served', `${summary.bytesServed} bytes by receipts`),
     fact('sums', summary.payoutsSumExact ? 'exact, to the last unit' : 'NOT exact'),

@@ -302,11 +302,19 @@ class Run {
       k: file.k,
       n: file.n,
       shards: carriedDeals(last.settled),
+      repairs: await this.#repairs(),
       bytesServed: await this.#bytesServed(),
       fileRetrievedIdentical,
       firstCheckpointMs: Math.round(this.#firstCheckpointMs as number),
       payoutsSumExact: !monitor.violations.some(({ invariant }) => invariant === 'sumsExact'),
     }
+  }
+
+  /** Of all nodes: any may have put files of its own. */
+  async #repairs(): Promise<number> {
+    const views = this.#testnet.running().map(({ daemon }) => daemon.view)
+    const found = await Promise.all(views.map(view => view.repairs(undefined, { now: false })))
+    return found.reduce((sum, { repaired }) => sum + repaired, 0)
   }
 
   /** Fetches the file with a node that neither put it nor keeps any of it, where there is one. */

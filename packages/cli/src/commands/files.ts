@@ -1,6 +1,7 @@
-import type { FileView, Json, RemovedFile } from '@cairn/node'
+import type { FileView, GroupView, Json, RemovedFile, RepairView } from '@cairn/node'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
+import type { Session } from '../session.ts'
 
 export function filesCommands({ program, action }: Commands): void {
   program
@@ -31,11 +32,79 @@ export function filesCommands({ program, action }: Commands): void {
         return undefined
       }),
     )
+  program
+    .command('repairs [link]')
+    .description(
+      'what is left of the files that this node stored, or of one, and what was repaired',
+    )
+    .option('--now', 'repair what is due without waiting for the next checkpoint')
+    .action(action(repairs))
+}
+
+async function repairs(
+  session: Session,
+  link: string | undefined,
+  { now }: { now?: boolean },
+): Promise<undefined> {
+  const api = await session.api()
+  const method = now === true ? 'POST' : 'GET'
+  const view = await api.json<Json<RepairView>>('/v1/repairs', { method, query: { link } })
+  session.output.result(view, repairsText(view))
+  return undefined
+}
+
+function repairsText({ groups, whole, repaired, shown, more }: Json<RepairView>): string {
+  return [
+    `${whole} of ${groups} groups of pieces are whole; ${repaired} pieces made again since the node started`,
+    ...shown.flatMap(groupLines),
+    ...(more === 0 ? [] : [`and ${more} more groups`]),
+  ].join('\n')
+}
+
+/** States of places that are not live, as people are told. */
+const STATES = {
+  coming: 'on their way into a checkpoint',
+  owing: 'owed an answer for',
+  ending: 'ending and not renewed',
+  contained: 'sealed wrong once',
+  gone: 'gone',
+} as const
+
+function groupLines(group: Json<GroupView>): string[] {
+  const { files, isManifest, k, n, live, threshold, repairing, lost, error, next } = group
+  const states = Object.entries(STATES).flatMap(([state, text]) => {
+    const count = group[state as keyof typeof STATES]
+    return count === 0 ? [] : [`${count} ${text}`]
+  })
+  const doing = lost ? 'LOST' : repairing ? 'being repaired' : `repaired below ${threshold}`
+  const what = isManifest ? 'manifest' : `pieces, needs ${k}`
+  return [
+    `${files.join(', ')}  ${[`${live} of ${n} ${what}`, ...states].join(', ')}; ${doing}`,
+    ...(error === undefined
+      ? []
+      : [`  not repaired: ${error}${next === undefined ? '' : `; ${next}`}`]),
+    ...[
+      ...group.losses.map(({ epoch, place, provider, reason }) => ({
+        epoch,
+        text: `  epoch ${epoch}  node ${provider} keeps place ${place} no more (${reason})`,
+      })),
+      ...group.repairs.map(({ epoch, place, provider }) => ({
+        epoch,
+        text: `  epoch ${epoch}  place ${place} made again for node ${provider}`,
+      })),
+    ]
+      .sort((a, b) => a.epoch - b.epoch)
+      .map(({ text }) => text),
+  ]
 }
 
 /** Shards of the worst group, of which any k suffice, and what it is called. */
-function lineOf({ name, link, bytes, k, n, shards, createdAt }: Json<FileView>): string {
+function lineOf(file: Json<FileView>): string {
+  const { name, link, bytes, k, n, shards, repairing, createdAt } = file
   const date = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ')
-  const health = shards === undefined ? 'empty' : `${shards} of ${n}, needs ${k}`
+  const health =
+    shards === undefined
+      ? 'empty'
+      : `${shards} of ${n}, needs ${k}${repairing ? ', repairing' : ''}`
   return `${date}  ${size(bytes).padStart(8)}  ${health.padEnd(20)}  ${name}\n  ${link}`
 }

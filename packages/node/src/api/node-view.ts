@@ -231,10 +231,57 @@ export interface FileView {
   createdAt: number
   /** Piece CID of the manifest: files of one pack have the same. */
   manifest: string
-  /** Shards under a deal, of the group that has the fewest; undefined for files without a byte. */
+  /**
+   * Shards under a deal that nobody disputes, of the group that has the fewest; undefined for files
+   * without a byte.
+   */
   shards: number | undefined
-  /** Copies of the manifest under a deal. */
+  /** Copies of the manifest under such a deal. */
   manifests: number
+  /** Fewer than are wanted, and being made again. */
+  repairing: boolean
+}
+
+/** A group of pieces: how many of its places are in which state, and what was done for it. */
+export interface GroupView {
+  group: Uint8Array
+  /** Some names of files in it. */
+  files: string[]
+  /** The group is that of the manifest's copies. */
+  isManifest: boolean
+  k: number
+  n: number
+  live: number
+  coming: number
+  owing: number
+  ending: number
+  contained: number
+  gone: number
+  /** Below it the group is repaired. */
+  threshold: number
+  repairing: boolean
+  /** Fewer than k are left. */
+  lost: boolean
+  /** Deals that ended, the oldest first. */
+  losses: readonly { place: number; provider: number; reason: string; epoch: number }[]
+  /** Places made again, and who keeps them since; the oldest first. */
+  repairs: readonly { place: number; provider: number; epoch: number }[]
+  /** Code of why the last attempt did not repair all, and what can be done. */
+  error?: string
+  next?: string
+}
+
+export interface RepairView {
+  /** All groups of the files looked at. */
+  groups: number
+  /** All of whose places are kept. */
+  whole: number
+  /** Places made again since the node started, of all files. */
+  repaired: number
+  /** Groups that are not whole, or were repaired. */
+  shown: GroupView[]
+  /** Such groups beyond those shown. */
+  more: number
 }
 
 export interface RemovedFile {
@@ -369,6 +416,8 @@ export interface NodeView {
   files(): Promise<FileView[]>
   /** Takes a file off the list. */
   removeFile(link: string): Promise<RemovedFile>
+  /** How the groups of this node's files are, or of one link; with `now` after repairing what is due. */
+  repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
   pieces(): Promise<PieceView[]>
   volumes(): Promise<VolumeView[]>
   /** Of all volumes, or the one at this place. */

@@ -215,6 +215,21 @@ export const ROUTES: readonly Route[] = [
     response: shapes.RemovedShape,
     answer: async (view, { query }) => ({ body: toJson(await view.removeFile(query.link)) }),
   }),
+  ...(['GET', 'POST'] as const).map(method =>
+    route({
+      method,
+      path: '/v1/repairs',
+      summary:
+        method === 'GET'
+          ? 'What is left of the groups of this node’s files, or of one, and what was repaired'
+          : 'Repairs what is due now, without waiting for the next checkpoint',
+      query: z.strictObject({ link: link.optional() }),
+      response: shapes.RepairsShape,
+      answer: async (view, { query }) => ({
+        body: toJson(await view.repairs(query.link, { now: method === 'POST' })),
+      }),
+    }),
+  ),
   route({
     method: 'GET',
     path: '/v1/pieces',

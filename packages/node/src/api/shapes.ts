@@ -173,10 +173,45 @@ export const FilesShape = z.object({
       n: z.int(),
       createdAt: ms,
       manifest: z.string(),
-      shards: z.int().optional().describe('under a deal, of the group that has the fewest'),
-      manifests: z.int().describe('copies of the manifest under a deal'),
+      shards: z
+        .int()
+        .optional()
+        .describe('under a deal that nobody disputes, of the group that has the fewest'),
+      manifests: z.int().describe('copies of the manifest under such a deal'),
+      repairing: z.boolean().describe('fewer than are wanted, and being made again'),
     }),
   ),
+})
+
+export const RepairsShape = z.object({
+  groups: z.int(),
+  whole: z.int().describe('all of whose places are kept'),
+  repaired: z.int().describe('places made again since the node started'),
+  shown: z
+    .array(
+      z.object({
+        group: hex,
+        files: z.array(z.string()),
+        isManifest: z.boolean(),
+        k: z.int(),
+        n: z.int(),
+        live: z.int(),
+        coming: z.int().describe('under a deal that waits for a checkpoint'),
+        owing: z.int().describe('whose provider owes an answer'),
+        ending: z.int().describe('whose deal ends and is not renewed'),
+        contained: z.int().describe('of which a wrong leaf was sealed'),
+        gone: z.int(),
+        threshold: z.int().describe('below it the group is repaired'),
+        repairing: z.boolean(),
+        lost: z.boolean().describe('fewer than k are left'),
+        losses: z.array(z.object({ place: z.int(), provider: z.int(), reason: z.string(), epoch })),
+        repairs: z.array(z.object({ place: z.int(), provider: z.int(), epoch })),
+        error: z.string().optional(),
+        next: z.string().optional(),
+      }),
+    )
+    .describe('groups that are not whole, or were repaired'),
+  more: z.int().describe('such groups beyond those shown'),
 })
 
 export const RemovedShape = z.object(file)

@@ -5,13 +5,17 @@
  */
 import { hex, type RegistryEntry } from '@cairn/protocol'
 
-/** A provider that may be asked. */
-export interface Candidate {
+/** A provider and where it stands. */
+export interface Sited {
   readonly entry: RegistryEntry
-  /** libp2p peer id. */
-  readonly peer: string
   /** `networkOf` its address; undefined: not known, and nobody's neighbour. */
   readonly network?: string
+}
+
+/** A provider that may be asked. */
+export interface Candidate extends Sited {
+  /** libp2p peer id. */
+  readonly peer: string
   /** Share of the leaves asked of it that it answered, 0 to 1; undefined: not asked yet. */
   readonly score?: number
 }
@@ -21,10 +25,14 @@ const SCORE_UNKNOWN = 0.9
 /** Scores closer than this are alike, and chance decides: the best must not get everything. */
 const SCORE_STEP = 0.1
 
-/** `draw` gives whole numbers from 0 to below its argument. */
+/**
+ * `draw` gives whole numbers from 0 to below its argument. `beside` keep something of the group
+ * already: they had their turn.
+ */
 export function arrange(
   candidates: readonly Candidate[],
   draw: (below: number) => number,
+  beside: readonly Sited[] = [],
 ): Candidate[] {
   const shuffled = [...candidates]
   for (let i = shuffled.length - 1; i > 0; i--) {
@@ -37,10 +45,11 @@ export function arrange(
   // Each order keeps the ones before it: who is first of an operator stays before who is second.
   const byOperator = turned(
     byScore.map(candidate => ({ candidate, ranks: [] })),
+    beside,
     ({ entry }) => hex(entry.operator),
   )
-  const byNetwork = turned(byOperator, ({ network }) => network)
-  const byRegion = turned(byNetwork, ({ entry }) => regionOf(entry))
+  const byNetwork = turned(byOperator, beside, ({ network }) => network)
+  const byRegion = turned(byNetwork, beside, ({ entry }) => regionOf(entry))
   return byRegion.map(({ candidate }) => candidate)
 }
 
@@ -75,12 +84,20 @@ interface Ranked {
   readonly ranks: readonly number[]
 }
 
-/** Those that are the first of their name before the second ones; the nameless are all first. */
+/**
+ * Those that are the first of their name before the second ones; the nameless are all first. Those
+ * beside come before all.
+ */
 function turned(
   items: readonly Ranked[],
-  nameOf: (candidate: Candidate) => string | undefined,
+  beside: readonly Sited[],
+  nameOf: (sited: Sited) => string | undefined,
 ): Ranked[] {
   const counts = new Map<string, number>()
+  for (const sited of beside) {
+    const name = nameOf(sited)
+    if (name !== undefined) counts.set(name, (counts.get(name) ?? 0) + 1)
+  }
   return items
     .map(({ candidate, ranks }) => {
       const name = nameOf(candidate)

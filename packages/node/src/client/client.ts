@@ -10,6 +10,7 @@ import {
   chunkBytes,
   concatBytes,
   contentKey,
+  type Deal,
   decodeFileEntry,
   decodeFileManifest,
   decodeFileMap,
@@ -24,6 +25,7 @@ import {
   type PieceRange,
   type Profile,
   parseLink,
+  pieceKey,
   recordKey,
   sealedLength,
   segmentBytes,
@@ -33,11 +35,12 @@ import {
 import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import { priceOf } from '../kinds/storage/terms.ts'
 import type { Clock, Log, Network } from '../ports.ts'
-import { arrange, type Candidate } from './arrange.ts'
+import { arrange, type Candidate, type Sited } from './arrange.ts'
 import { blocks, slice } from './blocks.ts'
 import { open } from './cipher.ts'
 import { downloadPiece, downloadSegments } from './download.ts'
 import { Placement, type Refusal } from './placement.ts'
+import { type OpenGroup, remake } from './remake.ts'
 import { Room } from './room.ts'
 import { type Shape, shapeFor } from './shape.ts'
 import type { Spool } from './spool.ts'
@@ -103,6 +106,24 @@ export interface Stored extends Uploaded {
   refusals: Refusal[]
 }
 
+export interface RepairOptions {
+  group: OpenGroup
+  /** Places to be made again. */
+  places: readonly number[]
+  /** Providers that keep some of the group: their operators get no more of it. */
+  keepers: readonly Sited[]
+  /** Node indices of providers that failed the group: the last to be asked. */
+  failed: ReadonlySet<number>
+  epochs: number
+  /** Base units for a GiB and epoch. */
+  pricePerGiB: bigint
+  /** Awaited before anything is proposed. */
+  proposing(startEpoch: number): Promise<void>
+  /** Told of each deal as it is signed, whatever becomes of the others. */
+  agreed(deal: Deal): void
+  signal: AbortSignal
+}
+
 export interface OpenOptions {
   /** First byte, and the one after the last; the whole unless given. */
   first?: number
@@ -152,7 +173,7 @@ export class Client {
         shape,
         candidates: () => arrange(this.#components.candidates(), below => this.#draw(below)),
         terms: payload => this.#terms(payload, pricePerGiB, options.epochs),
-        nonce: () => new DataView(random(8).slice().buffer).getBigUint64(0),
+        nonce: () => this.#nonce(),
         signal,
         ...(shardBytes === undefined ? {} : { shardBytes }),
         ...(segmentsPerGroup === undefined ? {} : { segmentsPerGroup }),
@@ -166,6 +187,54 @@ export class Client {
       link: encodeLink({ manifest, entry, key: entryKey(key, entry) }),
     }))
     return { ...uploaded, key, shape, files }
+  }
+
+  /**
+   * Makes pieces of a group again and has them kept by operators that keep nothing of it. Rejects with
+   * `fileUnavailable`, `pieceMismatch`, `volumeFull`, and with `tooFewProviders` when some were not
+   * taken; deals signed until then stand.
+   */
+  async repair(options: RepairOptions): Promise<void> {
+    const { group, places, signal } = options
+    const { spool } = this.#components
+    const pieces = new Map(places.map(place => [pieceKey(pieceAt(group, place)), place]))
+    const leave = await this.#room.take(pieces.size * pieceAt(group, 0).payload, signal)
+    try {
+      await remake(this.#components, { group, places, spool: spool.pieces, signal })
+      try {
+        await this.#replace(options)
+      } finally {
+        for (const place of pieces.values()) await spool.pieces.delete(pieceAt(group, place))
+      }
+    } finally {
+      leave()
+    }
+  }
+
+  async #replace(options: RepairOptions): Promise<void> {
+    const { group, places, pricePerGiB, epochs, proposing, agreed, signal } = options
+    const terms = this.#terms(pieceAt(group, 0).payload, pricePerGiB, epochs)
+    await proposing(terms.startEpoch)
+    await this.#placement.place({
+      pieces: places.map(place => pieceAt(group, place)),
+      places,
+      candidates: this.#others(options),
+      terms: { ...terms, group: group.id },
+      nonce: () => this.#nonce(),
+      agreed,
+      signal,
+    })
+  }
+
+  /** Of operators that keep nothing of the group. */
+  #others({ keepers, failed }: RepairOptions): Candidate[] {
+    const taken = new Set(keepers.map(({ entry }) => hex(entry.operator)))
+    const free = this.#components
+      .candidates()
+      .filter(({ entry }) => !taken.has(hex(entry.operator)))
+    return arrange(free, below => this.#draw(below), keepers).sort(
+      (a, b) => Number(failed.has(a.entry.index)) - Number(failed.has(b.entry.index)),
+    )
   }
 
   /**
@@ -253,9 +322,17 @@ export class Client {
     return { startEpoch, endEpoch: startEpoch + epochs, pricePerEpoch }
   }
 
+  #nonce(): bigint {
+    return new DataView(this.#components.random(8).slice().buffer).getBigUint64(0)
+  }
+
   /** A whole number below a small one; that 2^32 is no multiple of it does not matter here. */
   #draw(below: number): number {
     const word = new DataView(this.#components.random(4).slice().buffer).getUint32(0)
     return word % below
   }
+}
+
+function pieceAt({ pieces }: Pick<OpenGroup, 'pieces'>, place: number): Piece {
+  return pieces[place] as Piece
 }

@@ -9,14 +9,21 @@ import {
   CairnError,
   ContainerType,
   decode,
+  decodeFileManifest,
+  decodeFileMap,
   ENTRIES_MAX,
   encodeLink,
   entryKey,
   type FileLink,
+  groupId,
+  groupKey,
+  manifestGroupId,
+  mapKey,
   NAME_MAX_BYTES,
   Piece,
   parseLink,
   pieceKey,
+  shardKey,
   Uint8,
   Uint16,
   Uint32,
@@ -24,8 +31,10 @@ import {
 } from '@cairn/protocol'
 import { ListCompositeType } from '@chainsafe/ssz'
 import type { Store } from '../ports.ts'
+import { open } from './cipher.ts'
 import type { Stored } from './client.ts'
-import type { Shape } from './shape.ts'
+import type { OpenGroup } from './remake.ts'
+import { manifestCopies, type Shape } from './shape.ts'
 
 const VERSION = 1
 const RECORD = Uint8Array.of(0)
@@ -111,16 +120,30 @@ export class FileIndex {
     return found.sort((a, b) => a.createdAt - b.createdAt)
   }
 
+  /** All groups of an upload, and the manifest's; none after its last file was removed. */
+  async groups({ key, manifest, shape }: Indexed): Promise<OpenGroup[]> {
+    const sealed = await this.#store.get(keyOf(MANIFEST, manifest))
+    if (sealed === undefined) return []
+    const { map } = decodeFileManifest(sealed)
+    const { mask, groups } = decodeFileMap(open(mapKey(key), 0, map))
+    const copies = Array.from({ length: manifestCopies(shape) }, () => manifest)
+    return [
+      ...groups.map((pieces, number) => {
+        const opens = groupKey(mask, number)
+        const keys = pieces.map((_, place) => shardKey(opens, place))
+        return { id: groupId(mask, number), data: shape.data, pieces, keys }
+      }),
+      { id: manifestGroupId(mask), data: 1, pieces: copies, payload: sealed },
+    ]
+  }
+
   /**
    * The file that a link leads to is not listed any more. Resolves with it and its upload, whose last
    * file it was when no others are left. Throws `badLink` and `notListed`.
    */
   async remove(text: string): Promise<{ file: IndexedFile; upload: Indexed }> {
-    const link = parseLink(text)
+    const { link, file, value } = await this.#found(text)
     const key = keyOf(RECORD, link.manifest)
-    const value = await this.#store.get(key)
-    const file = value && indexedOf(value).files.find(({ entry }) => entry === link.entry)
-    if (value === undefined || file === undefined) throw notListed(link)
     const record = decode(IndexedUpload, value)
     const entries = record.entries.map((entry, number) =>
       number === link.entry ? { ...entry, removed: 1 } : entry,
@@ -133,6 +156,19 @@ export class FileIndex {
         : [{ key }, { key: keyOf(MANIFEST, link.manifest) }]
     await this.#store.batch(writes, { sync: true })
     return { file, upload }
+  }
+
+  /** The upload of the file that a link leads to. Throws `badLink` and `notListed`. */
+  async find(text: string): Promise<Indexed> {
+    return indexedOf((await this.#found(text)).value)
+  }
+
+  async #found(text: string) {
+    const link = parseLink(text)
+    const value = await this.#store.get(keyOf(RECORD, link.manifest))
+    const file = value && indexedOf(value).files.find(({ entry }) => entry === link.entry)
+    if (value === undefined || file === undefined) throw notListed(link)
+    return { link, file, value }
   }
 }
 

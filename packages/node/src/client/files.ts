@@ -1,10 +1,6 @@
 /** The client in a daemon: finds providers and holders in the ledger, pays the network's price. */
-import { randomBytes } from 'node:crypto'
 import {
-  groupId,
   hex,
-  manifestGroupId,
-  maskKey,
   offersStorage,
   type PieceRange,
   type Profile,
@@ -16,10 +12,12 @@ import type {
   Content,
   ContentRange,
   FileView,
+  GroupView,
   PutFile,
   PutOptions,
   PutResult,
   RemovedFile,
+  RepairView,
 } from '../api/node-view.ts'
 import type { CairnNode } from '../node.ts'
 import type { Pieces } from '../pieces/pieces.ts'
@@ -27,10 +25,12 @@ import { pullRange, readRange } from '../pieces/transfer.ts'
 import type { Clock, Log, Network, Store } from '../ports.ts'
 import type { Signer } from '../signer.ts'
 import type { FileClient } from '../view.ts'
-import { type Candidate, networkOf } from './arrange.ts'
+import { type Candidate, networkOf, type Sited } from './arrange.ts'
 import { Client } from './client.ts'
-import { FileIndex, type Indexed } from './file-index.ts'
+import { FileIndex } from './file-index.ts'
+import { type GroupHealth, isWhole } from './group-health.ts'
 import { Kept } from './kept.ts'
+import { type GroupReport, type OwnGroup, Repairs, type RepairTotals } from './repairs.ts'
 import type { Spool } from './spool.ts'
 
 export interface FilesComponents {
@@ -46,6 +46,8 @@ export interface FilesComponents {
   verifier: Verifier
   log: Log
   peerOf(entry: RegistryEntry): string
+  /** Bytes that nobody can guess. */
+  random(length: number): Uint8Array
   /** Multiaddr at which a connected peer is reached. */
   addressOf(peer: string): string | undefined
 }
@@ -56,6 +58,12 @@ export interface FilesInit {
   profile: Profile
 }
 
+/** Key space of what is remembered of repairs. */
+const REPAIRS = 'repairs'
+/** Groups that are shown one by one, and of each names of files, losses and repairs. */
+const SHOWN_MAX = 1_000
+const NAMES_MAX = 4
+const HISTORY_MAX = 64
 /** A daemon's deals last so many times the network's shortest unless they are renewed. */
 const DURATION = 1_000
 
@@ -65,6 +73,7 @@ export class Files implements FileClient {
   readonly #client: Client
   readonly #index: FileIndex
   readonly #kept: Kept
+  readonly #repairs: Repairs
 
   constructor(components: FilesComponents, init: FilesInit) {
     this.#components = components
@@ -80,7 +89,7 @@ export class Files implements FileClient {
         signer: { key: signer.identity, sign: signer.signIdentity },
         verifier,
         log,
-        random: length => randomBytes(length),
+        random: components.random,
         epoch: () => node.epochs.now(),
         candidates: () => this.#candidates(),
         range: (peer, range, signal) => this.#range(peer, range, signal),
@@ -89,16 +98,40 @@ export class Files implements FileClient {
       },
       init,
     )
+    this.#repairs = new Repairs(
+      {
+        clock,
+        log,
+        store: components.store.sublevel(REPAIRS),
+        client: this.#client,
+        groups: () => this.#groups(),
+        look: () => this.#kept.present(signer.identity),
+        providerAt: index => this.#providerAt(index),
+      },
+      { terms: this.#terms() },
+    )
+  }
+
+  /** Repairs from now on whenever a checkpoint shows that something is missing. */
+  start(): void {
+    const { node, signer } = this.#components
+    node.checkpointer.onAdopted(adopted => {
+      this.#repairs.adopted(adopted.accepted.epoch, () =>
+        this.#kept.ended(signer.identity, adopted),
+      )
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#repairs.stop()
   }
 
   async put(
     files: Iterable<PutFile> | AsyncIterable<PutFile>,
     { shape, signal }: PutOptions,
   ): Promise<PutResult> {
-    const { storagePrice, minDealEpochs } = this.#init.profile
     const stored = await this.#client.put(files, {
-      epochs: minDealEpochs * DURATION,
-      pricePerGiB: storagePrice,
+      ...this.#terms(),
       signal,
       ...(shape === undefined ? {} : { shape }),
     })
@@ -118,10 +151,11 @@ export class Files implements FileClient {
   }
 
   async list(): Promise<FileView[]> {
-    const places = await this.#kept.places(this.#components.signer.identity)
     const uploads = await this.#index.list()
+    const reports = Map.groupBy(await this.#repairs.reports(), ({ of }) => of)
     return uploads.flatMap(upload => {
-      const health = healthOf(upload, places)
+      const manifest = pieceCid(upload.manifest)
+      const health = healthOf(reports.get(manifest) ?? [])
       return upload.files.map(({ name, bytes, link }) => ({
         name,
         link,
@@ -129,15 +163,69 @@ export class Files implements FileClient {
         k: upload.shape.data,
         n: upload.shape.total,
         createdAt: upload.createdAt,
-        manifest: pieceCid(upload.manifest),
+        manifest,
         ...health,
       }))
     })
   }
 
+  /** Repairs what is due, or only shows what would be. */
+  async repairs(link: string | undefined, { now }: { now: boolean }): Promise<RepairView> {
+    const uploads = await this.#index.list()
+    const only = link === undefined ? undefined : await this.#manifestOf(link)
+    const all = now ? await this.#repairs.run() : await this.#repairs.reports()
+    const reports = all.filter(({ of }) => only === undefined || of === only)
+    const names = new Map(
+      uploads.map(({ manifest, files }) => [pieceCid(manifest), files.map(({ name }) => name)]),
+    )
+    const shown = reports.filter(({ health, repairs }) => !isWhole(health) || repairs.length > 0)
+    return {
+      groups: reports.length,
+      whole: reports.filter(({ health }) => isWhole(health)).length,
+      repaired: this.#repairs.totals.repaired,
+      shown: shown.slice(0, SHOWN_MAX).map(report => groupView(report, names.get(report.of) ?? [])),
+      more: Math.max(0, shown.length - SHOWN_MAX),
+    }
+  }
+
+  /** How the last run of repairs left all groups. */
+  get totals(): RepairTotals {
+    return this.#repairs.totals
+  }
+
+  /** Called after each run of repairs. */
+  onRun(listener: (totals: RepairTotals) => void): void {
+    this.#repairs.onRun(listener)
+  }
+
   async remove(link: string): Promise<RemovedFile> {
     const { file } = await this.#index.remove(link)
     return { name: file.name, link: file.link, bytes: file.bytes }
+  }
+
+  #terms() {
+    const { storagePrice, minDealEpochs } = this.#init.profile
+    return { epochs: minDealEpochs * DURATION, pricePerGiB: storagePrice }
+  }
+
+  async *#groups(): AsyncGenerator<OwnGroup> {
+    for (const upload of await this.#index.list()) {
+      const of = pieceCid(upload.manifest)
+      for (const group of await this.#index.groups(upload)) yield { ...group, of }
+    }
+  }
+
+  /** Throws `badLink` and `notListed`. */
+  async #manifestOf(link: string): Promise<string> {
+    return pieceCid((await this.#index.find(link)).manifest)
+  }
+
+  #providerAt(index: number): Sited | undefined {
+    const { peerOf, addressOf } = this.#components
+    const entry = this.#kept.base()?.node(index)
+    if (entry === undefined) return undefined
+    const network = networkOf(addressOf(peerOf(entry)) ?? '')
+    return { entry, ...(network === undefined ? {} : { network }) }
   }
 
   /** Connected providers of other operators in the present base. */
@@ -173,16 +261,42 @@ export class Files implements FileClient {
   }
 }
 
-/** Of an upload's groups the one with the fewest shards, and how many copies of its manifest there are. */
+/** Of an upload's groups the one that has the fewest places left, and how many manifests there are. */
 function healthOf(
-  { key, groups }: Indexed,
-  places: ReadonlyMap<string, ReadonlySet<number>>,
-): { shards: number | undefined; manifests: number } {
-  const mask = maskKey(key)
-  const countOf = (id: Uint8Array) => places.get(hex(id))?.size ?? 0
-  const counts = Array.from({ length: groups }, (_, group) => countOf(groupId(mask, group)))
+  reports: readonly GroupReport[],
+): Pick<FileView, 'shards' | 'manifests' | 'repairing'> {
+  const manifest = reports.find(({ isManifest }) => isManifest)
+  const shards = reports.filter(({ isManifest }) => !isManifest).map(({ health }) => kept(health))
   return {
-    shards: counts.length === 0 ? undefined : Math.min(...counts),
-    manifests: countOf(manifestGroupId(mask)),
+    shards: shards.length === 0 ? undefined : Math.min(...shards),
+    manifests: manifest === undefined ? 0 : kept(manifest.health),
+    repairing: reports.some(({ underWay }) => underWay),
+  }
+}
+
+/** Places under a deal that nobody disputes, or that is on its way into a checkpoint. */
+function kept({ counts: { live, coming } }: GroupHealth): number {
+  return live + coming
+}
+
+function groupView(
+  { id, health, data, isManifest, isLost, underWay, losses, repairs, error }: GroupReport,
+  files: readonly string[],
+): GroupView {
+  return {
+    group: id,
+    files: files.slice(0, NAMES_MAX),
+    isManifest,
+    k: data,
+    n: health.places.length,
+    ...health.counts,
+    threshold: health.threshold,
+    repairing: underWay,
+    lost: isLost,
+    losses: losses.slice(-HISTORY_MAX),
+    repairs: repairs.slice(-HISTORY_MAX),
+    ...(error === undefined
+      ? {}
+      : { error: error.code, ...(error.next === undefined ? {} : { next: error.next }) }),
   }
 }

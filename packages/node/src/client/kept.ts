@@ -1,6 +1,9 @@
 /** What providers keep by the deals that this node knows: those carried, and those on their way there. */
 import {
   type Deal,
+  dealIndex,
+  type EndedDeal,
+  type EndReason,
   type EpochBase,
   hex,
   MessageType,
@@ -10,7 +13,9 @@ import {
   type StorageState,
   storageKind,
 } from '@cairn/protocol'
+import type { Adopted } from '../checkpoints/checkpointer.ts'
 import type { CairnNode } from '../node.ts'
+import type { GroupHealthInit } from './group-health.ts'
 
 export interface KeptComponents {
   node: CairnNode
@@ -54,19 +59,37 @@ export class Kept {
     )
   }
 
-  /** Places of each group that a deal of this client is for, by the group's id in hexadecimal. */
-  async places(client: Uint8Array): Promise<Map<string, Set<number>>> {
-    const places = new Map<string, Set<number>>()
-    const own = hex(client)
+  /** What is known of a client's deals at present; undefined while no checkpoint is. */
+  async present(client: Uint8Array): Promise<GroupHealthInit | undefined> {
+    const { epochs, checkpointer } = this.#components.node
+    const settled = checkpointer.adopted
     const state = await this.#state()
-    for (const deal of [...(state?.deals ?? []), ...this.#pending()]) {
-      if (hex(deal.client) !== own) continue
-      const group = hex(deal.group)
-      const known = places.get(group)
-      if (known === undefined) places.set(group, new Set([deal.place]))
-      else known.add(deal.place)
-    }
-    return places
+    if (state === undefined) return undefined
+    const { profile } = epochs.calendar
+    return { client, epoch: epochs.now(), settled, profile, state, pending: this.#pending() }
+  }
+
+  /** Deals of a client that an epoch did not carry on, of those that this node settled itself. */
+  async ended(
+    client: Uint8Array,
+    { accepted: { epoch }, settled }: Adopted,
+  ): Promise<readonly EndedDeal[]> {
+    const own = hex(client)
+    const { settlements } = this.#components.node
+    const kind = settled?.settlement.kinds.find(({ kind: code }) => code === storageKind.code)
+    const ends = (kind?.findings ?? []).filter(
+      ({ code, facts }) => code === 'ended' && facts.client === own,
+    )
+    if (ends.length === 0) return []
+    const before = await settlements.accepted(epoch - 1)
+    if (before === undefined) return []
+    const { byId } = dealIndex(before.state.of<StorageState>(storageKind))
+    return ends.flatMap(({ facts }) => {
+      const known = byId.get(String(facts.deal))
+      return known === undefined
+        ? []
+        : [{ id: known.id, deal: known.deal, reason: facts.reason as EndReason }]
+    })
   }
 
   /** Share of the leaves that each provider answered when it was asked last, by node index. */

@@ -52,12 +52,16 @@ export interface PlacementInit {
 export interface PlaceInit {
   /** By place; the same piece may stand at several. */
   pieces: readonly Piece[]
+  /** The place of each; 0, 1, ... unless given. */
+  places?: readonly number[]
   /** In order of preference. */
   candidates: readonly Candidate[]
   /** What all deals have in common. */
   terms: Omit<Deal, 'client' | 'provider' | 'piece' | 'place' | 'nonce'>
   /** A nonce not used before. */
   nonce(): bigint
+  /** Told of each deal as it is signed, whatever becomes of the others. */
+  agreed?(deal: Deal): void
   signal: AbortSignal
 }
 
@@ -120,14 +124,14 @@ export class Placement {
   async #agree(
     candidate: Candidate,
     place: number,
-    { pieces, terms, nonce }: PlaceInit,
+    { pieces, places, terms, nonce }: PlaceInit,
     signal: AbortSignal,
   ): Promise<Deal> {
     const { signer, spool, publishDeal } = this.#components
     const { peer, entry } = candidate
     const deal: Deal = {
       ...terms,
-      place,
+      place: places?.[place] ?? place,
       piece: pieces[place] as Piece,
       client: signer.key,
       provider: entry.index,
@@ -263,6 +267,7 @@ class Race {
       .then(
         deal => {
           this.#deals[place] = deal
+          this.#init.agreed?.(deal)
           this.#times.push(clock.now() - racer.began)
           for (const other of this.#racersOf(place)) if (other !== racer) other.stop.abort()
         },

@@ -47,3 +47,8 @@ export function shapeFor(operators: number, asked: Shape | undefined): Shape {
     },
   )
 }
+
+/** Copies of a file's manifest: whatever the file survives it survives too. */
+export function manifestCopies({ data, total }: Shape): number {
+  return total - data + 1
+}

@@ -25,7 +25,7 @@ import { abortable, type Bytes, blocks } from './blocks.ts'
 import { seal } from './cipher.ts'
 import { type EncodedGroup, encodeGroups } from './encoder.ts'
 import type { Placed, Placement, Refusal } from './placement.ts'
-import type { Shape } from './shape.ts'
+import { manifestCopies, type Shape } from './shape.ts'
 import type { Spool } from './spool.ts'
 
 /** Segments of a group: pieces of 16 MiB at most, so that a GiB at 10 of 30 is 210 pieces. */
@@ -111,9 +111,7 @@ export class Upload {
     const map = { layout: this.#layout(), mask: this.#mask, groups: this.#groups }
     const sealed = this.#manifest(map)
     const manifest = await spool.pieces.put(once(sealed), { signal })
-    // Whatever the file survives its manifest survives too.
-    const copies = this.#shape.total - this.#shape.data + 1
-    const pieces = Array.from({ length: copies }, () => manifest)
+    const pieces = Array.from({ length: manifestCopies(this.#shape) }, () => manifest)
     await this.#place(pieces, manifestGroupId(this.#mask), signal)
     return { map, entries: this.#entries, manifest, sealed, refusals: this.#refusals }
   }

@@ -34,6 +34,27 @@ import { openLevelStore } from '../../src/store/level.ts'
 
 const NETWORK = new Uint8Array(32).fill(9)
 const MESSAGES = 5
+/** A group that lost a place. */
+const GROUP = {
+  group: new Uint8Array(32),
+  isManifest: false,
+  k: 2,
+  n: 4,
+  live: 2,
+  coming: 1,
+  owing: 0,
+  ending: 0,
+  contained: 0,
+  gone: 1,
+  threshold: 4,
+  repairing: true,
+  lost: false,
+  losses: [{ place: 1, provider: 5, reason: 'gone', epoch: 7 }],
+  repairs: [{ place: 1, provider: 6, epoch: 9 }],
+  error: 'tooFewProviders',
+  next: 'wait for more providers',
+}
+
 export const EPOCH = 3
 
 export interface TestView {
@@ -245,7 +266,15 @@ export async function testView(): Promise<TestView> {
         manifest: 'bafkzcib',
         shards: 3,
         manifests: 3,
+        repairing: true,
       })),
+    repairs: async (link, { now }) => ({
+      groups: 2,
+      whole: 1,
+      repaired: now ? 1 : 0,
+      shown: [{ ...GROUP, files: [link ?? 'kept'] }],
+      more: 0,
+    }),
     removeFile: async link => {
       const put = puts.get(link)
       if (put === undefined) throw new CairnError('notListed', 'this node did not store it')

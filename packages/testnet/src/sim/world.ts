@@ -6,12 +6,14 @@ import {
   CairnNode,
   CoverageNode,
   type DrandInit,
+  Files,
   type KindServices,
   type Log,
   type NodeKind,
   type Pieces,
   type Randomness,
   type Signer,
+  Spool,
   StorageNode,
   servePieces,
 } from '@cairn/node'
@@ -111,6 +113,8 @@ export interface SimulatedNode {
   readonly name: string
   readonly peer: string
   readonly node: CairnNode
+  /** Puts, gets and repairs files. */
+  readonly files: Files
 }
 
 /** What the simulator decides of one node before it exists. */
@@ -149,6 +153,7 @@ export class World {
   readonly #drand: DrandInit
   readonly #randomness: Randomness
   #placed: readonly bigint[] | undefined
+  #begun: { state: State; deposits: readonly Deposit[] } | undefined
 
   constructor(init: WorldInit) {
     this.#init = init
@@ -200,12 +205,14 @@ export class World {
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
     this.chain.start(genesisCheckpoint({ state: genesis, kinds: KINDS, committee, rulesVersion }))
+    this.#begun = { state: genesis, deposits }
     for (const place of this.places) this.nodes.push(this.#build(place, genesis, deposits))
   }
 
   /** Resolves when every node takes part; the clock must run meanwhile. */
   async start(): Promise<void> {
     for (const radio of this.#radios) await radio.start()
+    for (const { files } of this.nodes) files.start()
     await Promise.all(this.nodes.map(({ node }) => node.start()))
   }
 
@@ -222,10 +229,30 @@ export class World {
   }
 
   /** Ends a node as a power cut does; what it stored stays. */
-  crash(name: string): void {
+  crash(name: string): SimulatedNode | undefined {
     const at = this.nodes.findIndex(node => node.name === name)
     const [crashed] = this.nodes.splice(at, 1)
     if (crashed !== undefined) this.network.crash(crashed.peer)
+    return crashed
+  }
+
+  /** Resolves when a node that was crashed has ended what it was at; its disks are lost or not. */
+  async bury({ node, files }: SimulatedNode): Promise<void> {
+    await files.stop()
+    await node.stop()
+  }
+
+  /** A buried node begins again over its ledger; what it kept as a provider is lost. */
+  async revive(name: string): Promise<SimulatedNode> {
+    const place = this.places.find(known => known.name === name)
+    invariant(place !== undefined && this.#begun !== undefined, `${name} is a node of the world`)
+    if (place.provider) this.#shelves.set(place.index, new MemoryPieces())
+    this.#store(name).reopen()
+    const revived = this.#build(place, this.#begun.state, this.#begun.deposits)
+    this.nodes.push(revived)
+    revived.files.start()
+    await revived.node.start()
+    return revived
   }
 
   /** Takes every node's view of the chain away, or gives it back. */
@@ -261,7 +288,7 @@ export class World {
     }
   }
 
-  #halves(place: Place, services: KindServices): NodeKind[] {
+  #halves(place: Place, services: KindServices, spool: Spool): NodeKind[] {
     const { clock, voice, epochs, log, store } = services
     const cheat = this.#init.cheats?.get(place.index) ?? {}
     const shelf = this.#shelves.get(place.index)
@@ -292,7 +319,7 @@ export class World {
         releaseProviders: false,
       },
     )
-    servePieces(own.network, storage.shelf === undefined ? [] : [storage.shelf])
+    servePieces(own.network, storage.shelf === undefined ? [spool] : [spool, storage.shelf])
     return [
       cheat.half?.(storage, own) ?? storage,
       new CoverageNode(
@@ -366,13 +393,16 @@ export class World {
     const entry = this.registry[place.index] as RegistryEntry
     const view = this.chain.port(entry.payout)
     this.#views.push(view)
+    const network = this.network.join(peer)
+    const store = this.#store(name)
+    const spool = new Spool(new MemoryPieces())
     const node = new CairnNode(
       {
         clock: this.clock,
-        network: this.network.join(peer),
+        network,
         chain: view,
         randomness: this.#randomness,
-        store: this.#store(name),
+        store,
         signer,
         verifier: this.#verifier,
         reader: this.#reader,
@@ -386,12 +416,33 @@ export class World {
         drand: this.#drand,
         deposits,
         kinds: KINDS,
-        halves: services => this.#halves(place, services),
+        halves: services => this.#halves(place, services, spool),
         genesisState: async () => genesis.encode(),
         peerOf: ({ index }) => peerName(index),
       },
     )
-    return { name, peer, node }
+    const shelf = this.#shelves.get(place.index)
+    const desk = node.kinds.find(half => half instanceof StorageNode)
+    invariant(desk !== undefined, 'storage is one of the halves')
+    const prng = new Prng(this.#seed, `client ${name} ${this.clock.now()}`)
+    const files = new Files(
+      {
+        node,
+        network: desk.paying(),
+        clock: this.clock,
+        store: store.sublevel('files'),
+        spool,
+        ...(shelf === undefined ? {} : { shelf }),
+        signer,
+        verifier: this.#verifier,
+        log,
+        peerOf: ({ index }) => peerName(index),
+        random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
+        addressOf: () => undefined,
+      },
+      { network: this.id, profile: this.profile },
+    )
+    return { name, peer, node, files }
   }
 }
 

@@ -58,6 +58,8 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
           throw new Error('no such link')
         },
         list: async () => [],
+        repairs: async () => ({ groups: 0, whole: 0, repaired: 0, shown: [], more: 0 }),
+        totals: { groups: 0, underWay: 0, lost: 0, failing: 0, repaired: 0 },
         remove: async () => {
           throw new Error('no such file')
         },
