@@ -1,4 +1,6 @@
 /** `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each. */
+
+import { coverage } from './coverage.ts'
 import { type Group, type Line, rounded } from './measure.ts'
 import { network } from './network.ts'
 import { protocol } from './protocol.ts'
@@ -11,6 +13,7 @@ const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
     about: 'erasure coding, answering a challenge from disk, storing a file',
     run: storage,
   },
+  coverage: { about: 'what cheats earn beside honest gateways, and judging them', run: coverage },
   network: { about: 'requests and gossip over libp2p on loopback', run: network },
   simulate: { about: 'a network of 20 nodes on virtual time', run: simulation },
 }

@@ -66,6 +66,9 @@ export interface Manifest {
   genesisState: string
 }
 
+/** Gateways that a network names as known to be of use. */
+const ANCHORS_MAX = 64
+
 const count = z.int().min(0)
 const positive = z.int().min(1)
 const slots = z.tuple([count, count])
@@ -111,6 +114,8 @@ const profileFields: { [K in keyof Profile]: z.ZodType<Profile[K]> } = {
   repairAfterEpochs: positive,
   withheldWeight: count,
   staleEpochs: positive,
+  graphEpochs: positive,
+  anchors: z.array(count).max(ANCHORS_MAX),
   emission: amount,
   weights: z.record(z.string().regex(/^[1-7]$/, 'expected a kind code'), count),
   baseShare: amount,

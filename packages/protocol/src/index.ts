@@ -19,6 +19,13 @@ export * from './kind.ts'
 export * from './kinds/coverage/draw.ts'
 export * from './kinds/coverage/evidence.ts'
 export * from './kinds/coverage/frame.ts'
+export {
+  type GraphInput,
+  type GraphScore,
+  judgeGraph,
+  spreadingOf,
+} from './kinds/coverage/graph/graph.ts'
+export * from './kinds/coverage/graph/window.ts'
 export * from './kinds/coverage/judgement.ts'
 export * from './kinds/coverage/kind.ts'
 export * from './kinds/coverage/messages.ts'

@@ -60,6 +60,10 @@ export interface Profile {
   withheldWeight: number
   /** Epochs without a valid beacon or report after which a gateway's units are 0. */
   staleEpochs: number
+  /** Epochs whose beacons the graph rules of coverage look at. */
+  graphEpochs: number
+  /** Nodes at which trust in gateways begins while no service is paid. */
+  anchors: readonly number[]
   /** Minted per epoch at most, base units. */
   emission: bigint
   /** Weight of each kind in the emission, by kind code. */
@@ -142,6 +146,8 @@ export const PUBLIC_PROFILE: Profile = {
   strangerBytes: 64 * MIB,
   repairAfterEpochs: 24,
   staleEpochs: 48,
+  graphEpochs: 168,
+  anchors: [],
 }
 
 /** Epochs of twelve seconds, for a whole network on one machine. */
@@ -175,6 +181,8 @@ export const TESTNET_PROFILE: Profile = {
   strangerBytes: 4 * MIB,
   repairAfterEpochs: 3,
   staleEpochs: 12,
+  graphEpochs: 24,
+  anchors: [],
 }
 
 /** Throws `badProfile`, naming the sum that does not fit. */

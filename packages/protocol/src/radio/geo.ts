@@ -83,6 +83,27 @@ export function cellDistance(a: bigint, b: bigint): number {
   return distance(cellCentre(a), cellCentre(b))
 }
 
+/** Metres from the centre of the sphere; a straight line is short of the arc by 1 m in 100 km. */
+export type Vector = readonly [x: number, y: number, z: number]
+
+/** Of the centre of a cell. Errors: `badCell`. */
+export function vectorOf(cell: bigint): Vector {
+  const { lat, lng } = cellCentre(cell)
+  const up = sine(angle(lat))
+  const out = cosine(angle(lat))
+  const east = sine(angle(lng))
+  const toZero = sine(HALF_PI - (lng < 0 ? -angle(lng) : angle(lng)))
+  return [radial((out * toZero) >> BITS), radial((out * east) >> BITS), radial(up)]
+}
+
+/** Straight between two places, whole metres. Squares stay below 2^53, and their root is exact. */
+export function chord(a: Vector, b: Vector): number {
+  const x = a[0] - b[0]
+  const y = a[1] - b[1]
+  const z = a[2] - b[2]
+  return Math.round(Math.sqrt(x * x + y * y + z * z))
+}
+
 /** floor(sqrt(n)), by Newton's iteration from above. */
 export function integerSqrt(n: bigint): bigint {
   invariant(n >= 0n, 'a square root is taken of a number that is not negative')
@@ -105,8 +126,18 @@ function checkPosition({ lat, lng }: Position): void {
 }
 
 function metres(half: bigint): number {
-  const millimetres = (2n * half * EARTH_RADIUS_MM) >> BITS
-  return Number((millimetres + 500n) / 1_000n)
+  return metresOf((2n * half * EARTH_RADIUS_MM) >> BITS)
+}
+
+/** To the nearest; halves away from zero. */
+function metresOf(millimetres: bigint): number {
+  const half = millimetres < 0n ? -500n : 500n
+  return Number((millimetres + half) / 1_000n)
+}
+
+/** A part of the sphere's radius in whole metres. */
+function radial(part: bigint): number {
+  return metresOf((part * EARTH_RADIUS_MM) >> BITS)
 }
 
 function angle(tenMillionths: number): bigint {

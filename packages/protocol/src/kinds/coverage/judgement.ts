@@ -115,7 +115,8 @@ export function judgeLoud(heard: HeardFrame, { loss, sent }: Link): Finding {
   return finding('tooLoud', level <= limit, { level, loudLimit: limit })
 }
 
-function signalOf(heard: HeardFrame): number | undefined {
+/** 0.1 dBm; undefined where the radio gave too little to tell it from the noise. */
+export function signalOf(heard: HeardFrame): number | undefined {
   const rssis = decodeLevel(heard.rssis)
   if (rssis !== undefined) return rssis
   const rssi = decodeLevel(heard.rssi)

@@ -32,6 +32,15 @@ import { epochAt } from '../../time.ts'
 import { COVERAGE, gatewayPlaces, hasNonce, isDrawn, ownRound } from './draw.ts'
 import { type CoverageEvidence, decodeEvidence } from './evidence.ts'
 import { beaconPlan, type Emission } from './frame.ts'
+import { type GraphScore, judgeGraph, spreadingOf } from './graph/graph.ts'
+import { FULL } from './graph/ramp.ts'
+import {
+  ABSENT_LOSS,
+  HEARINGS_MAX,
+  type HeardBeacon,
+  type Hearing,
+  UNREVEALED,
+} from './graph/window.ts'
 import {
   type Finding,
   finding,
@@ -46,8 +55,9 @@ import {
   judgeSelf,
   judgeSnr,
   type Link,
+  signalOf,
 } from './judgement.ts'
-import { type Beacon, commitRoot, decodeLevel, type Report } from './messages.ts'
+import { type Beacon, commitRoot, decodeLevel, encodeLevel, type Report } from './messages.ts'
 import { isNonce } from './nonce.ts'
 import { hasCell, hasRegion, linkOf } from './place.ts'
 import type { CoverageReasonName } from './reasons.ts'
@@ -66,6 +76,8 @@ interface WitnessJudgement {
   readonly place: number
   readonly reason: CoverageReasonName
   readonly facts: VerdictFacts
+  /** Of one that passed all rules. */
+  readonly hearing?: Hearing
 }
 
 interface BeaconJudgement {
@@ -76,6 +88,8 @@ interface BeaconJudgement {
   readonly witnesses: readonly WitnessJudgement[]
   /** Nodes whose report counts, ascending. */
   readonly selected: readonly number[]
+  /** What the graph rules remember. */
+  readonly heard?: HeardBeacon
 }
 
 /** A judged challenge, before the epoch's units are known. */
@@ -100,8 +114,13 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
   }
   const state = nextState(input, judged)
   const scales = scalesOf(base, state)
+  const scores = judgeGraph({
+    window: state.window,
+    gateways: base.nodes.filter(hasCell),
+    anchors: new Map(base.profile.anchors.map(node => [node, 1])),
+  })
   const proven = new Map<number, bigint>()
-  const verdicts = judged.map(item => settleVerdict(item, { input, scales, proven }))
+  const verdicts = judged.map(item => settleVerdict(item, { input, scales, scores, proven }))
   return {
     state,
     verdicts,
@@ -187,11 +206,17 @@ function judgeBeacon(
   // the set holds, and so what they name, makes no difference.
   const contradicted = reveals > 1
   const revealOnTime = (contradicted || beacon !== undefined) && isMajority(seen, assigned)
+  const asked: HeardBeacon = {
+    epoch: base.epoch,
+    beaconer: target,
+    power: UNREVEALED,
+    hearings: [],
+  }
   const head: VerdictFacts = { challengeSlot: record.slot, transmissionSlot: slots.transmission }
   if (entry === undefined) return { ...uncounted('unregistered'), facts: head, revealOnTime }
   if (beacon === undefined) {
     const reason = contradicted ? 'badReveal' : 'noReveal'
-    return { ...uncounted(reason), facts: { ...head, reveals }, revealOnTime }
+    return { ...uncounted(reason), facts: { ...head, reveals }, revealOnTime, heard: asked }
   }
   const plan = beaconPlan({ output, nonce: beacon.nonce, gateway: entry, profile: base.profile })
   const round = ownRound(entry, base)
@@ -208,7 +233,7 @@ function judgeBeacon(
   const facts = { ...head, ...found.facts }
   const nonce = nonceFits ? beacon.nonce : undefined
   if (found.reason !== 'ok' || plan === undefined) {
-    return { ...uncounted(found.reason), facts, revealOnTime, nonce }
+    return { ...uncounted(found.reason), facts, revealOnTime, nonce, heard: asked }
   }
   const sent: Emission = { ...plan, power: decodeLevel(beacon.power) ?? plan.power }
   const witnesses = judgeWitnesses({
@@ -220,7 +245,9 @@ function judgeBeacon(
     assigned,
     reports: reports.get(hex(record.id)) ?? [],
   })
-  const selected = select(witnesses, output, beacon.nonce)
+  const passed = byHash(witnesses, output, beacon.nonce)
+  const selected = nodesOf(passed.slice(0, WITNESSES_MAX))
+  const remembered = passed.slice(0, HEARINGS_MAX).map(({ hearing }) => hearing as Hearing)
   return {
     reason: selected.length > 0 ? 'ok' : 'unheard',
     facts: { ...facts, power: sent.power, reports: witnesses.length, selected: selected.length },
@@ -228,6 +255,11 @@ function judgeBeacon(
     nonce,
     witnesses,
     selected,
+    heard: {
+      ...asked,
+      power: encodeLevel(sent.power),
+      hearings: remembered.sort((a, b) => a.witness - b.witness),
+    },
   }
 }
 
@@ -294,33 +326,46 @@ function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
       () => judgeLoud(reception, link()),
       () => judgeSnr(reception, link()),
     ])
-    return { node, place, ...found }
+    if (found.reason !== 'ok') return { node, place, ...found }
+    return { node, place, ...found, hearing: hearingOf(report, link()) }
   })
+}
+
+function hearingOf({ author: witness, reception }: Report, { sent, distance }: Link): Hearing {
+  const level = signalOf(reception)
+  const loss =
+    level === undefined ? ABSENT_LOSS : Math.min(Math.max(sent - level, 0), ABSENT_LOSS - 1)
+  return { witness, loss, spreading: spreadingOf(distance) }
 }
 
 function hasBit(commits: CoverageEvidence['commits'], bit: number): boolean {
   return bit < commits.bitLen && commits.get(bit)
 }
 
-/** Those of lowest hash among those that passed: nobody knows them while commits are made. */
-function select(
+/** Those that passed, lowest hash first: nobody knows the order while commits are made. */
+function byHash(
   witnesses: readonly WitnessJudgement[],
   output: Uint8Array,
   nonce: Uint8Array,
-): number[] {
+): WitnessJudgement[] {
   return witnesses
     .filter(({ reason }) => reason === 'ok')
-    .map(({ node: witness }) => ({
-      witness,
-      hash: sha256(SelectionInput.serialize({ output, nonce, witness })),
+    .map(judged => ({
+      judged,
+      hash: sha256(SelectionInput.serialize({ output, nonce, witness: judged.node })),
     }))
     .sort((a, b) => compareBytes(a.hash, b.hash))
-    .slice(0, WITNESSES_MAX)
-    .map(({ witness }) => witness)
-    .sort((a, b) => a - b)
+    .map(({ judged }) => judged)
 }
 
-/** Newest nonces, and this epoch for every gateway with a valid beacon or report. */
+function nodesOf(witnesses: readonly WitnessJudgement[]): number[] {
+  return witnesses.map(({ node }) => node).sort((a, b) => a - b)
+}
+
+/**
+ * Newest nonces, this epoch for every gateway with a valid beacon or report, and the window with this
+ * epoch's beacons. Gateways that are gone leave it: nobody is judged by them any more.
+ */
 function nextState(
   { base, state }: SettleInput<CoverageState>,
   judged: readonly Judged[],
@@ -351,7 +396,28 @@ function nextState(
       if (reason === 'ok') change(node, { validEpoch: base.epoch })
     }
   }
-  return { gateways: [...next.values()].sort((a, b) => a.node - b.node) }
+  return {
+    gateways: [...next.values()].sort((a, b) => a.node - b.node),
+    window: nextWindow(base, state.window, judged),
+  }
+}
+
+function nextWindow(
+  base: EpochBase,
+  window: readonly HeardBeacon[],
+  judged: readonly Judged[],
+): HeardBeacon[] {
+  const known = (node: number) => base.node(node) !== undefined
+  const kept = window
+    .filter(
+      ({ epoch, beaconer }) => epoch + base.profile.graphEpochs > base.epoch && known(beaconer),
+    )
+    .map(heard => {
+      const hearings = heard.hearings.filter(({ witness }) => known(witness))
+      return hearings.length === heard.hearings.length ? heard : { ...heard, hearings }
+    })
+  const added = judged.flatMap(({ beacon }) => beacon.heard ?? [])
+  return [...kept, ...added.sort((a, b) => a.beaconer - b.beaconer)]
 }
 
 function isRecent({ validEpoch }: GatewayState, { epoch, profile }: EpochBase): boolean {
@@ -361,7 +427,7 @@ function isRecent({ validEpoch }: GatewayState, { epoch, profile }: EpochBase): 
 /** True for a gateway that was neither registered nor valid in the last `staleEpochs` epochs. */
 export function isStale(
   entry: RegistryEntry,
-  state: CoverageState,
+  state: Pick<CoverageState, 'gateways'>,
   base: Pick<EpochBase, 'epoch' | 'genesis' | 'profile'>,
 ): boolean {
   const registered = Math.max(0, epochAt(base, entry.registeredAt * 1_000))
@@ -384,31 +450,39 @@ function scalesOf(base: EpochBase, state: CoverageState): Map<number, bigint> {
 interface UnitsInput {
   readonly input: SettleInput<CoverageState>
   readonly scales: ReadonlyMap<number, bigint>
+  readonly scores: ReadonlyMap<number, GraphScore>
   /** Receives the units of everybody who took part. */
   readonly proven: Map<number, bigint>
 }
 
 /** Turns a judged challenge into its verdict, adding its units to `proven`. */
-function settleVerdict({ record, beacon }: Judged, { input, scales, proven }: UnitsInput) {
+function settleVerdict({ record, beacon }: Judged, { input, scales, scores, proven }: UnitsInput) {
   const { base, state } = input
   const units = witnessUnits(beacon.selected.length)
-  const earn = (node: number, full: bigint): VerdictFacts => {
+  const earn = (node: number, full: bigint, as: 'beaconing' | 'witnessing'): VerdictFacts => {
     const entry = base.node(node)
     const scale = scales.get(node) ?? 0n
     const stale = entry === undefined || isStale(entry, state, base)
-    const earned = stale ? 0n : (full * scale) / SCALE_ONE
+    const score = scores.get(node)
+    const factor = BigInt(score?.[as] ?? FULL)
+    const earned = stale ? 0n : (((full * scale) / SCALE_ONE) * factor) / BigInt(FULL)
     if (earned > 0n) proven.set(node, (proven.get(node) ?? 0n) + earned)
-    return { units: String(earned), fullUnits: String(full), densityScale: String(scale) }
+    return {
+      units: String(earned),
+      fullUnits: String(full),
+      densityScale: String(scale),
+      ...score?.facts,
+    }
   }
   const { target } = record.value
   const passed = beacon.reason === 'ok'
-  const own = passed ? earn(target, units.beacon) : {}
+  const own = passed ? earn(target, units.beacon, 'beaconing') : {}
   const staleOwn = passed && isStaleNode(target, base, state)
   const selected = new Set(beacon.selected)
   const parts: VerdictPart[] = beacon.witnesses.map(({ node, reason, facts }) => {
     if (reason !== 'ok') return { node, reason, facts }
     if (!selected.has(node)) return { node, reason: 'notSelected', facts }
-    const paid = { ...facts, ...earn(node, units.witness) }
+    const paid = { ...facts, ...earn(node, units.witness, 'witnessing') }
     return { node, reason: isStaleNode(node, base, state) ? 'stale' : 'ok', facts: paid }
   })
   const expected = beacon.revealOnTime ? Verdict.pass : Verdict.inconclusive

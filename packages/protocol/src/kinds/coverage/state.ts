@@ -2,6 +2,7 @@
 import { ListCompositeType } from '@chainsafe/ssz'
 import type { RegistryEntry } from '../../registry.ts'
 import { Bytes32, ContainerType, Uint32, type ValueOf } from '../../ssz.ts'
+import { Window } from './graph/window.ts'
 import type { NonceAnchor } from './nonce.ts'
 
 /** `validEpoch` of a gateway that never had a valid beacon or report. */
@@ -23,19 +24,26 @@ export const GatewayState = new ContainerType(
 )
 export type GatewayState = ValueOf<typeof GatewayState>
 
-/** By ascending node, without repetition. */
 export const CoverageState = new ContainerType(
-  { gateways: new ListCompositeType(GatewayState, GATEWAY_STATES_MAX) },
+  {
+    /** By ascending node, without repetition. */
+    gateways: new ListCompositeType(GatewayState, GATEWAY_STATES_MAX),
+    /** The beacons of the last `graphEpochs`. */
+    window: Window,
+  },
   { typeName: 'CoverageState' },
 )
 export type CoverageState = ValueOf<typeof CoverageState>
 
 export function emptyCoverageState(): CoverageState {
-  return { gateways: [] }
+  return { gateways: [], window: [] }
 }
 
 /** By bisection, so that a single look-up needs no index of its own. */
-export function gatewayState({ gateways }: CoverageState, node: number): GatewayState | undefined {
+export function gatewayState(
+  { gateways }: Pick<CoverageState, 'gateways'>,
+  node: number,
+): GatewayState | undefined {
   let low = 0
   let high = gateways.length
   while (low < high) {

@@ -291,7 +291,7 @@ describe('evidence of a verifier', () => {
 describe('coverage kind', () => {
   it('is number 2 and starts with nothing carried', () => {
     assert.equal(coverage.code, 2)
-    assert.deepEqual(coverage.emptyState(), { gateways: [] })
+    assert.deepEqual(coverage.emptyState(), { gateways: [], window: [] })
     assert.equal(EVERY_EPOCH.roundEpochs, 1)
   })
 })

@@ -163,7 +163,7 @@ describe('settlement of a beacon', () => {
 
   it('carries the nonce so that the next is checked against it', () => {
     const seen = { node: 0, nonceRound: 0, nonce: new Uint8Array(32), validEpoch: 99 }
-    const field = new Field({ places: RING, epoch: 100, state: { gateways: [seen] } })
+    const field = new Field({ places: RING, epoch: 100, state: { gateways: [seen], window: [] } })
     field.reveal()
     field.attest()
     const { state } = field.settle()
@@ -388,6 +388,7 @@ describe('settlement of a beacon', () => {
   it('leaves the state as it was when nothing was asked', () => {
     const state = {
       gateways: [{ node: 3, nonceRound: 2, nonce: bytes32(1), validEpoch: 7 }],
+      window: [],
     }
     const field = new Field({ places: RING, state })
     const next = field.settle(new MessageSet())
@@ -398,7 +399,9 @@ describe('settlement of a beacon', () => {
   it('forgets a gateway that left once its last valid epoch is out of every window', () => {
     const gone = { node: 99, nonceRound: 2, nonce: bytes32(1), validEpoch: 5 }
     const at = (epoch: number) =>
-      new Field({ places: RING, epoch, state: { gateways: [gone] } }).settle(new MessageSet()).state
+      new Field({ places: RING, epoch, state: { gateways: [gone], window: [] } }).settle(
+        new MessageSet(),
+      ).state
     assert.equal(at(5 + EVERY_EPOCH.staleEpochs).gateways.length, 1)
     assert.equal(at(6 + EVERY_EPOCH.staleEpochs).gateways.length, 0)
   })

@@ -1,0 +1,164 @@
+/**
+ * Whether what was heard of a gateway, and what it heard, fits where it says it is. No single
+ * reception shows it: shadowing moves each by 8 to 10 dB. Many together do.
+ *
+ * - fit: over an honest gateway's links the measured loss grows with the registered distance. Over
+ *   a spoofed cell's it does not. Pearson's coefficient of loss and distance in dB.
+ * - level: the median of loss above that of the distance, against that of everybody. An attenuator, or a room
+ *   full of gateways that claim a city, lies far off.
+ * - asymmetry: air is the same both ways. Who is heard louder than it hears the same peers radiates
+ *   more than it says.
+ * - oneSided: frames that were told, not heard, come from gateways that never heard the teller.
+ * - silence: gateways near the registered cell that in the same epoch heard others at an equal or
+ *   higher expected loss, but not this one.
+ *
+ * Peers that do not fit themselves say nothing of others: three passes, each over the peers that
+ * the pass before found to fit. So hostile neighbours cannot drag a gateway down with them.
+ */
+import { integerSqrt } from '../../../radio/geo.ts'
+import { lossOf, median, type Tie, wayLoss } from './links.ts'
+import { type Ramp, ramp } from './ramp.ts'
+import type { Silence } from './silence.ts'
+
+/** With fewer links neither fit nor level is judged. */
+const LINKS_MIN = 12
+const PASSES = 3
+/** Thousandths of Pearson's coefficient. Of honest gateways 98 in 100 have 270 and more. */
+const FIT: Ramp = { none: 180, full: 270 }
+/** 0.1 dB off the median of all. Of honest gateways 98 in 100 lie within 35. */
+const LEVEL: Ramp = { none: 80, full: 50 }
+/** 0.1 dB. Honest: below 4; a wrong gain of 3 dB is forgiven. */
+const ASYMMETRY: Ramp = { none: 90, full: 50 }
+/** Thousandths of the frames of peers that were heard at least twice. Honest: below 80. */
+const ONE_SIDED: Ramp = { none: 250, full: 120 }
+/** Thousandths of the chances. Of honest gateways 98 in 100 have 250 and more. */
+const HEARD: Ramp = { none: 120, full: 230 }
+/** Fewer chances, asymmetric pairs or frames than this are not judged. */
+const SAMPLES_MIN = 12
+
+export interface Consistency {
+  /** Parts per million. */
+  readonly factor: number
+  /** What was compared; a number that could not be had is absent. */
+  readonly links: number
+  readonly fit?: number
+  readonly level?: number
+  readonly asymmetry?: number
+  readonly oneSided?: number
+  readonly heard?: number
+}
+
+type Measured = Omit<Consistency, 'factor'>
+
+/** `chances` counts those of the witnesses that fit. */
+export function judgeConsistency(
+  ties: ReadonlyMap<number, readonly Tie[]>,
+  chances: (fits: (node: number) => boolean) => ReadonlyMap<number, Silence>,
+): Map<number, Consistency> {
+  let fits: (node: number) => boolean = () => true
+  let found = new Map<number, Consistency>()
+  for (let pass = 0; pass < PASSES; pass++) {
+    found = judgePass(ties, fits, chances(fits))
+    const before = found
+    fits = node => (before.get(node)?.factor ?? 0) > 0
+  }
+  return found
+}
+
+function judgePass(
+  ties: ReadonlyMap<number, readonly Tie[]>,
+  fits: (node: number) => boolean,
+  chances: ReadonlyMap<number, Silence>,
+): Map<number, Consistency> {
+  const measured = new Map<number, Measured>()
+  for (const [node, all] of ties) {
+    measured.set(
+      node,
+      measure(
+        all.filter(({ peer }) => fits(peer)),
+        chances.get(node),
+      ),
+    )
+  }
+  const levels = [...measured.values()].flatMap(({ level }) => (level === undefined ? [] : level))
+  const usual = median(levels) ?? 0
+  const found = new Map<number, Consistency>()
+  for (const [node, numbers] of measured) {
+    const { level, ...rest } = numbers
+    const shown = level === undefined ? rest : { ...rest, level: level - usual }
+    found.set(node, { ...shown, factor: factorOf(shown) })
+  }
+  return found
+}
+
+function factorOf({ fit, level, asymmetry, oneSided, heard }: Measured): number {
+  return Math.min(
+    ramp(fit, FIT),
+    ramp(level === undefined ? undefined : Math.abs(level), LEVEL),
+    ramp(asymmetry === undefined ? undefined : Math.abs(asymmetry), ASYMMETRY),
+    ramp(oneSided, ONE_SIDED),
+    ramp(heard, HEARD),
+  )
+}
+
+function measure(ties: readonly Tie[], silence: Silence | undefined): Measured {
+  const points: Point[] = []
+  const differences: number[] = []
+  let frames = 0
+  let alone = 0
+  for (const tie of ties) {
+    const loss = lossOf(tie)
+    if (loss !== undefined) points.push({ free: tie.spreading, loss })
+    const own = wayLoss(tie.heardBy)
+    const theirs = wayLoss(tie.hears)
+    if (own !== undefined && theirs !== undefined) differences.push(own - theirs)
+    if (tie.hears.heard < 2) continue
+    frames += tie.hears.heard
+    if (tie.heardBy.heard === 0) alone += tie.hears.heard
+  }
+  const enough = points.length >= LINKS_MIN
+  return {
+    links: points.length,
+    ...(enough ? { fit: correlation(points), level: levelOf(points) } : {}),
+    ...(differences.length >= SAMPLES_MIN ? { asymmetry: median(differences) as number } : {}),
+    ...(frames >= SAMPLES_MIN ? { oneSided: Math.floor((1_000 * alone) / frames) } : {}),
+    ...(silence !== undefined && silence.chances >= SAMPLES_MIN
+      ? { heard: Math.floor((1_000 * silence.heard) / silence.chances) }
+      : {}),
+  }
+}
+
+interface Point {
+  readonly free: number
+  readonly loss: number
+}
+
+function levelOf(points: readonly Point[]): number {
+  return median(points.map(({ free, loss }) => loss - free)) as number
+}
+
+/** Pearson's coefficient in thousandths, toward zero; 0 where one of the two does not vary. */
+function correlation(points: readonly Point[]): number {
+  const n = points.length
+  let x = 0
+  let y = 0
+  let xx = 0
+  let yy = 0
+  let xy = 0
+  for (const { free, loss } of points) {
+    x += free
+    y += loss
+    xx += free * free
+    yy += loss * loss
+    xy += free * loss
+  }
+  // Losses are below 2^16 and gateways below 2^24: the sums of squares may pass 2^53 only in products.
+  const big = BigInt(n)
+  const covariance = big * BigInt(xy) - BigInt(x) * BigInt(y)
+  const variances =
+    (big * BigInt(xx) - BigInt(x) * BigInt(x)) * (big * BigInt(yy) - BigInt(y) * BigInt(y))
+  if (variances === 0n) return 0
+  const size = covariance < 0n ? -covariance : covariance
+  const thousandths = Number(integerSqrt((1_000_000n * size * size) / variances))
+  return covariance < 0n ? -thousandths : thousandths
+}

@@ -1,0 +1,90 @@
+/** What the window says of each pair of gateways, both ways taken together. */
+import { ABSENT_LOSS, type HeardBeacon } from './window.ts'
+
+/** One way of a pair: beacons of the one that the other heard. */
+export interface Way {
+  heard: number
+  /** Of those whose level is known. */
+  measured: number
+  /** Sum of their losses, 0.1 dB. */
+  loss: number
+}
+
+export interface Link {
+  /** The lower node index, and the higher one. */
+  readonly a: number
+  readonly b: number
+  /** 20 log10 of the metres between the registered cells, 0.1 dB. */
+  readonly spreading: number
+  /** Beacons of a heard by b, and of b heard by a. */
+  readonly there: Way
+  readonly back: Way
+}
+
+/** A link as one of its ends sees it. */
+export interface Tie {
+  readonly peer: number
+  readonly spreading: number
+  /** Beacons of the peer that were heard here. */
+  readonly hears: Way
+  /** Own beacons that the peer heard. */
+  readonly heardBy: Way
+}
+
+/** Node indices are below 2^24: a pair is one number. */
+const PAIR = 2 ** 24
+
+/** Ties of every gateway, by ascending peer. */
+export function tiesOf(window: readonly HeardBeacon[]): Map<number, Tie[]> {
+  const links = new Map<number, Link>()
+  for (const { beaconer, hearings } of window) {
+    for (const { witness, loss, spreading } of hearings) {
+      const [a, b] = beaconer < witness ? [beaconer, witness] : [witness, beaconer]
+      const key = a * PAIR + b
+      let link = links.get(key)
+      if (link === undefined) {
+        link = { a, b, spreading, there: silent(), back: silent() }
+        links.set(key, link)
+      }
+      const way = beaconer === a ? link.there : link.back
+      way.heard++
+      if (loss === ABSENT_LOSS) continue
+      way.measured++
+      way.loss += loss
+    }
+  }
+  const ties = new Map<number, Tie[]>()
+  for (const { a, b, spreading, there, back } of links.values()) {
+    push(ties, a, { peer: b, spreading, hears: back, heardBy: there })
+    push(ties, b, { peer: a, spreading, hears: there, heardBy: back })
+  }
+  for (const list of ties.values()) list.sort((x, y) => x.peer - y.peer)
+  return ties
+}
+
+/** Mean loss of both ways, 0.1 dB, floor; undefined where no level is known. */
+export function lossOf({ hears, heardBy }: Tie): number | undefined {
+  const measured = hears.measured + heardBy.measured
+  return measured === 0 ? undefined : Math.floor((hears.loss + heardBy.loss) / measured)
+}
+
+/** Mean loss of one way, 0.1 dB, floor; undefined where no level is known. */
+export function wayLoss({ measured, loss }: Way): number | undefined {
+  return measured === 0 ? undefined : Math.floor(loss / measured)
+}
+
+/** The middle one, of two the lower; undefined of nothing. */
+export function median(values: readonly number[]): number | undefined {
+  const sorted = Int32Array.from(values).sort()
+  return sorted[(sorted.length - 1) >> 1]
+}
+
+function silent(): Way {
+  return { heard: 0, measured: 0, loss: 0 }
+}
+
+function push(ties: Map<number, Tie[]>, node: number, tie: Tie): void {
+  const list = ties.get(node)
+  if (list === undefined) ties.set(node, [tie])
+  else list.push(tie)
+}
