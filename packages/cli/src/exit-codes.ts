@@ -49,7 +49,15 @@ export const EXIT_CODES = {
   notFound: {
     code: 6,
     meaning: 'What was asked for is not there',
-    errors: ['notFound', 'fileNotFound', 'notListed', 'noFile', 'unknownNode', 'unknownVolume'],
+    errors: [
+      'notFound',
+      'fileNotFound',
+      'notListed',
+      'notGranted',
+      'noFile',
+      'unknownNode',
+      'unknownVolume',
+    ],
   },
   notTrue: {
     code: 7,

@@ -8,6 +8,7 @@ import { dealsCommand } from './commands/deals.ts'
 import { earningsCommand, serviceCommand } from './commands/earnings.ts'
 import { filesCommands } from './commands/files.ts'
 import { getCommand } from './commands/get.ts'
+import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { peersCommand } from './commands/peers.ts'
@@ -142,6 +143,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   getCommand(commands)
   dealsCommand(commands)
   filesCommands(commands)
+  grantsCommands(commands)
   serviceCommand(commands)
   auditCommand(commands)
   storageCommand(commands)

@@ -246,6 +246,30 @@ describe('commands of a running node', () => {
     assert.equal(jsonOf<{ repaired: number }>(now).repaired, 1)
   })
 
+  it('grant a file to a peer, revoke it and list both', async () => {
+    const [link, peer] = ['cairn:some', '12D3KooWAnna']
+    const grant = () => cairn(['grant', link, '--to', peer, ...base])
+    assert.deepEqual(jsonOf(await grant()).grant, 'cairn-grant:sealed')
+    const shown = await cairn(['grant', link, '--to', peer, '--data-dir', directory()])
+    assert.equal(shown.stdout, 'cairn-grant:sealed\n')
+    assert.match(shown.stderr, /the file can be read by 12D3KooWAnna with\n/)
+
+    const revoked = await cairn(['revoke', link, '--to', peer, '--data-dir', directory()])
+    assert.match(revoked.stderr, /its grant still opens the file/)
+    const refused = jsonOf<CairnFailure>(await grant())
+    assert.equal(refused.error.code, 'grantRevoked')
+    const listed = await cairn(['grants', '--data-dir', directory()])
+    assert.match(listed.stdout, /^1970-01-01 00:00 {2}12D3KooWAnna {2}bafkzcib 0 {2}revoked 1970/)
+    const again = await cairn(['grant', link, '--to', peer, '--again', ...base])
+    assert.equal(jsonOf(again).revokedAt, undefined)
+
+    const other = await cairn(['revoke', link, '--to', '12D3KooWBen', ...base])
+    assert.deepEqual(
+      [other.code, jsonOf<CairnFailure>(other).error.code],
+      [EXIT_CODES.notFound.code, 'notGranted'],
+    )
+  })
+
   it('put what comes from a pipe, and get into one', async () => {
     const put = jsonOf(await cairn(['put', '-', ...base], { input: 'ab' }))
     assert.equal(put.bytes, 2)

@@ -28,6 +28,7 @@ import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
 import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
+import { openGrant } from './client/grant-seal.ts'
 import { Spool } from './client/spool.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
@@ -281,6 +282,7 @@ async function build(
       log: log.child({ part: 'client' }),
       peerOf,
       random: length => randomBytes(length),
+      openGrant: text => openGrant(text, keys.identity.secret),
       addressOf: peer => network.addressOf(peer),
     },
     { network: id, profile },

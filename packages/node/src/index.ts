@@ -6,6 +6,8 @@ export type {
   EarningsView,
   FileView,
   ForgottenView,
+  GrantedView,
+  GrantView,
   GroupView,
   MessagePage,
   MessageView,
@@ -40,6 +42,9 @@ export * from './client/client.ts'
 export * from './client/feed.ts'
 export * from './client/file-index.ts'
 export * from './client/files.ts'
+export * from './client/grant-log.ts'
+export * from './client/grant-seal.ts'
+export * from './client/grants.ts'
 export * from './client/group-health.ts'
 export * from './client/placement.ts'
 export * from './client/remake.ts'

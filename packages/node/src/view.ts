@@ -39,6 +39,8 @@ import type {
   EpochView,
   FileView,
   ForgottenView,
+  GrantedView,
+  GrantView,
   MessagePage,
   MessageQuery,
   MessageView,
@@ -80,6 +82,9 @@ export interface FileClient {
   repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
   /** How the last run of repairs left all groups. */
   readonly totals: RepairTotals
+  grant(link: string, peerId: string, options: { again: boolean }): Promise<GrantedView>
+  revoke(link: string, peerId: string): Promise<GrantView>
+  grants(): Promise<GrantView[]>
 }
 
 /** What the view needs of the provider's side. */
@@ -362,6 +367,18 @@ export class DaemonView implements NodeView {
 
   async repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView> {
     return await this.#components.client.repairs(link, options)
+  }
+
+  async grant(link: string, peerId: string, options: { again: boolean }): Promise<GrantedView> {
+    return await this.#components.client.grant(link, peerId, options)
+  }
+
+  async revoke(link: string, peerId: string): Promise<GrantView> {
+    return await this.#components.client.revoke(link, peerId)
+  }
+
+  async grants(): Promise<GrantView[]> {
+    return await this.#components.client.grants()
   }
 
   async pieces(): Promise<PieceView[]> {

@@ -290,6 +290,25 @@ export interface RemovedFile {
   bytes: number
 }
 
+export interface GrantView {
+  /** Piece CID of the file's manifest, and which of its files it is. */
+  manifest: string
+  entry: number
+  /** Empty where this node did not store it. */
+  name: string
+  /** Who may read it. */
+  peerId: string
+  /** Ms since 1970, of the last time. */
+  grantedAt: number
+  /** Undefined: it was not. */
+  revokedAt?: number
+}
+
+export interface GrantedView extends GrantView {
+  /** What its recipient gives to `get`. */
+  grant: string
+}
+
 export interface PieceView {
   cid: string
   bytes: number
@@ -418,6 +437,12 @@ export interface NodeView {
   removeFile(link: string): Promise<RemovedFile>
   /** How the groups of this node's files are, or of one link; with `now` after repairing what is due. */
   repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
+  /** Seals a link for a peer, also after it was revoked where `again` says so. */
+  grant(link: string, peerId: string, options: { again: boolean }): Promise<GrantedView>
+  /** Stops further grants of it to that peer. */
+  revoke(link: string, peerId: string): Promise<GrantView>
+  /** All grants that this node made, the last first. */
+  grants(): Promise<GrantView[]>
   pieces(): Promise<PieceView[]>
   volumes(): Promise<VolumeView[]>
   /** Of all volumes, or the one at this place. */

@@ -65,6 +65,8 @@ const location = z.string().min(1).max(4096)
 
 const LINK_MAX_CHARS = 2048
 const link = z.string().min(1).max(LINK_MAX_CHARS)
+/** A peer id; the longest with a key of ours takes 52. */
+const peer = z.string().min(1).max(128)
 /** k and n of an upload: both, or neither. */
 const shape = {
   data: integer(1, PLACES_MAX).optional(),
@@ -230,6 +232,33 @@ export const ROUTES: readonly Route[] = [
       }),
     }),
   ),
+  route({
+    method: 'GET',
+    path: '/v1/grants',
+    summary: 'What this node granted to whom, the last first',
+    response: shapes.GrantsShape,
+    answer: async view => ({ body: toJson({ grants: await view.grants() }) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/grants',
+    summary: 'Seals a link for one peer',
+    query: z.strictObject({ link, peer, again: z.stringbool().default(false) }),
+    response: shapes.GrantedShape,
+    answer: async (view, { query: { link: of, peer: peerId, again } }) => ({
+      body: toJson(await view.grant(of, peerId, { again })),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/grants/revoke',
+    summary: 'Stops further grants of a file to a peer; what it has it keeps',
+    query: z.strictObject({ link, peer }),
+    response: shapes.GrantShape,
+    answer: async (view, { query }) => ({
+      body: toJson(await view.revoke(query.link, query.peer)),
+    }),
+  }),
   route({
     method: 'GET',
     path: '/v1/pieces',

@@ -216,6 +216,24 @@ export const RepairsShape = z.object({
 
 export const RemovedShape = z.object(file)
 
+const grant = {
+  manifest: z.string(),
+  entry: z.int(),
+  name: z.string(),
+  peerId: z.string(),
+  grantedAt: ms,
+  revokedAt: ms.optional(),
+}
+
+export const GrantShape = z.object(grant)
+
+export const GrantedShape = z.object({
+  grant: z.string().describe('what its recipient gets the file with'),
+  ...grant,
+})
+
+export const GrantsShape = z.object({ grants: z.array(GrantShape) })
+
 export const PiecesShape = z.object({
   pieces: z.array(z.object({ cid: z.string(), bytes: z.int() })),
 })

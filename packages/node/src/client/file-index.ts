@@ -137,6 +137,12 @@ export class FileIndex {
     ]
   }
 
+  /** What a file of this node is called. */
+  async nameOf({ manifest, entry }: FileLink): Promise<string | undefined> {
+    const value = await this.#store.get(keyOf(RECORD, manifest))
+    return value && indexedOf(value).files.find(file => file.entry === entry)?.name
+  }
+
   /**
    * The file that a link leads to is not listed any more. Resolves with it and its upload, whose last
    * file it was when no others are left. Throws `badLink` and `notListed`.

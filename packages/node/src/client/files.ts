@@ -1,6 +1,9 @@
 /** The client in a daemon: finds providers and holders in the ledger, pays the network's price. */
 import {
+  encodeLink,
+  type FileLink,
   hex,
+  isGrant,
   offersStorage,
   type PieceRange,
   type Profile,
@@ -12,6 +15,8 @@ import type {
   Content,
   ContentRange,
   FileView,
+  GrantedView,
+  GrantView,
   GroupView,
   PutFile,
   PutOptions,
@@ -28,6 +33,7 @@ import type { FileClient } from '../view.ts'
 import { type Candidate, networkOf, type Sited } from './arrange.ts'
 import { Client } from './client.ts'
 import { FileIndex } from './file-index.ts'
+import { Grants } from './grants.ts'
 import { type GroupHealth, isWhole } from './group-health.ts'
 import { Kept } from './kept.ts'
 import { type GroupReport, type OwnGroup, Repairs, type RepairTotals } from './repairs.ts'
@@ -48,6 +54,8 @@ export interface FilesComponents {
   peerOf(entry: RegistryEntry): string
   /** Bytes that nobody can guess. */
   random(length: number): Uint8Array
+  /** What a grant leads to that is sealed for this node. */
+  openGrant(text: string): Promise<FileLink>
   /** Multiaddr at which a connected peer is reached. */
   addressOf(peer: string): string | undefined
 }
@@ -67,6 +75,9 @@ const HISTORY_MAX = 64
 /** A daemon's deals last so many times the network's shortest unless they are renewed. */
 const DURATION = 1_000
 
+/** Key space of what was granted. */
+const GRANTS = 'grants'
+
 export class Files implements FileClient {
   readonly #components: FilesComponents
   readonly #init: FilesInit
@@ -74,6 +85,7 @@ export class Files implements FileClient {
   readonly #index: FileIndex
   readonly #kept: Kept
   readonly #repairs: Repairs
+  readonly #grants: Grants
 
   constructor(components: FilesComponents, init: FilesInit) {
     this.#components = components
@@ -81,6 +93,11 @@ export class Files implements FileClient {
     const { clock, network, spool, signer, verifier, log, node } = components
     this.#index = new FileIndex(components)
     this.#kept = new Kept(components)
+    this.#grants = new Grants({
+      clock: components.clock,
+      store: components.store.sublevel(GRANTS),
+      nameOf: link => this.#index.nameOf(link),
+    })
     this.#client = new Client(
       {
         clock,
@@ -147,7 +164,20 @@ export class Files implements FileClient {
   }
 
   async get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content> {
-    return await this.#client.open(link, { ...range, signal })
+    const opened = isGrant(link) ? encodeLink(await this.#components.openGrant(link)) : link
+    return await this.#client.open(opened, { ...range, signal })
+  }
+
+  async grant(link: string, peerId: string, options: { again: boolean }): Promise<GrantedView> {
+    return await this.#grants.grant(link, peerId, options)
+  }
+
+  async revoke(link: string, peerId: string): Promise<GrantView> {
+    return await this.#grants.revoke(link, peerId)
+  }
+
+  async grants(): Promise<GrantView[]> {
+    return await this.#grants.list()
   }
 
   async list(): Promise<FileView[]> {

@@ -64,16 +64,18 @@ describe('HTTP API', () => {
     const put = await call('/v1/put', { method: 'POST', body: 'x' })
     const { link } = (await put.json()) as { link: string }
     const queries: Record<string, string> = {
-      '/v1/ledger': '?epoch=3',
-      '/v1/volumes/forget': '?location=/mnt/a',
-      '/v1/files/remove': `?link=${encodeURIComponent(link)}`,
+      'GET /v1/ledger': '?epoch=3',
+      'POST /v1/volumes/forget': '?location=/mnt/a',
+      'POST /v1/files/remove': `?link=${encodeURIComponent(link)}`,
+      'POST /v1/grants': '?link=cairn:some&peer=anna',
+      'POST /v1/grants/revoke': '?link=cairn:some&peer=anna',
     }
     for (const { method, path, response } of ROUTES) {
       const filled = path
         .replace('{epoch}', String(EPOCH))
         .replace('{id}', id)
         .replace('{account}', account)
-      const found = await call(`${filled}${queries[path] ?? ''}`, { method })
+      const found = await call(`${filled}${queries[`${method} ${path}`] ?? ''}`, { method })
       assert.ok(found.ok, `${method} ${path}: ${found.status}`)
       assert.match(found.headers.get('x-request-id') ?? '', /^r\d+$/)
       const body = await found.json()

@@ -20,6 +20,7 @@ import {
 } from '@cairn/protocol'
 import type {
   DealView,
+  GrantView,
   MessageView,
   NodeEvent,
   NodeView,
@@ -123,6 +124,7 @@ export async function testView(): Promise<TestView> {
   const listeners = new Set<(event: NodeEvent) => void>()
   const puts: TestView['puts'] = new Map()
   const failures: unknown[] = []
+  const grants: GrantView[] = []
   const health = { ready: true }
   const stopped = Promise.withResolvers<void>()
   let given = 0
@@ -275,6 +277,24 @@ export async function testView(): Promise<TestView> {
       shown: [{ ...GROUP, files: [link ?? 'kept'] }],
       more: 0,
     }),
+    grant: async (link, peerId, { again }) => {
+      const known = grants.find(grant => grant.peerId === peerId)
+      if (known?.revokedAt !== undefined && !again) {
+        throw new CairnError('grantRevoked', 'what was granted to this peer was revoked')
+      }
+      const name = puts.get(link)?.name ?? ''
+      const grant = { manifest: 'bafkzcib', entry: 0, name, peerId, grantedAt: 5 }
+      if (known !== undefined) grants.splice(grants.indexOf(known), 1)
+      grants.push(grant)
+      return { grant: 'cairn-grant:sealed', ...grant }
+    },
+    revoke: async (_, peerId) => {
+      const known = grants.find(grant => grant.peerId === peerId)
+      if (known === undefined) throw new CairnError('notGranted', 'nothing was granted to it')
+      known.revokedAt = 9
+      return known
+    },
+    grants: async () => grants,
     removeFile: async link => {
       const put = puts.get(link)
       if (put === undefined) throw new CairnError('notListed', 'this node did not store it')

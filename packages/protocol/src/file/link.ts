@@ -3,16 +3,14 @@
  * manifest, which of the manifest's entries it is, and that entry's key. Whoever has the link reads
  * the file. Version 1 led to a plain list of pieces.
  */
-import { fromString } from 'uint8arrays/from-string'
-import { toString as textOf } from 'uint8arrays/to-string'
 import { CairnError } from '../errors.ts'
 import { Piece } from '../piece/piece.ts'
 import { Bytes32, ContainerType, decode, Uint8, Uint32, type ValueOf } from '../ssz.ts'
+import { decodeText, encodeText, newerText, type TextForm } from './text.ts'
 
-const SCHEME = 'cairn:'
 const VERSION = 2
 /** The 73 bytes take 98 characters. */
-const ENCODED_MAX_CHARS = 128
+const FORM: TextForm = { scheme: 'cairn:', maxChars: 128, refuse }
 
 export const FileLink = new ContainerType(
   {
@@ -27,13 +25,21 @@ export const FileLink = new ContainerType(
 export type FileLink = Omit<ValueOf<typeof FileLink>, 'version'>
 
 export function encodeLink(link: FileLink): string {
-  return SCHEME + textOf(FileLink.serialize({ ...link, version: VERSION }), 'base64url')
+  return encodeText(encodeLinkBytes(link), FORM)
 }
 
 /** Throws `badLink`, `oldLink` for version 1, or `newerLink` for what a later version made. */
 export function parseLink(text: string): FileLink {
-  if (!text.startsWith(SCHEME)) throw refuse('it does not begin with cairn:')
-  const bytes = fromBase64Url(text.slice(SCHEME.length))
+  return decodeLinkBytes(decodeText(text, FORM))
+}
+
+/** What the text encodes: 73 bytes. */
+export function encodeLinkBytes(link: FileLink): Uint8Array {
+  return FileLink.serialize({ ...link, version: VERSION })
+}
+
+/** Throws as `parseLink`. */
+export function decodeLinkBytes(bytes: Uint8Array): FileLink {
   const version = bytes[0] ?? 0
   if (version === 1) {
     throw new CairnError('oldLink', 'version 1 of links led to pieces in the clear', {
@@ -41,12 +47,7 @@ export function parseLink(text: string): FileLink {
       next: 'put the file again',
     })
   }
-  if (version > VERSION) {
-    throw new CairnError('newerLink', 'a newer version of cairn made this link', {
-      facts: { found: version, known: VERSION },
-      next: 'install a newer version',
-    })
-  }
+  if (version > VERSION) throw newerText('newerLink', 'link', version, VERSION)
   if (version !== VERSION) throw refuse('it has no version')
   let link: ValueOf<typeof FileLink>
   try {
@@ -56,19 +57,6 @@ export function parseLink(text: string): FileLink {
   }
   const { manifest, entry, key } = link
   return { manifest, entry, key }
-}
-
-function fromBase64Url(encoded: string): Uint8Array {
-  if (encoded.length > ENCODED_MAX_CHARS) throw refuse('it is too long')
-  let bytes: Uint8Array
-  try {
-    bytes = fromString(encoded, 'base64url')
-  } catch (cause) {
-    throw refuse('it is not in base64url', cause)
-  }
-  // Of several texts that decode to the same bytes one is the link.
-  if (textOf(bytes, 'base64url') !== encoded) throw refuse('it is not in base64url')
-  return bytes
 }
 
 function refuse(why: string, cause?: unknown): CairnError {

@@ -10,6 +10,7 @@ import {
   type KindServices,
   type Log,
   type NodeKind,
+  openGrant,
   type Pieces,
   type Randomness,
   type Signer,
@@ -26,6 +27,7 @@ import {
   drawCommittee,
   EU868,
   ed25519,
+  type FileLink,
   foundingState,
   genesisCheckpoint,
   invariant,
@@ -124,6 +126,8 @@ export interface Place {
   readonly signer: Signer
   /** 32 bytes that only this node knows. */
   readonly secret: Uint8Array
+  /** What a grant leads to that is sealed for this node. */
+  openGrant(text: string): Promise<FileLink>
   readonly chain: NonceChain
   readonly provider: boolean
   readonly gateway: boolean
@@ -281,6 +285,7 @@ export class World {
       index,
       signer,
       secret,
+      openGrant: text => openGrant(text, identity),
       chain,
       provider: index < providers,
       gateway,
@@ -438,6 +443,7 @@ export class World {
         log,
         peerOf: ({ index }) => peerName(index),
         random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
+        openGrant: text => place.openGrant(text),
         addressOf: () => undefined,
       },
       { network: this.id, profile: this.profile },

@@ -60,6 +60,13 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         list: async () => [],
         repairs: async () => ({ groups: 0, whole: 0, repaired: 0, shown: [], more: 0 }),
         totals: { groups: 0, underWay: 0, lost: 0, failing: 0, repaired: 0 },
+        grant: async () => {
+          throw new Error('no such link')
+        },
+        revoke: async () => {
+          throw new Error('no such grant')
+        },
+        grants: async () => [],
         remove: async () => {
           throw new Error('no such file')
         },
