@@ -14,8 +14,13 @@ export interface Line {
   against?: string
 }
 
+export interface GroupOptions {
+  /** Of the pieces that a challenge is answered from, GiB. */
+  inventoryGiB: number
+}
+
 /** What one group measures, as it is measured. */
-export type Group = () => AsyncIterable<Line>
+export type Group = (options: GroupOptions) => AsyncIterable<Line>
 
 export interface Sides {
   ours(round: number): unknown

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createVolume, openPieceStore, type PieceStore } from '@cairn/node'
+import { createVolume, type Hashing, openPieceStore, ownThread, type PieceStore } from '@cairn/node'
 import { CommpHasher, payloadCapacity } from '@cairn/protocol'
 import { quietLog } from '../packages/node/test/network/world.ts'
 import { compare, type Line, perSecond, rounded } from './measure.ts'
@@ -13,10 +13,19 @@ const FILE_BYTES = 64 * 2 ** 20
 const PIECE_BYTES = payloadCapacity(19)
 const CHUNK_BYTES = 64 * 1024
 
-export async function openStore(directory: string): Promise<PieceStore> {
+export interface StoreInit {
+  quota?: number
+  /** By default the caller's own thread. */
+  hashing?: Hashing
+}
+
+export async function openStore(
+  directory: string,
+  { quota = 2 ** 30, hashing = ownThread }: StoreInit = {},
+): Promise<PieceStore> {
   await createVolume({ directory, volume: 'bench' })
-  const init = { directory, volume: 'bench', quota: 2 ** 30 }
-  return openPieceStore({ log: quietLog() }, init)
+  const init = { directory, volume: 'bench', quota }
+  return openPieceStore({ log: quietLog(), hashing }, init)
 }
 
 export async function put(directory: string): Promise<Line> {

@@ -1,5 +1,7 @@
-/** `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each. */
-
+/**
+ * `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each.
+ * `--inventory=GIB` has a challenge answered from so much instead of 10 GiB.
+ */
 import { coverage } from './coverage.ts'
 import { type Group, type Line, rounded } from './measure.ts'
 import { network } from './network.ts'
@@ -18,18 +20,27 @@ const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
   simulate: { about: 'a network of 20 nodes on virtual time', run: simulation },
 }
 
-const [name, ...rest] = process.argv.slice(2).filter(argument => argument !== '--json')
-const json = process.argv.includes('--json')
+const INVENTORY = /^--inventory=([1-9][0-9]{0,3})$/
+const INVENTORY_GIB = 10
+
+const given = process.argv.slice(2)
+const json = given.includes('--json')
+const inventoryGiB = given
+  .map(argument => Number(argument.match(INVENTORY)?.[1] ?? Number.NaN))
+  .find(Number.isInteger)
+const [name, ...rest] = given.filter(argument => argument !== '--json' && !INVENTORY.test(argument))
 
 if (name === undefined) {
   for (const [group, { about }] of Object.entries(GROUPS)) print(`${group.padEnd(10)}  ${about}`)
 } else if (GROUPS[name] === undefined || rest.length > 0) {
   const known = Object.keys(GROUPS).join(', ')
-  process.stderr.write(`expected one of ${known}, found '${[name, ...rest].join(' ')}'\n`)
+  process.stderr.write(
+    `expected one of ${known}, --inventory=GIB and --json, found '${[name, ...rest].join(' ')}'\n`,
+  )
   process.exitCode = 2
 } else {
   if (!json) print(row('name', 'value', 'unit', 'ratio', 'against'))
-  for await (const line of GROUPS[name].run())
+  for await (const line of GROUPS[name].run({ inventoryGiB: inventoryGiB ?? INVENTORY_GIB }))
     print(json ? JSON.stringify(tidy(line)) : table(line))
 }
 

@@ -217,7 +217,7 @@ export const KEY_NAMES = Object.keys(KEYS) as KeyName[]
 /** `p2p.privateAddresses` is CAIRN_P2P_PRIVATE_ADDRESSES. */
 export function environmentName(name: string): string {
   return `CAIRN_${name
-    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll('.', '_')
     .toUpperCase()}`
 }

@@ -120,7 +120,10 @@ storage: { quota: 1.5 TiB, price: 0.25 }
   })
 
   it('never shows a value that may hold a credential', async () => {
-    const env = { CAIRN_CHAIN_RPC: 'https://node.example/key-1234' }
+    const env = {
+      CAIRN_CHAIN_RPC: 'https://node.example/key-1234',
+      CAIRN_STORAGE_S3_SECRET_ACCESS_KEY: 'key-1234',
+    }
     const shown = await cairn(['config', 'show', '--origin', '--json'], { env })
     assert.equal(shown.stdout.includes('key-1234'), false)
     assert.deepEqual(jsonOf(shown)['chain.rpc'], { value: ['[secret]'], origin: 'CAIRN_CHAIN_RPC' })
