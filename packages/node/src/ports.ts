@@ -69,6 +69,13 @@ export interface Network {
     request: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array>
+  /** As `request`, from a peer id that is used for this request alone; rejects likewise. */
+  requestAsStranger(
+    peer: string,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array>
 }
 
 export interface BlockHeader {

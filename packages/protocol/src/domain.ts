@@ -19,6 +19,7 @@ export const MessageType = {
   proposal: 10,
   dealEnd: 11,
   receipt: 12,
+  strangerFetch: 13,
   audit: 15,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]
@@ -32,6 +33,7 @@ export const DomainType = {
   registration: 0x103,
   delivered: 0x104,
   introduction: 0x105,
+  stranger: 0x106,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

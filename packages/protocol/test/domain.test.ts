@@ -121,6 +121,7 @@ describe('message types', () => {
         deal: 8,
         dealEnd: 11,
         receipt: 12,
+        strangerFetch: 13,
         audit: 15,
         vote: 9,
         proposal: 10,

@@ -43,7 +43,7 @@ function assertWhole({ summary, lines }: Awaited<ReturnType<typeof run>>): void 
 }
 
 describe('simulation', function () {
-  this.timeout(180_000)
+  this.timeout(360_000)
 
   it('gives the same checkpoints for the same seed, with verdicts of both kinds', async () => {
     const first = await run(LARGE)

@@ -154,6 +154,38 @@ export function networkCases(
       const response = await world.request(a, b.self, 'echo', text('hello'))
       assert.equal(read(response), `hello ${a.self}`)
     }),
+    rule('asks as somebody else each time, where it is to', { nodes: 2 }, async world => {
+      const [a, b] = world.two()
+      b.serve('echo', SERVE, async (request, from) => text(`${read(request)} ${from}`))
+      const seen = new Set<string>()
+      for (const word of ['one', 'two']) {
+        const answer = read(await world.requestAsStranger(a, b.self, 'echo', text(word)))
+        assert.equal(answer.split(' ')[0], word)
+        seen.add(answer.split(' ')[1] as string)
+      }
+      assert.equal(seen.size, 2)
+      assert.ok(!seen.has(a.self) && ![...seen].some(peer => a.peers().includes(peer)))
+      assert.equal(read(await world.request(a, b.self, 'echo', text('me'))), `me ${a.self}`)
+    }),
+    rule('has the same failures as a stranger', { nodes: 2 }, async world => {
+      const [a, b] = world.two()
+      const failure = async (protocol: string, peer = b.self) => {
+        const asking = world.requestAsStranger(a, peer, protocol, text('?'))
+        return (await world.rejection(asking)).code
+      }
+      b.serve('fail', SERVE, async () => {
+        throw new CairnError('leafMissing', 'secret text')
+      })
+      b.serve('never', SERVE, () => new Promise(() => {}))
+      assert.equal(await failure('fail'), 'leafMissing')
+      assert.equal(await failure('nothing'), 'unsupported')
+      // A valid peer id (all-zero seed) that no test starts.
+      const nobody = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+      assert.equal(await failure('fail', nobody), 'unreachable')
+      const { signal } = deadline(world.clock, world.clock.now() + 300)
+      const slow = a.requestAsStranger(b.self, 'never', text('?'), { signal, maxResponseBytes: 16 })
+      assert.equal((await world.rejection(slow)).code, 'timeout')
+    }),
     rule('carries empty requests and empty responses', { nodes: 2 }, async world => {
       const [a, b] = world.two()
       b.serve('echo', SERVE, async request => request)
@@ -380,6 +412,17 @@ class World {
     return this.#settled(
       from.request(peer, protocol, request, { signal, maxResponseBytes }),
     ).finally(clear)
+  }
+
+  requestAsStranger(
+    from: Network,
+    peer: string,
+    protocol: string,
+    request: Uint8Array,
+  ): Promise<Uint8Array> {
+    const { signal, clear } = deadline(this.clock, this.clock.now() + PATIENCE)
+    const options = { signal, maxResponseBytes: 1024 }
+    return this.#settled(from.requestAsStranger(peer, protocol, request, options)).finally(clear)
   }
 
   failure(...request: Parameters<World['request']>): Promise<CairnError> {

@@ -13,6 +13,9 @@ import type { Conduct } from './conduct.ts'
 import type { Count } from './count.ts'
 import { gossipService, type Scoring } from './gossip.ts'
 
+/** What every node says of itself. */
+export const NODE_INFO = { name: 'cairn', version: '0.1.0', userAgent: 'cairn/0.1.0' }
+
 /** How long a dial may take, ms. */
 export const DIAL_MS = 10_000
 
@@ -55,7 +58,7 @@ export async function createHost(
   return createLibp2p({
     start: false,
     privateKey: key,
-    nodeInfo: { name: 'cairn', version: '0.1.0', userAgent: 'cairn/0.1.0' },
+    nodeInfo: NODE_INFO,
     addresses: { listen: [...listen], announce: [...announce] },
     transports: [tcp()],
     connectionEncrypters: [noise(), tls()],

@@ -1,7 +1,7 @@
-import { CairnError, invariant } from '@cairn/protocol'
+import { CairnError, check, invariant } from '@cairn/protocol'
 import { type Connection, type Stream, UnsupportedProtocolError } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { deadline } from '../clock.ts'
 import type { Clock, Log, Network, RequestOptions, ServeOptions, Timer } from '../ports.ts'
 import { Admission } from './admission.ts'
@@ -15,12 +15,16 @@ import { assertServable } from './limits.ts'
 import { Reach } from './reach.ts'
 import { Requests } from './requests.ts'
 import { type Answer, type Server, STREAMS_PER_PEER } from './server.ts'
+import { Strangers } from './strangers.ts'
 
 /** libp2p sometimes never finishes to stop; after this the node goes on without it, ms. */
 const STOP_MS = 5_000
 
 /** How often connections are looked through for peers that gossip cannot reach, ms. */
 const SURVEY_MS = 5_000
+
+/** Addresses of a connected peer that says who it is are looked for so often, ms. */
+const ADDRESS_WAIT_MS = 250
 
 /** A connection younger than this may still be getting its streams, ms. */
 const SETTLING_MS = 15_000
@@ -55,6 +59,7 @@ export class Libp2pNetwork implements Network {
   readonly #admission: Admission
   readonly #gossip: Gossip
   readonly #requests: Requests
+  readonly #strangers: Strangers
   readonly #reach: Reach
   #host: Host | undefined
   #survey: Timer | undefined
@@ -77,6 +82,13 @@ export class Libp2pNetwork implements Network {
     this.#requests = new Requests(
       { clock, log, count: this.#count, conduct: this.#conduct },
       { open: (peer, protocol) => this.#open(peer, protocol) },
+    )
+    this.#strangers = new Strangers(
+      { clock, conduct: this.#conduct },
+      {
+        idOf: protocol => this.#protocolId(protocol),
+        addressesOf: (peer, signal) => this.#addressesOf(peer, signal),
+      },
     )
     this.#reach = new Reach(
       { clock, log },
@@ -152,6 +164,15 @@ export class Libp2pNetwork implements Network {
     options: RequestOptions,
   ): Promise<Uint8Array> {
     return this.#requests.request(peer, protocol, request, options)
+  }
+
+  requestAsStranger(
+    peer: string,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array> {
+    return this.#strangers.request(peer, protocol, request, options)
   }
 
   /** Connects to a peer id or a multiaddress. */
@@ -231,6 +252,7 @@ export class Libp2pNetwork implements Network {
     this.#reach.stop()
     this.#gossip.detach()
     this.#requests.stop()
+    this.#strangers.stop()
     const limit = new AbortController()
     const stopped = Promise.resolve(host.stop()).then(() => true)
     const late = this.#clock.until(this.#clock.now() + STOP_MS, limit.signal).then(
@@ -295,6 +317,29 @@ export class Libp2pNetwork implements Network {
       if (signal.aborted || this.#admission.denies(target)) throw error
       const { multiaddrs } = await host.peerRouting.findPeer(peer, { signal })
       return host.dial(multiaddrs, { signal })
+    }
+  }
+
+  /**
+   * As far as this node or the DHT knows, each with the peer's id; waits for the addresses of a peer
+   * that has only just connected.
+   */
+  async #addressesOf(target: string, signal: AbortSignal): Promise<Multiaddr[]> {
+    const host = this.#running()
+    const peer = peerIdFromString(target)
+    check(!this.#admission.denies(target), 'denied', 'this node has no connections with the peer')
+    const end = `/p2p/${target}`
+    for (;;) {
+      const stored = await host.peerStore.get(peer).catch(() => undefined)
+      const known = stored?.addresses.map(({ multiaddr: address }) => address) ?? []
+      const found =
+        known.length > 0 ? known : (await host.peerRouting.findPeer(peer, { signal })).multiaddrs
+      if (found.length > 0) {
+        return found.map(address =>
+          address.toString().endsWith(end) ? address : address.encapsulate(end),
+        )
+      }
+      await this.#clock.until(this.#clock.now() + ADDRESS_WAIT_MS, signal)
     }
   }
 

@@ -181,6 +181,10 @@ class Pull {
   }
 }
 
+export interface RangeComponents {
+  network: Pick<Network, 'request'>
+}
+
 export interface RangeInit {
   peer: string
   /** Any one within the piece. */
@@ -193,7 +197,7 @@ export interface RangeInit {
  * the piece's, and what the request throws.
  */
 export async function pullRange(
-  components: Pick<PullComponents, 'network'>,
+  components: RangeComponents,
   { peer, range, signal }: RangeInit,
 ): Promise<Uint8Array> {
   return await verifiedRange(range, part => askRange(components, { peer, range: part, signal }))
@@ -221,7 +225,7 @@ async function verifiedRange(
 }
 
 async function askRange(
-  { network }: Pick<PullComponents, 'network'>,
+  { network }: RangeComponents,
   { peer, range, signal }: RangeInit,
 ): Promise<RangeProof> {
   const bytes = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { type Counts, deadline, type Libp2pNetwork } from '@cairn/node'
+import { type Counts, deadline, type Libp2pNetwork, STRANGERS_MAX } from '@cairn/node'
 import { clock, freshSecret, met, network, node, until } from './world.ts'
 
 const SERVE = { maxRequestBytes: 100, maxResponseBytes: 100, perSecond: 100 }
@@ -51,6 +51,34 @@ describe('connections over libp2p', () => {
     await start(other)
     await met(other, hub)
     assert.equal(await ask(other, hub.self), 'A')
+  })
+
+  it('of strangers are few at once, and end with the node', async () => {
+    const hub = node()
+    await start(hub)
+    let asked = 0
+    hub.serve('never', SERVE, () => {
+      asked++
+      return new Promise(() => {})
+    })
+    const other = node({ bootstrap: hub.addresses() })
+    await start(other)
+    await met(other, hub)
+    const { signal } = new AbortController()
+    const one = () => {
+      const options = { signal, maxResponseBytes: 100 }
+      return other.requestAsStranger(hub.self, 'never', new Uint8Array(1), options)
+    }
+    const waiting = Array.from({ length: STRANGERS_MAX }, one)
+    const outcomes = Promise.allSettled(waiting)
+    await assert.rejects(one(), { code: 'busy' })
+    await until(() => asked === STRANGERS_MAX, 'all are asked')
+    await other.stop()
+    for (const outcome of await outcomes) {
+      assert.equal(outcome.status, 'rejected')
+      assert.equal(outcome.reason.code, 'unreachable')
+    }
+    await until(() => hub.peers().length === 0, 'their connections end')
   })
 
   it('reach a peer that only the DHT knows', async () => {

@@ -99,17 +99,19 @@ interface Served {
   rates: Map<string, Rate>
 }
 
+interface Asked extends Call {
+  request: Uint8Array
+  /** The peer that the other side sees. */
+  as: string
+}
+
 interface World {
   clock: VirtualClock
   publish(from: Node, topic: string, data: Uint8Array): void
   topic(name: string): Topic
-  request(
-    from: Node,
-    peer: string,
-    protocol: string,
-    request: Uint8Array,
-    options: RequestOptions,
-  ): Promise<Uint8Array>
+  request(from: Node, asked: Asked, options: RequestOptions): Promise<Uint8Array>
+  /** A peer id that nobody had. */
+  stranger(): string
   peersOf(node: Node): string[]
 }
 
@@ -137,6 +139,7 @@ export class SimulatedNetwork {
   #groups = new Map<string, number>()
   /** Pairs of peers without a link, each way round. */
   readonly #severed = new Set<string>()
+  #strangers = 0
 
   constructor({ clock }: { clock: VirtualClock }, init: SimulatedNetworkInit) {
     const { min, max } = init.latency
@@ -150,8 +153,8 @@ export class SimulatedNetwork {
       clock,
       publish: (from, topic, data) => this.#publish(from, topic, data),
       topic: name => this.#topic(name),
-      request: (from, peer, protocol, request, options) =>
-        this.#request(from, peer, protocol, request, options),
+      request: (from, asked, options) => this.#request(from, asked, options),
+      stranger: () => `${STRANGER}${++this.#strangers}`,
       peersOf: node => this.#peersOf(node),
     }
   }
@@ -297,9 +300,7 @@ export class SimulatedNetwork {
 
   async #request(
     from: Node,
-    peer: string,
-    protocol: string,
-    request: Uint8Array,
+    { peer, protocol, request, as }: Asked,
     { signal, maxResponseBytes }: RequestOptions,
   ): Promise<Uint8Array> {
     checkRequestSize(request)
@@ -325,7 +326,7 @@ export class SimulatedNetwork {
       to?.calls.add(cut)
       const arrive = () => {
         if (to === undefined || !this.#connected(from, to)) return cut()
-        void to.answer(protocol, request, from.self).then(outcome => {
+        void to.answer(protocol, request, as).then(outcome => {
           this.#later(() => {
             if (!this.#connected(from, to)) return cut()
             settle(received(outcome, call, maxResponseBytes))
@@ -439,7 +440,17 @@ class Node implements Network {
     request: Uint8Array,
     options: RequestOptions,
   ): Promise<Uint8Array> {
-    return this.#world.request(this, peer, protocol, request, options)
+    return this.#world.request(this, { peer, protocol, request, as: this.self }, options)
+  }
+
+  requestAsStranger(
+    peer: string,
+    protocol: string,
+    request: Uint8Array,
+    options: RequestOptions,
+  ): Promise<Uint8Array> {
+    const as = this.#world.stranger()
+    return this.#world.request(this, { peer, protocol, request, as }, options)
   }
 
   /** What this node answers: bytes, or the code of an error. Never rejects. */
@@ -453,6 +464,8 @@ class Node implements Network {
       served.rates.set(from, rate)
     }
     if (!rate.take()) return 'busy'
+    // Who asks once is nobody to remember.
+    if (isStranger(from)) served.rates.delete(from)
     if (request.length > maxRequestBytes) return 'tooLarge'
     try {
       const response = await served.answer(request, from)
@@ -472,6 +485,13 @@ class Node implements Network {
     const left = this.#world.topic(topic)
     if (left.members.delete(this)) left.neighbours = undefined
   }
+}
+
+/** Begins the peer id of who asks once. */
+const STRANGER = 'stranger-'
+
+function isStranger(peer: string): boolean {
+  return peer.startsWith(STRANGER)
 }
 
 type Call = { peer: string; protocol: string }

@@ -45,6 +45,8 @@ function notedNetwork(network: Network, events: Event[]): Network {
     serve: (protocol, options, answer) => network.serve(protocol, options, answer),
     request: (peer, protocol, request, options) =>
       network.request(peer, protocol, request, options),
+    requestAsStranger: (peer, protocol, request, options) =>
+      network.requestAsStranger(peer, protocol, request, options),
     async publish(topic, data) {
       events.push('sent')
       await network.publish(topic, data)

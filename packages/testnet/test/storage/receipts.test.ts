@@ -7,6 +7,7 @@ import {
   PieceProtocol,
   pullPiece,
   RECEIPT_STEP,
+  RESERVED_PARTS,
   TAB_PROTOCOL,
   TABS_MAX,
   TabAnswer,
@@ -231,13 +232,32 @@ describe('bytes delivered', () => {
     assert.equal(service(0).clients[0]?.receipted, BigInt(UNPAID_MAX + 3 * MIB))
   })
 
+  it('are paid where a tab could not be opened at first, once what is free is gone', async () => {
+    let failed = 0
+    const wrapNetwork = (network: Network, index: number): Network =>
+      index !== CLIENT
+        ? network
+        : over(network, async (peer, protocol, request, options) => {
+            if (protocol === TAB_PROTOCOL && failed++ === 0) throw new CairnError('timeout', 'slow')
+            return await network.request(peer, protocol, request, options)
+          })
+    await begin({ wrapNetwork })
+    const size = strangerBytes + 2 * MIB
+    assert.equal(await fetch(await keep(size)), size)
+    await quiet()
+    const free = service(0).free?.used ?? 0
+    assert.ok(free > 0)
+    assert.equal(service(0).clients[0]?.receipted, BigInt(size - free))
+  })
+
   it('are free for strangers up to what each epoch gives them together', async () => {
     await begin({ deposits: [] })
     const piece = await keep(strangerBytes + MIB)
-    const half = Math.floor(strangerBytes / RANGE_BYTES / 2)
+    const most = Math.floor((strangerBytes - strangerBytes / RESERVED_PARTS) / RANGE_BYTES)
+    const half = Math.floor(most / 2)
     for (let i = 0; i < half; i++) await range(piece, i * RANGE_BYTES, world.node(3).network)
     const [rest, code] = await ranges(piece, world.node(4).network)
-    assert.equal(rest, Math.floor(strangerBytes / RANGE_BYTES) - half)
+    assert.equal(rest, most - half, 'a part is kept for small requests')
     assert.equal(code, 'unpaid')
     assert.equal(service(0).free?.used, (half + rest) * RANGE_BYTES)
     await world.toEpoch(EPOCH + 1, [])

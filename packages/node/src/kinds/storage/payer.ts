@@ -116,6 +116,8 @@ export class Payer {
         protocol === PieceProtocol.get
           ? this.#fetch(peer, request, options)
           : network.request(peer, protocol, request, options),
+      requestAsStranger: (peer, protocol, request, options) =>
+        network.requestAsStranger(peer, protocol, request, options),
     }
   }
 
@@ -130,7 +132,7 @@ export class Payer {
 
   async #fetch(peer: string, request: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
     const { clock, network } = this.#components
-    const tab = await this.#tabWith(peer)
+    let tab = await this.#tabWith(peer)
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await network.request(peer, PieceProtocol.get, request, options)
@@ -138,7 +140,14 @@ export class Payer {
         return answer
       } catch (error) {
         const unpaid = error instanceof CairnError && error.code === 'unpaid'
-        if (!unpaid || tab === undefined || attempt >= UNPAID_ATTEMPTS) throw error
+        if (!unpaid || attempt >= UNPAID_ATTEMPTS) throw error
+        // What is free is gone: that a tab could not be opened before need not last.
+        if (tab === undefined) {
+          this.#strangers.delete(peer)
+          tab = await this.#tabWith(peer)
+          if (tab === undefined) throw error
+          continue
+        }
       }
       await this.#pay(peer, tab)
       await clock.until(clock.now() + UNPAID_WAIT_MS, options.signal)

@@ -40,6 +40,7 @@ import { Prover } from './prover.ts'
 import { Provider } from './provider.ts'
 import { Renewals, renewalName } from './renewals.ts'
 import { Seals } from './seals.ts'
+import { Stranger } from './stranger.ts'
 import type { OwnTerms } from './terms.ts'
 import { type ServedClient, Toll } from './toll.ts'
 
@@ -108,6 +109,7 @@ export class StorageNode implements NodeKind {
   readonly #renewals: Renewals
   readonly #auditor: Auditor
   readonly #payer: Payer
+  readonly #stranger: Stranger
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
   readonly #leftovers: Leftovers | undefined
@@ -135,6 +137,7 @@ export class StorageNode implements NodeKind {
       { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
       init,
     )
+    this.#stranger = new Stranger(components)
     this.#payer = new Payer({ ...components, store: store.sublevel(DELIVERED), keys }, init)
     this.#auditor = new Auditor({ ...components, network: this.paying(), keys }, init)
     if (pieces === undefined) return
@@ -159,6 +162,7 @@ export class StorageNode implements NodeKind {
   async stop(): Promise<void> {
     await this.#auditor.stop()
     await this.#payer.stop()
+    await this.#stranger.stop()
     await this.toll?.stop()
     await this.#renewals.stop()
     await this.endings.stop()
@@ -182,6 +186,7 @@ export class StorageNode implements NodeKind {
     // Bases of old epochs become known again when their sums are redone.
     if (!isPresent) return
     this.toll?.epoch(base)
+    this.#stranger.epoch(base)
     this.endings.epoch(base)
     this.#losses?.epoch(base)
     this.#renewals.epoch(base)

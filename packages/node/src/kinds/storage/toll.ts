@@ -19,6 +19,7 @@ import {
   MessageType,
   Receipt,
   STORAGE,
+  SUBTREE_PAYLOAD,
   servedBytes,
   servedFee,
   slotStart,
@@ -42,6 +43,12 @@ const ASKS_PER_SECOND = 50
 const FORGIVEN_PARTS = 4
 /** Epochs after which a receipt that no base counts yet is said again, beyond the look-back. */
 const SETTLING_EPOCHS = 2
+/**
+ * Part of the free bytes that is kept for peers' first small requests: who fetches whole files for
+ * nothing must not be able to make a provider refuse those who ask whether it serves anybody.
+ */
+export const RESERVED_PARTS = 4
+
 /** The seal's slot is divided into so many turns, so that not all providers speak at once. */
 const TURNS = 16
 
@@ -90,7 +97,8 @@ export class Toll {
   readonly #accounts = new Map<string, Account>()
   /** Keys in hexadecimal by peer; the one that asked longest ago first. */
   readonly #tabs = new Map<string, string>()
-  #free = { epoch: 0, used: 0 }
+  /** `met`: peers that took some of it. */
+  #free = { epoch: 0, used: 0, met: new Set<string>() }
 
   constructor(components: TollComponents, init: TollInit) {
     this.#components = components
@@ -142,19 +150,23 @@ export class Toll {
       account.unpaid += bytes
       return
     }
-    const free = this.free()
-    check(free.used + bytes <= free.quota, 'unpaid', 'the free bytes of this epoch are given out', {
-      facts: { used: free.used, asked: bytes, quota: free.quota },
+    const { used, quota } = this.free()
+    const { met } = this.#free
+    const first = bytes <= SUBTREE_PAYLOAD && !met.has(peer) && met.size < TABS_MAX
+    const left = quota - (first ? 0 : Math.floor(quota / RESERVED_PARTS)) - used
+    check(bytes <= left, 'unpaid', 'the free bytes of this epoch are given out', {
+      facts: { used, asked: bytes, left: Math.max(0, left), quota },
       next: 'pay with a deal key that has a deposit, or ask again in the next epoch',
     })
     this.#free.used += bytes
+    if (met.size < TABS_MAX) met.add(peer)
   }
 
   /** Bytes of this epoch for peers without a tab. */
   free(): { used: number; quota: number } {
     const { calendar } = this.#init
     const epoch = epochAt(calendar, this.#components.clock.now())
-    if (this.#free.epoch !== epoch) this.#free = { epoch, used: 0 }
+    if (this.#free.epoch !== epoch) this.#free = { epoch, used: 0, met: new Set() }
     return { used: this.#free.used, quota: calendar.profile.strangerBytes }
   }
 
@@ -198,7 +210,7 @@ export class Toll {
       account.unpaid = Math.max(0, account.unpaid - UNPAID_MAX / FORGIVEN_PARTS)
     }
     const own = this.#components.voice.index(base)
-    if (own === undefined || this.#accounts.size === 0) return
+    if (own === undefined) return
     const { slotMs, sealSlot } = base.profile
     const turn = Math.floor(((own % TURNS) * slotMs) / TURNS)
     this.#errands.at(slotStart(base, base.epoch, sealSlot) + turn, () => this.#say(base, own))

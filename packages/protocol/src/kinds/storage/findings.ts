@@ -8,6 +8,7 @@ import type { EndedDeal } from './endings.ts'
 import type { Counts } from './quotients.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import { type Debt, dealIndex, type KnownDeal, type PendingAudit } from './state.ts'
+import type { StrangersOf } from './strangers.ts'
 
 export interface FindingsInit {
   input: StorageSettleInput
@@ -20,13 +21,16 @@ export interface FindingsInit {
   /** Deals that go on, by id in hexadecimal. */
   going: ReadonlySet<string>
   ended: readonly EndedDeal[]
+  strangers: readonly StrangersOf[]
+  /** Fees of receipts by node, base units. */
+  delivered: ReadonlyMap<number, bigint>
 }
 
 /**
  * By node, then by code. `debts`: leaves owed after the epoch. `audits`: leaves that clients want
  * asked, and what came of those asked now. `withholding`: asked again before,
  * while others were answered. `contained`: a first wrong leaf of a deal. `ended`: a deal that is not
- * carried on.
+ * carried on. `strangers`: what strangers got; `notServing`: so little that `served` is 0.
  */
 export function storageFindings(init: FindingsInit): SettledFinding[] {
   const { ended, containment } = init
@@ -34,6 +38,7 @@ export function storageFindings(init: FindingsInit): SettledFinding[] {
     ...debtFindings(init),
     ...auditFindings(init),
     ...withholdingFindings(init),
+    ...strangerFindings(init),
     ...containment.began.map(({ deal, key }) => finding(deal.provider, 'contained', { deal: key })),
     ...ended.map(({ id, deal: { provider, client }, reason }) =>
       finding(provider, 'ended', { deal: hex(id), client: hex(client), reason }),
@@ -90,6 +95,20 @@ function withholdingFindings({ input, counts, debts }: FindingsInit): SettledFin
       answered: (count?.answered ?? 0) + (count?.answeredAgain ?? 0),
       asked: (count?.asked ?? 0) + (count?.askedAgain ?? 0),
       scoreLost: String(prices * BigInt(withheldWeight)),
+    })
+  })
+}
+
+function strangerFindings({ strangers, delivered }: FindingsInit): SettledFinding[] {
+  return strangers.map(({ node, fetches, failed, operators, reason, refusing }) => {
+    const fees = delivered.get(node) ?? 0n
+    return finding(node, refusing ? 'notServing' : 'strangers', {
+      fetches,
+      failed,
+      operators,
+      ...(reason === undefined ? {} : { reason }),
+      delivered: String(fees),
+      served: String(refusing ? 0n : fees),
     })
   })
 }

@@ -46,12 +46,16 @@ export function inventoryOf(state: StorageState, provider: number, epoch: number
 
 /** The twenty new leaves; `output` is 96 bytes, the inventory not empty. */
 export function askedLeaves(inventory: Inventory, output: Uint8Array): AskedLeaf[] {
+  return Array.from({ length: LEAVES_PER_CHALLENGE }, (_, place) =>
+    drawnLeaf(inventory, output, place),
+  )
+}
+
+/** The leaf that an output draws at one place; `output` is 96 bytes, the inventory not empty. */
+export function drawnLeaf(inventory: Inventory, output: Uint8Array, place: number): AskedLeaf {
   invariant(inventory.leaves > 0, 'only a provider with leaves is asked')
-  const bound = BigInt(inventory.leaves)
-  return Array.from({ length: LEAVES_PER_CHALLENGE }, (_, place) => {
-    const word = BigInt(`0x${hex(sha256(LeafDraw.serialize({ output, place })))}`)
-    return leafAt(inventory, Number(word % bound))
-  })
+  const word = BigInt(`0x${hex(sha256(LeafDraw.serialize({ output, place })))}`)
+  return leafAt(inventory, Number(word % BigInt(inventory.leaves)))
 }
 
 /** Everything that one challenge asks: the new leaves, then what is dealt to its challenger. */

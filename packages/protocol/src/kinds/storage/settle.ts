@@ -15,6 +15,7 @@ import { countLeaves, nextQuotients, nextSilent } from './quotients.ts'
 import { settleReceipts } from './served.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import type { KnownDeal, StorageState } from './state.ts'
+import { type StrangersOf, settleStrangers } from './strangers.ts'
 import { judgeRecord } from './verdicts.ts'
 
 export interface StorageSettlement extends KindSettlement<StorageState> {
@@ -36,6 +37,8 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   const charged = chargeDeals(input, { quotients, debts: debts.open })
   const { uncovered } = charged
   const receipts = settleReceipts(input, charged.left)
+  const strangers = settleStrangers(input)
+  const delivered = sumByNode(receipts.fees)
   const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
@@ -62,11 +65,22 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
       served: [...receipts.served],
     },
     verdicts: judged.map(({ verdict }) => verdict),
-    findings: storageFindings({ input, counts, debts, audits, audited, containment, going, ended }),
+    findings: storageFindings({
+      input,
+      counts,
+      debts,
+      audits,
+      audited,
+      containment,
+      going,
+      ended,
+      strangers,
+      delivered,
+    }),
     penalties: [...containment.caught.values()],
     proven: scores(charged.fees, debts.withheld, profile.withheldWeight),
     provenIsFees: true,
-    served: sumByNode(receipts.fees),
+    served: withoutRefusing(delivered, strangers),
     fees: [...charged.fees, ...receipts.fees],
     ended,
   }
@@ -89,6 +103,16 @@ function scores(
     else proven.delete(node)
   }
   return proven
+}
+
+/** Fees of receipts are paid all the same: they were agreed on. */
+function withoutRefusing(
+  served: ReadonlyMap<number, bigint>,
+  strangers: readonly StrangersOf[],
+): Map<number, bigint> {
+  const counted = new Map(served)
+  for (const { node, refusing } of strangers) if (refusing) counted.delete(node)
+  return counted
 }
 
 function sumByNode(fees: readonly Fee[]): Map<number, bigint> {

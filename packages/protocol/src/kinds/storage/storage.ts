@@ -12,6 +12,7 @@ import { receiptRule } from './receipt.ts'
 import { type StorageSettlement, settleStorage } from './settle.ts'
 import { type StateAt, storageStanding } from './standing.ts'
 import { dealsRoot, emptyStorageState, StorageState } from './state.ts'
+import { strangerRule } from './stranger.ts'
 
 export interface StorageKind extends Kind<StorageState> {
   settle(input: SettleInput<StorageState>): StorageSettlement
@@ -28,7 +29,12 @@ export const storageKind: StorageKind = {
     base.nodes.map(({ index }) => index).filter(index => storageInventory(base, index).leaves > 0),
   revealSlot: (base, _, output) => drawnSlot(output, base.profile.storageReveal),
   needless: () => false,
-  messages: [receiptRule(stateAt) as unknown as MessageRule<EpochMessage>],
+  messages: [
+    receiptRule(stateAt) as unknown as MessageRule<EpochMessage>,
+    strangerRule((base, node) =>
+      base.isTarget(storageKind, node),
+    ) as unknown as MessageRule<EpochMessage>,
+  ],
   standing: storageStanding(stateAt),
   checkEvidence: checkStorageEvidence,
   settle: input => settleStorage({ ...input, baseState: stateAt(input.base) }),

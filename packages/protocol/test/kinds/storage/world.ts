@@ -21,6 +21,7 @@ import {
   type Envelope,
   type EpochBase,
   type EpochBaseInit,
+  type EpochMessage,
   ed25519,
   emptyState,
   emptyStorageState,
@@ -49,6 +50,7 @@ import {
   type StorageProof,
   StorageReason,
   type StorageState,
+  StrangerFetch,
   sealedWrong,
   storageEvidence,
   storageKind,
@@ -363,7 +365,7 @@ export interface Message {
 /** Unsigned: settlement is given messages that were judged before. */
 export function message(
   type: MessageType,
-  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit | Receipt,
+  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit | Receipt | StrangerFetch,
 ): Message {
   const codec = {
     [MessageType.challenge]: ChallengeType,
@@ -373,16 +375,14 @@ export function message(
     [MessageType.dealEnd]: DealEnd,
     [MessageType.audit]: Audit,
     [MessageType.receipt]: Receipt,
+    [MessageType.strangerFetch]: StrangerFetch,
   }[type as number] as typeof ChallengeType
   const body = codec.serialize(value as Challenge)
   const id = hex(messageId({ type, body }))
   const author = 'author' in value ? value.author : 0
+  const rule = storageKind.messages.find(known => known.type === type)
   const about =
-    'challenge' in value
-      ? hex(value.challenge)
-      : type === MessageType.receipt
-        ? hex((value as Receipt).client)
-        : id
+    'challenge' in value ? hex(value.challenge) : (rule?.subject(value as EpochMessage) ?? id)
   return {
     envelope: { type, body, signature: new Uint8Array(64) },
     value,
