@@ -219,7 +219,11 @@ describe('commands of a running node', () => {
     )
     const shown = await cairn(['ls', '--data-dir', directory()])
     assert.match(shown.stdout, /3 of 4, needs 2, repairing +listed\n {2}cairn:/)
-    assert.equal(jsonOf(await cairn(['rm', link, ...base])).name, 'listed')
+    const removed = await cairn(['rm', link, '--data-dir', directory()])
+    assert.equal(
+      removed.stdout,
+      'removed listed; 7 deals end by agreement, as their providers can be asked\n',
+    )
     const again = await cairn(['rm', link, ...base])
     assert.deepEqual(
       [again.code, jsonOf<CairnFailure>(again).error.code],

@@ -276,6 +276,7 @@ async function build(
       clock,
       store: store.sublevel('files'),
       spool,
+      unwanted: desk.unwanted,
       ...(pieces === undefined ? {} : { shelf: pieces }),
       signer,
       verifier,

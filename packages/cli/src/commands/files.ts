@@ -20,7 +20,7 @@ export function filesCommands({ program, action }: Commands): void {
     )
   program
     .command('rm <link>')
-    .description('take a file off the list of this node')
+    .description('take a file off the list of this node, and end its deals by agreement')
     .action(
       action(async (session, link: string) => {
         const api = await session.api()
@@ -28,7 +28,7 @@ export function filesCommands({ program, action }: Commands): void {
           method: 'POST',
           query: { link },
         })
-        session.output.result(removed, `removed ${removed.name}`)
+        session.output.result(removed, removedText(removed))
         return undefined
       }),
     )
@@ -39,6 +39,11 @@ export function filesCommands({ program, action }: Commands): void {
     )
     .option('--now', 'repair what is due without waiting for the next checkpoint')
     .action(action(repairs))
+}
+
+function removedText({ name, ending, others }: Json<RemovedFile>): string {
+  if (others > 0) return `removed ${name}; its pack is kept for ${others} more`
+  return `removed ${name}; ${ending} deals end by agreement, as their providers can be asked`
 }
 
 async function repairs(

@@ -288,6 +288,10 @@ export interface RemovedFile {
   name: string
   link: string
   bytes: number
+  /** Deals that end by agreement, as soon as their providers can be asked. */
+  ending: number
+  /** Files of its pack that are still listed; their deals go on. */
+  others: number
 }
 
 export interface GrantView {
@@ -433,7 +437,7 @@ export interface NodeView {
   get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>
   /** What this node stored, oldest first. */
   files(): Promise<FileView[]>
-  /** Takes a file off the list. */
+  /** Takes a file off the list, and ends its deals. */
   removeFile(link: string): Promise<RemovedFile>
   /** How the groups of this node's files are, or of one link; with `now` after repairing what is due. */
   repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>

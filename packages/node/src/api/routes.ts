@@ -212,7 +212,7 @@ export const ROUTES: readonly Route[] = [
   route({
     method: 'POST',
     path: '/v1/files/remove',
-    summary: 'Takes a file off the list',
+    summary: 'Takes a file off the list, and ends its deals by agreement',
     query: z.strictObject({ link }),
     response: shapes.RemovedShape,
     answer: async (view, { query }) => ({ body: toJson(await view.removeFile(query.link)) }),

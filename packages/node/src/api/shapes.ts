@@ -214,7 +214,11 @@ export const RepairsShape = z.object({
   more: z.int().describe('such groups beyond those shown'),
 })
 
-export const RemovedShape = z.object(file)
+export const RemovedShape = z.object({
+  ...file,
+  ending: z.int().describe('deals that end by agreement'),
+  others: z.int().describe('files of its pack that are still listed; their deals go on'),
+})
 
 const grant = {
   manifest: z.string(),

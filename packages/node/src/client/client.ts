@@ -86,6 +86,8 @@ export interface StoreOptions {
   epochs?: number
   /** Base units for a GiB and epoch. */
   pricePerGiB: bigint
+  /** Awaited before anything of a group is proposed; deals of it may be signed from then on. */
+  storing?(group: Uint8Array): Promise<void>
   signal: AbortSignal
   /** Other than 65,024 bytes, and as many segments as fit, in tests. */
   shardBytes?: number
@@ -174,6 +176,7 @@ export class Client {
         candidates: () => arrange(this.#components.candidates(), below => this.#draw(below)),
         terms: payload => this.#terms(payload, pricePerGiB, options.epochs),
         nonce: () => this.#nonce(),
+        storing: async group => await options.storing?.(group),
         signal,
         ...(shardBytes === undefined ? {} : { shardBytes }),
         ...(segmentsPerGroup === undefined ? {} : { segmentsPerGroup }),

@@ -24,6 +24,8 @@ import type {
   RemovedFile,
   RepairView,
 } from '../api/node-view.ts'
+import { Errands } from '../kinds/errands.ts'
+import type { Unwanted } from '../kinds/storage/unwanted.ts'
 import type { CairnNode } from '../node.ts'
 import type { Pieces } from '../pieces/pieces.ts'
 import { pullRange, readRange } from '../pieces/transfer.ts'
@@ -34,7 +36,7 @@ import { type Candidate, networkOf, type Sited } from './arrange.ts'
 import { Client } from './client.ts'
 import { FileIndex } from './file-index.ts'
 import { Grants } from './grants.ts'
-import { type GroupHealth, isWhole } from './group-health.ts'
+import { dealsByGroup, type GroupHealth, isWhole } from './group-health.ts'
 import { Kept } from './kept.ts'
 import { type GroupReport, type OwnGroup, Repairs, type RepairTotals } from './repairs.ts'
 import type { Spool } from './spool.ts'
@@ -48,6 +50,7 @@ export interface FilesComponents {
   spool: Spool
   /** What this node keeps as a provider. */
   shelf?: Pieces
+  unwanted: Pick<Unwanted, 'storing' | 'keep' | 'drop' | 'has' | 'cutOff'>
   signer: Signer
   verifier: Verifier
   log: Log
@@ -86,6 +89,9 @@ export class Files implements FileClient {
   readonly #kept: Kept
   readonly #repairs: Repairs
   readonly #grants: Grants
+  readonly #errands: Errands
+  /** One at a time: the last file of an upload takes its deals with it. */
+  #removing: Promise<void> = Promise.resolve()
 
   constructor(components: FilesComponents, init: FilesInit) {
     this.#components = components
@@ -98,6 +104,7 @@ export class Files implements FileClient {
       store: components.store.sublevel(GRANTS),
       nameOf: link => this.#index.nameOf(link),
     })
+    this.#errands = new Errands(components)
     this.#client = new Client(
       {
         clock,
@@ -131,8 +138,9 @@ export class Files implements FileClient {
 
   /** Repairs from now on whenever a checkpoint shows that something is missing. */
   start(): void {
-    const { node, signer } = this.#components
+    const { node, signer, unwanted } = this.#components
     node.checkpointer.onAdopted(adopted => {
+      if (unwanted.cutOff.length > 0) this.#errands.run(() => this.#clear())
       this.#repairs.adopted(adopted.accepted.epoch, () =>
         this.#kept.ended(signer.identity, adopted),
       )
@@ -141,18 +149,27 @@ export class Files implements FileClient {
 
   async stop(): Promise<void> {
     await this.#repairs.stop()
+    await this.#errands.stop()
   }
 
   async put(
     files: Iterable<PutFile> | AsyncIterable<PutFile>,
     { shape, signal }: PutOptions,
   ): Promise<PutResult> {
-    const stored = await this.#client.put(files, {
-      ...this.#terms(),
-      signal,
-      ...(shape === undefined ? {} : { shape }),
-    })
-    await this.#index.add(stored, this.#components.clock.now())
+    const { unwanted, clock } = this.#components
+    const groups: Uint8Array[] = []
+    const storing = async (group: Uint8Array) => {
+      groups.push(group)
+      await unwanted.storing(group)
+    }
+    const stored = await this.#client
+      .put(files, { ...this.#terms(), storing, signal, ...(shape === undefined ? {} : { shape }) })
+      .catch(async (error: unknown) => {
+        if (groups.length > 0) await unwanted.drop(groups)
+        throw error
+      })
+    await this.#index.add(stored, clock.now())
+    await unwanted.keep(groups)
     return {
       files: stored.files,
       pieces: stored.map.groups.flat().map(pieceCid),
@@ -228,9 +245,45 @@ export class Files implements FileClient {
     this.#repairs.onRun(listener)
   }
 
+  /** With the last file of an upload its deals end. Throws `badLink` and `notListed`. */
   async remove(link: string): Promise<RemovedFile> {
-    const { file } = await this.#index.remove(link)
-    return { name: file.name, link: file.link, bytes: file.bytes }
+    const removed = this.#removing.then(() => this.#remove(link))
+    this.#removing = removed.then(
+      () => undefined,
+      () => undefined,
+    )
+    return await removed
+  }
+
+  async #remove(link: string): Promise<RemovedFile> {
+    const { unwanted, signer } = this.#components
+    const upload = await this.#index.find(link)
+    const groups = upload.files.length === 1 ? await this.#index.groups(upload) : []
+    const ids = groups.map(({ id }) => id)
+    const present = await this.#kept.present(signer.identity)
+    const deals = present && dealsByGroup(present)
+    // First what costs money: a file that is still listed can be removed again.
+    if (ids.length > 0) await unwanted.drop(ids)
+    const { file, upload: left } = await this.#index.remove(link)
+    return {
+      name: file.name,
+      link: file.link,
+      bytes: file.bytes,
+      ending: ids.reduce((sum, id) => sum + (deals?.get(hex(id))?.length ?? 0), 0),
+      others: left.files.length,
+    }
+  }
+
+  /** Of uploads that a crash cut off what was listed before it is kept, and the rest ended. */
+  async #clear(): Promise<void> {
+    const { unwanted } = this.#components
+    const listed = new Set<string>()
+    for (const upload of await this.#index.list()) {
+      for (const { id } of await this.#index.groups(upload)) listed.add(hex(id))
+    }
+    const { cutOff } = unwanted
+    await unwanted.keep(cutOff.filter(id => listed.has(hex(id))))
+    await unwanted.drop(cutOff.filter(id => !listed.has(hex(id))))
   }
 
   #terms() {
@@ -241,7 +294,9 @@ export class Files implements FileClient {
   async *#groups(): AsyncGenerator<OwnGroup> {
     for (const upload of await this.#index.list()) {
       const of = pieceCid(upload.manifest)
-      for (const group of await this.#index.groups(upload)) yield { ...group, of }
+      for (const group of await this.#index.groups(upload)) {
+        if (!this.#components.unwanted.has(group.id)) yield { ...group, of }
+      }
     }
   }
 

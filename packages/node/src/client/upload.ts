@@ -59,6 +59,8 @@ export interface UploadInit {
   /** What the deals of pieces of that payload have in common but for the group. */
   terms(payload: number): Omit<Deal, 'client' | 'provider' | 'piece' | 'place' | 'nonce' | 'group'>
   nonce(): bigint
+  /** Awaited before anything of a group is proposed. */
+  storing(group: Uint8Array): Promise<void>
   signal: AbortSignal
 }
 
@@ -162,9 +164,10 @@ export class Upload {
     before?: Promise<void>,
   ): Promise<void> {
     const { spool, placement } = this.#components
-    const { candidates, terms, nonce } = this.#init
+    const { candidates, terms, nonce, storing } = this.#init
     try {
       await before
+      await storing(group)
       const { payload } = pieces[0] as Piece
       const placed: Placed = await placement.place({
         pieces,

@@ -299,7 +299,7 @@ export async function testView(): Promise<TestView> {
       const put = puts.get(link)
       if (put === undefined) throw new CairnError('notListed', 'this node did not store it')
       puts.delete(link)
-      return { name: put.name, link, bytes: put.bytes }
+      return { name: put.name, link, bytes: put.bytes, ending: 7, others: 0 }
     },
     pieces: async () => [{ cid: 'bafkzcib', bytes: 127 }],
     volumes: async () => [VOLUME],

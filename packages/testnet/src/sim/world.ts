@@ -437,6 +437,7 @@ export class World {
         clock: this.clock,
         store: store.sublevel('files'),
         spool,
+        unwanted: desk.unwanted,
         ...(shelf === undefined ? {} : { shelf }),
         signer,
         verifier: this.#verifier,

@@ -5,6 +5,7 @@ import {
   Clients,
   DEAL_END_PROTOCOL,
   type DealKeys,
+  ENDING_MAX,
   EndRequest,
   isShort,
   type Network,
@@ -275,6 +276,112 @@ describe('deals of a node', () => {
       await settle()
       assert.equal(dealsOf(CLIENT).length, deals.length)
       assert.equal(most, RENEWING_MAX)
+    })
+  })
+
+  describe('that their client wants no more', () => {
+    const group = new Uint8Array(32).fill(7)
+    const unwanted = dealOf({ piece, startEpoch: EPOCH - 1, group })
+    const beside = dealOf({ piece, startEpoch: EPOCH - 1, group, place: 1, provider: 1 })
+    const other = dealOf({ piece, startEpoch: EPOCH - 1, place: 2, provider: 2 })
+    const ids = (...deals: Deal[]) => deals.map(deal => hex(dealId(deal))).sort()
+    const drop = (index: number, ...groups: Uint8Array[]) =>
+      world.run(world.node(index).half.unwanted.drop(groups))
+
+    it('end, those of the group alone, and what has not begun as soon as it has', async () => {
+      const coming = dealOf({ piece, startEpoch: EPOCH + 1, group, place: 3, provider: 3 })
+      await begin({ deals: [unwanted, beside, other, coming] })
+      await drop(CLIENT, group)
+      await settle()
+      assert.deepEqual(endsOf(CLIENT).sort(), ids(unwanted, beside))
+      await next([unwanted, beside, other, coming], 1)
+      await settle()
+      assert.deepEqual([...new Set(endsOf(CLIENT))].sort(), ids(unwanted, beside, coming))
+      assert.deepEqual(endsOf(2), [])
+    })
+
+    it('end once their provider is back, over restarts', async () => {
+      await begin({ deals: [unwanted] })
+      await world.node(0).network.stop()
+      await drop(CLIENT, group)
+      await settle()
+      assert.deepEqual(endsOf(CLIENT), [])
+      await world.node(0).network.start()
+      await world.restart(CLIENT)
+      await next([unwanted], 1)
+      await settle()
+      assert.deepEqual(endsOf(CLIENT), ids(unwanted))
+    })
+
+    it('are not renewed', async () => {
+      const old = ending({ group, startEpoch: EPOCH - 20, provider: 0 })
+      await begin({ deals: [old] })
+      await world.node(0).network.stop()
+      await drop(CLIENT, group)
+      await world.node(0).network.start()
+      await next([old], 1)
+      await settle()
+      assert.deepEqual(dealsOf(CLIENT), [])
+      assert.deepEqual([...new Set(endsOf(CLIENT))], ids(old))
+    })
+
+    it('are forgotten when none is left and none can come to light any more', async () => {
+      await begin({ deals: [unwanted] })
+      await drop(CLIENT, group)
+      const has = () => world.node(CLIENT).half.unwanted.has(group)
+      await next([], 1)
+      await settle()
+      assert.equal(has(), true, 'one may have been signed just before')
+      await next([], 20)
+      await settle()
+      assert.equal(has(), false)
+      await world.restart(CLIENT)
+      assert.equal(has(), false)
+    })
+
+    it('are known after a crash in the middle of an upload', async () => {
+      await begin({ deals: [unwanted, other] })
+      const stored = new Uint8Array(32).fill(8)
+      const { half } = world.node(CLIENT)
+      await half.unwanted.storing(group)
+      await half.unwanted.storing(stored)
+      await half.unwanted.keep([stored])
+      assert.deepEqual(half.unwanted.cutOff, [])
+      await world.restart(CLIENT)
+      const again = world.node(CLIENT).half.unwanted
+      assert.deepEqual(again.cutOff, [group])
+      assert.equal(again.has(group), false)
+      await drop(CLIENT, ...again.cutOff)
+      await settle()
+      assert.deepEqual(endsOf(CLIENT), ids(unwanted))
+      assert.deepEqual(again.cutOff, [])
+    })
+
+    it('end a few at once', async () => {
+      let now = 0
+      let most = 0
+      const deals = Array.from({ length: 12 }, (_, n) =>
+        dealOf({
+          piece,
+          startEpoch: EPOCH - 1,
+          group,
+          place: n,
+          provider: n % 5,
+          nonce: BigInt(n),
+        }),
+      )
+      const wrapNetwork = (network: Network, index: number): Network =>
+        index !== CLIENT
+          ? network
+          : over(network, async (...args) => {
+              most = Math.max(most, ++now)
+              return await network.request(...args).finally(() => now--)
+            })
+      await begin({ deals, wrapNetwork })
+      await drop(CLIENT, group)
+      await settle()
+      assert.equal(endsOf(CLIENT).length, deals.length)
+      assert.equal(most, ENDING_MAX)
     })
   })
 

@@ -46,8 +46,8 @@ export interface RenewalsComponents {
   log: Log
   publishDeal(envelope: Envelope): Promise<void>
   peerOf(entry: RegistryEntry): string
-  /** Both sides have agreed to end this deal. */
-  isEnding(id: Uint8Array): boolean
+  /** Both sides have agreed to end this deal, or its client wants no more of it. */
+  isEnding(deal: KnownDeal): boolean
 }
 
 export interface RenewalsInit {
@@ -144,8 +144,9 @@ export class Renewals {
   }
 
   /** One that was agreed on is asked again only when no base shows it in time. */
-  #isToTry({ id, key }: KnownDeal, base: EpochBase): boolean {
-    if (this.#components.isEnding(id)) return false
+  #isToTry(old: KnownDeal, base: EpochBase): boolean {
+    if (this.#components.isEnding(old)) return false
+    const { key } = old
     const reason = distrust(key, base)
     if (reason !== undefined) {
       this.#outcomes.set(key, { state: 'refused', reason, epoch: base.epoch })

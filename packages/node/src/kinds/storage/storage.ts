@@ -13,6 +13,7 @@ import {
   type FullCalendar,
   type Kind,
   type Known,
+  type KnownDeal,
   knownDeal,
   type MessageType,
   type Piece,
@@ -43,6 +44,7 @@ import { Seals } from './seals.ts'
 import { Stranger } from './stranger.ts'
 import type { OwnTerms } from './terms.ts'
 import { type ServedClient, Toll } from './toll.ts'
+import { Unwanted } from './unwanted.ts'
 
 /** Key spaces of its parts. */
 const ANSWERS = 'storage-answers'
@@ -50,6 +52,7 @@ const CLIENTS = 'storage-clients'
 const LEFTOVERS = 'storage-leftovers'
 const ENDINGS = 'storage-endings'
 const RENEWALS = 'storage-renewals'
+const UNWANTED = 'storage-unwanted'
 const RECEIPTS = 'storage-receipts'
 const DELIVERED = 'storage-delivered'
 
@@ -97,6 +100,7 @@ export interface Service {
 export class StorageNode implements NodeKind {
   readonly kind = storageKind as unknown as Kind<unknown>
   readonly endings: Endings
+  readonly unwanted: Unwanted
   readonly keys: DealKeys
   readonly toll: Toll | undefined
   /** A provider's pieces, with the toll before them. */
@@ -132,7 +136,12 @@ export class StorageNode implements NodeKind {
       { ...components, store: store.sublevel(ENDINGS), keys, clients },
       init,
     )
-    const isEnding = (id: Uint8Array) => this.endings.isAgreed(id)
+    this.unwanted = new Unwanted(
+      { ...components, store: store.sublevel(UNWANTED), keys, endings: this.endings },
+      init,
+    )
+    const isEnding = ({ id, deal }: KnownDeal) =>
+      this.endings.isAgreed(id) || this.unwanted.has(deal.group)
     this.#renewals = new Renewals(
       { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
       init,
@@ -157,6 +166,7 @@ export class StorageNode implements NodeKind {
     this.#provider?.start()
     await this.toll?.start()
     await this.endings.start()
+    await this.unwanted.start()
   }
 
   async stop(): Promise<void> {
@@ -165,6 +175,7 @@ export class StorageNode implements NodeKind {
     await this.#stranger.stop()
     await this.toll?.stop()
     await this.#renewals.stop()
+    await this.unwanted.stop()
     await this.endings.stop()
     await this.#losses?.stop()
     await this.#provider?.stop()
@@ -188,6 +199,7 @@ export class StorageNode implements NodeKind {
     this.toll?.epoch(base)
     this.#stranger.epoch(base)
     this.endings.epoch(base)
+    this.unwanted.epoch(base)
     this.#losses?.epoch(base)
     this.#renewals.epoch(base)
     this.#auditor.epoch(base)
