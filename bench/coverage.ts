@@ -7,6 +7,7 @@
  * or a cheat rightly, when its factor is below a half; by Helium's rules when it earns nothing.
  */
 import {
+  ABSENT_LEVEL,
   demodulationLimit,
   densityScales,
   encodeLevel,
@@ -131,6 +132,7 @@ function remembered(sent: Transmission, heard: readonly Reception[]): HeardBeaco
       .map(({ witness, level, distance }) => ({
         witness,
         loss: power + GAIN - level,
+        noise: ABSENT_LEVEL,
         spreading: spreadingOf(distance),
       }))
       .sort((a, b) => a.witness - b.witness),

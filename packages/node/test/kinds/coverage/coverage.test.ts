@@ -233,7 +233,7 @@ describe('coverage in a node', () => {
         const payload = new Uint8Array(25).fill(count)
         payload[0] = FRAME_TYPE
         radio?.hear(frame({ payload }))
-        radio?.hear(frame({ payload, rssi: -900 }))
+        radio?.hear(frame({ payload, rssi: -900, snr: 100 }))
       }
       await world.to(LAST_SLOT)
       const report = world.of(MessageType.report).find(({ author }) => author === 1)

@@ -330,7 +330,13 @@ export class World {
       const distance = cellDistance(cell(from), cell(index))
       const { frequency } = frame
       const level = freeSpaceLevel({ eirp: power, gain: 20, distance, frequency }) - 200
-      radio.hear({ ...frame, rssi: level, snr: 50, tmst: 1_000, at: this.clock.now() })
+      radio.hear({
+        ...frame,
+        rssi: level,
+        snr: Math.min(100, level + 1_170),
+        tmst: 1_000,
+        at: this.clock.now(),
+      })
     }
   }
 }

@@ -3,7 +3,7 @@
  * metres, Hz, and levels in 0.1 dB. A rule that lacks a number is `notJudged`, never a failure.
  */
 import type { VerdictFacts } from '../../kind.ts'
-import { signalLevel } from '../../radio/levels.ts'
+import { noiseLevel, signalLevel } from '../../radio/levels.ts'
 import { equalBytes } from '../../ssz.ts'
 import type { Emission } from './frame.ts'
 import { decodeLevel, type HeardFrame } from './messages.ts'
@@ -17,6 +17,13 @@ export const FAR_METRES = 100_000
 export const LOUD_TOLERANCE = 100
 /** What an SNR may lie below its spreading factor's limit, 0.1 dB. */
 export const SNR_TOLERANCE = 40
+
+/** What the noise of a radio that works lies between, in 125 kHz, 0.1 dBm. */
+export const NOISE_RANGE = [-1_250, -1_000] as const
+/** Above this SNR a concentrator's estimate saturates and says nothing of the noise, 0.1 dB. */
+export const NOISE_SNR_MAX = 50
+/** What the noise may lie off the gateway's own median, 0.1 dB. */
+export const NOISE_TOLERANCE = 120
 
 export type Outcome = 'passed' | 'failed' | 'notJudged'
 
@@ -129,6 +136,28 @@ export function judgeSnr({ snr: encoded }: HeardFrame, { snrLimit }: Link): Find
   const limit = snrLimit - SNR_TOLERANCE
   if (snr === undefined) return notJudged('belowDemodulation', { leastSnr: limit })
   return finding('belowDemodulation', snr >= limit, { snr, leastSnr: limit })
+}
+
+/** Noise in 125 kHz, 0.1 dBm; undefined where the radio gave too little, or the SNR is too high. */
+export function noiseOf(heard: HeardFrame): number | undefined {
+  const rssi = decodeLevel(heard.rssi)
+  const rssis = decodeLevel(heard.rssis)
+  const snr = decodeLevel(heard.snr)
+  if (rssi === undefined || snr === undefined || snr > NOISE_SNR_MAX) return undefined
+  return noiseLevel({ rssi, rssis, snr, bandwidth: heard.bandwidth })
+}
+
+/** `usual`: median of the gateway's noise, where there are samples enough. */
+export function judgeNoise(heard: HeardFrame, usual: number | undefined): Finding {
+  const [leastNoise, mostNoise] = NOISE_RANGE
+  const limits = {
+    leastNoise: Math.max(leastNoise, (usual ?? leastNoise) - NOISE_TOLERANCE),
+    mostNoise: Math.min(mostNoise, (usual ?? mostNoise) + NOISE_TOLERANCE),
+  }
+  const noise = noiseOf(heard)
+  if (noise === undefined) return notJudged('noiseMismatch', limits)
+  const fits = noise >= limits.leastNoise && noise <= limits.mostNoise
+  return finding('noiseMismatch', fits, { noise, ...limits })
 }
 
 export function finding(reason: CoverageReasonName, passed: boolean, facts: VerdictFacts): Finding {

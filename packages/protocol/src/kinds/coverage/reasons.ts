@@ -32,6 +32,8 @@ export const CoverageReason = {
   notSelected: 21,
   /** Passed, and earns again from the next epoch. */
   stale: 22,
+  /** Of the witness. */
+  noiseMismatch: 23,
 } as const
 export type CoverageReasonName = keyof typeof CoverageReason
 

@@ -33,6 +33,7 @@ import { COVERAGE, gatewayPlaces, hasNonce, isDrawn, ownRound } from './draw.ts'
 import { type CoverageEvidence, decodeEvidence } from './evidence.ts'
 import { beaconPlan, type Emission } from './frame.ts'
 import { type GraphScore, judgeGraph, spreadingOf } from './graph/graph.ts'
+import { usualNoise } from './graph/links.ts'
 import { FULL } from './graph/ramp.ts'
 import {
   ABSENT_LOSS,
@@ -50,14 +51,23 @@ import {
   judgeFar,
   judgeFrame,
   judgeLoud,
+  judgeNoise,
   judgeOpening,
   judgeOperator,
   judgeSelf,
   judgeSnr,
   type Link,
+  noiseOf,
   signalOf,
 } from './judgement.ts'
-import { type Beacon, commitRoot, decodeLevel, encodeLevel, type Report } from './messages.ts'
+import {
+  ABSENT_LEVEL,
+  type Beacon,
+  commitRoot,
+  decodeLevel,
+  encodeLevel,
+  type Report,
+} from './messages.ts'
 import { isNonce } from './nonce.ts'
 import { hasCell, hasRegion, linkOf } from './place.ts'
 import type { CoverageReasonName } from './reasons.ts'
@@ -101,13 +111,14 @@ interface Judged {
 export function settleCoverage(input: SettleInput<CoverageState>): KindSettlement<CoverageState> {
   const { base, challenges } = input
   const messages = messagesBySubject(input.messages)
+  const noises = usualNoise(input.state.window)
   const judged: Judged[] = []
   for (const records of byTarget(challenges)) {
     const counted = countedChallenge(records, messages.beacons)
     for (const record of records) {
       const beacon =
         record === counted
-          ? judgeBeacon(input, record, messages)
+          ? judgeBeacon(input, record, { ...messages, noises })
           : uncounted(record.onTime ? 'otherChallenge' : 'challengeLate')
       judged.push({ record, beacon })
     }
@@ -190,7 +201,7 @@ function uncounted(reason: CoverageReasonName): BeaconJudgement {
 function judgeBeacon(
   input: SettleInput<CoverageState>,
   record: ChallengeRecord,
-  { beacons, reports }: Subjects,
+  { beacons, reports, noises }: Subjects & Pick<WitnessInput, 'noises'>,
 ): BeaconJudgement {
   const { base, state } = input
   const { target, output } = record.value
@@ -244,6 +255,7 @@ function judgeBeacon(
     evidence,
     assigned,
     reports: reports.get(hex(record.id)) ?? [],
+    noises,
   })
   const passed = byHash(witnesses, output, beacon.nonce)
   const selected = nodesOf(passed.slice(0, WITNESSES_MAX))
@@ -293,10 +305,12 @@ interface WitnessInput {
   readonly assigned: number
   /** By author and place. */
   readonly reports: readonly Report[]
+  /** Usual noise of each witness, 0.1 dBm. */
+  readonly noises: ReadonlyMap<number, number>
 }
 
 function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
-  const { base, messages, beaconer, sent, evidence, assigned, reports } = input
+  const { base, messages, beaconer, sent, evidence, assigned, reports, noises } = input
   return reports.map((report, at) => {
     const { author: node, place, reception } = report
     const entry = base.node(node)
@@ -325,6 +339,7 @@ function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
       () => judgeFar(link()),
       () => judgeLoud(reception, link()),
       () => judgeSnr(reception, link()),
+      () => judgeNoise(reception, noises.get(node)),
     ])
     if (found.reason !== 'ok') return { node, place, ...found }
     return { node, place, ...found, hearing: hearingOf(report, link()) }
@@ -335,7 +350,13 @@ function hearingOf({ author: witness, reception }: Report, { sent, distance }: L
   const level = signalOf(reception)
   const loss =
     level === undefined ? ABSENT_LOSS : Math.min(Math.max(sent - level, 0), ABSENT_LOSS - 1)
-  return { witness, loss, spreading: spreadingOf(distance) }
+  const noise = noiseOf(reception)
+  return {
+    witness,
+    loss,
+    noise: noise === undefined ? ABSENT_LEVEL : encodeLevel(noise),
+    spreading: spreadingOf(distance),
+  }
 }
 
 function hasBit(commits: CoverageEvidence['commits'], bit: number): boolean {

@@ -178,7 +178,8 @@ export class Field {
       bandwidth,
       rssi: encodeLevel(level),
       rssis: ABSENT_LEVEL,
-      snr: encodeLevel(50),
+      // Over the noise of an ordinary receiver, up to where the estimate saturates.
+      snr: encodeLevel(Math.min(level + 1_170, 100)),
       tmst: 1_000_000,
       ftime: ABSENT_FTIME,
       tmms: ABSENT_TMMS,

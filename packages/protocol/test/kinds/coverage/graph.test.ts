@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  ABSENT_LEVEL,
   ABSENT_LOSS,
   cellDistance,
   type GraphScore,
@@ -52,7 +53,7 @@ function judge(row: Row): Map<number, GraphScore> {
         const way = spreadingOf(Math.max(metres, 10)) * 1.2 + 700 + shadow(beaconer, witness)
         const distance = cellDistance(cells[beaconer] as bigint, cells[witness] as bigint)
         const loss = Math.round(way + extra(beaconer, witness))
-        return [{ witness, loss, spreading: spreadingOf(distance) }]
+        return [{ witness, loss, noise: ABSENT_LEVEL, spreading: spreadingOf(distance) }]
       }),
     })),
   ).flat()
@@ -139,7 +140,7 @@ describe('graph of witnesses', () => {
         epoch: 0,
         beaconer: 0,
         power: POWER,
-        hearings: [{ witness: 1, loss: ABSENT_LOSS, spreading: 600 }],
+        hearings: [{ witness: 1, loss: ABSENT_LOSS, noise: ABSENT_LEVEL, spreading: 600 }],
       },
     ]
     const gateways = [0, 1].map(index => ({ index, cell: cellAt(index) }))
@@ -155,7 +156,7 @@ describe('graph of witnesses', () => {
       power: POWER,
       hearings: [0, 1, 2]
         .filter(witness => witness !== beaconer)
-        .map(witness => ({ witness, loss: 1_000, spreading: 600 })),
+        .map(witness => ({ witness, loss: 1_000, noise: ABSENT_LEVEL, spreading: 600 })),
     }))
     const gateways = [0, 1, 2].map(index => ({ index, cell: cellAt(index) }))
     const anchors = new Map([[0, 1]])
@@ -171,12 +172,20 @@ describe('window of beacons', () => {
       epoch: 1,
       beaconer: 2,
       power: 3,
-      hearings: [{ witness: 4, loss: 5, spreading: 6 }],
+      hearings: [{ witness: 4, loss: 5, noise: 6, spreading: 7 }],
     }
     const bytes = Window.serialize([heard])
     assert.equal(
       Buffer.from(bytes).toString('hex'),
-      '04000000' + '01000000' + '02000000' + '0300' + '0e000000' + '04000000' + '0500' + '0600',
+      '04000000' +
+        '01000000' +
+        '02000000' +
+        '0300' +
+        '0e000000' +
+        '04000000' +
+        '0500' +
+        '0600' +
+        '0700',
     )
     assert.deepEqual(Window.deserialize(bytes), [heard])
   })

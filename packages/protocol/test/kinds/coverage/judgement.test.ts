@@ -13,6 +13,7 @@ import {
   judgeFar,
   judgeFrame,
   judgeLoud,
+  judgeNoise,
   judgeOpening,
   judgeOperator,
   judgeSelf,
@@ -49,6 +50,8 @@ const heard: HeardFrame = {
 }
 const level = (rssis: number) => ({ ...heard, rssis: encodeLevel(rssis) })
 const snr = (value: number) => ({ ...heard, snr: encodeLevel(value) })
+/** A signal as strong as the noise, so that the noise is the level. */
+const noise = (value: number) => ({ ...level(value), snr: encodeLevel(0) })
 const operator = new Uint8Array(20)
 
 /** Each rule on both sides of its bound. */
@@ -98,6 +101,9 @@ const cases: [string, Finding, Finding][] = [
   ['tooFar', judgeFar({ ...link, loss: 1_480 }), judgeFar({ ...link, loss: 1_481 })],
   ['tooLoud', judgeLoud(level(-770), link), judgeLoud(level(-769), link)],
   ['belowDemodulation', judgeSnr(snr(-165), link), judgeSnr(snr(-166), link)],
+  ['noiseMismatch', judgeNoise(noise(-1_000), undefined), judgeNoise(noise(-999), undefined)],
+  ['noiseMismatch', judgeNoise(noise(-1_250), undefined), judgeNoise(noise(-1_251), undefined)],
+  ['noiseMismatch', judgeNoise(noise(-1_080), -1_200), judgeNoise(noise(-1_079), -1_200)],
 ]
 
 describe('rules of a witness', () => {
@@ -118,6 +124,9 @@ describe('rules of a witness', () => {
     assert.equal(judgeLoud({ ...heard, rssi: ABSENT_LEVEL }, link).outcome, 'notJudged')
     assert.equal(judgeLoud({ ...heard, snr: ABSENT_LEVEL }, link).outcome, 'notJudged')
     assert.equal(judgeSnr({ ...heard, snr: ABSENT_LEVEL }, link).outcome, 'notJudged')
+    assert.equal(judgeNoise({ ...heard, snr: ABSENT_LEVEL }, -1_200).outcome, 'notJudged')
+    // Above 5 dB the estimate of the SNR saturates.
+    assert.equal(judgeNoise({ ...noise(0), snr: encodeLevel(51) }, undefined).outcome, 'notJudged')
   })
 })
 

@@ -85,7 +85,7 @@ describe('settlement of a beacon', () => {
   it('keeps the numbers that each rule compared', () => {
     const field = new Field({ places: RING })
     field.reveal()
-    field.hear(5, { reception: { rssi: encodeLevel(0) } })
+    field.hear(5, { reception: { rssi: encodeLevel(0), snr: encodeLevel(50) } })
     field.attest()
     const [part] = settled(field).verdict?.parts ?? []
     assert.equal(part?.reason, 'tooLoud')

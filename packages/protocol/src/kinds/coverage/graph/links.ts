@@ -1,4 +1,5 @@
 /** What the window says of each pair of gateways, both ways taken together. */
+import { decodeLevel } from '../messages.ts'
 import { ABSENT_LOSS, type HeardBeacon } from './window.ts'
 
 /** One way of a pair: beacons of the one that the other heard. */
@@ -77,6 +78,28 @@ export function wayLoss({ measured, loss }: Way): number | undefined {
 export function median(values: readonly number[]): number | undefined {
   const sorted = Int32Array.from(values).sort()
   return sorted[(sorted.length - 1) >> 1]
+}
+
+/** With fewer samples a gateway has no usual noise. */
+const NOISES_MIN = 20
+
+/** Median noise in 125 kHz of each witness that has samples enough, 0.1 dBm. */
+export function usualNoise(window: readonly HeardBeacon[]): Map<number, number> {
+  const samples = new Map<number, number[]>()
+  for (const { hearings } of window) {
+    for (const { witness, noise } of hearings) {
+      const level = decodeLevel(noise)
+      if (level === undefined) continue
+      const list = samples.get(witness)
+      if (list === undefined) samples.set(witness, [level])
+      else list.push(level)
+    }
+  }
+  const usual = new Map<number, number>()
+  for (const [witness, list] of samples) {
+    if (list.length >= NOISES_MIN) usual.set(witness, median(list) as number)
+  }
+  return usual
 }
 
 function silent(): Way {

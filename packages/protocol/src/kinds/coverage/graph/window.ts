@@ -21,6 +21,8 @@ export const Hearing = new ContainerType(
     witness: Uint32,
     /** Of the way, as measured: what was radiated and the witness's gain, less the level. */
     loss: Uint16,
+    /** Of the witness in 125 kHz: a level, or `ABSENT_LEVEL`. */
+    noise: Uint16,
     /** 20 log10 of the metres between the two registered cells: loss but for a constant. */
     spreading: Uint16,
   },
