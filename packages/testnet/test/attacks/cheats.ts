@@ -176,7 +176,7 @@ export function answering(
 }
 
 /** The same but for what is given in its place. */
-function instead<T extends object>(own: T, change: Partial<T>): T {
+export function instead<T extends object>(own: T, change: Partial<T>): T {
   return new Proxy(own, {
     get(target, name) {
       if (name in change) return change[name as keyof T]
