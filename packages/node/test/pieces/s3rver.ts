@@ -1,6 +1,9 @@
 /** An S3-compatible service on loopback. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import S3rver from 's3rver'
 
 export interface Bucket {
@@ -34,4 +37,28 @@ export async function startBucket(directory: string, wanted = 0): Promise<Bucket
       await once(server, 'close')
     },
   }
+}
+
+/**
+ * The same in a process of its own: the service encrypts where a list goes on by DES, which OpenSSL
+ * gives only to a process that asks for what is out of use.
+ */
+export async function spawnBucket(directory: string): Promise<Bucket> {
+  const self = fileURLToPath(import.meta.url)
+  const child = spawn(process.execPath, ['--openssl-legacy-provider', self, directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = await once(createInterface(child.stdout), 'line')
+  return {
+    ...(JSON.parse(line) as Omit<Bucket, 'stop'>),
+    stop: async () => {
+      child.kill()
+      await once(child, 'close')
+    },
+  }
+}
+
+if (import.meta.main) {
+  const { stop: _, ...bucket } = await startBucket(process.argv[2] as string)
+  process.stdout.write(`${JSON.stringify(bucket)}\n`)
 }

@@ -4,12 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   BucketVolume,
+  Catalog,
   DirectoryVolume,
   type Log,
   openLevelStore,
   ownThread,
+  PieceStore,
   piecesCases,
+  SCRUB_RATE_MIN,
+  Scrub,
   type Store,
+  SUSPECTS_MAX,
   systemClock,
   VOLUMES_MAX,
   type Volume,
@@ -155,6 +160,27 @@ describe('volumes', () => {
     const again = await open(['a'])
     assert.deepEqual(states(again), ['volumeMissing'])
     assert.deepEqual(await readdir(at('a')), [])
+  })
+
+  it('takes no piece for damaged when it is the first to find that the disk is gone', async () => {
+    const volumes = await open(['a'])
+    const piece = await volumes.put(one(bytes(100_000)))
+    const [part] = volumes.stores as [PieceStore]
+    for (const attempt of [
+      () => part.verify(piece),
+      () => part.read(piece, 0, 1),
+      () => part.prove(piece, 0),
+      () => part.rebuild(),
+      () => part.put(one(bytes(5))),
+    ]) {
+      await rename(at('a'), at('elsewhere'))
+      await mkdir(at('a'))
+      await assert.rejects(attempt(), codeOf('volumeMissing'))
+      await rm(at('a'), { recursive: true })
+      await rename(at('elsewhere'), at('a'))
+      await look(volumes)
+      assert.deepEqual([part.count, part.lost(), part.suspects()], [1, [], []])
+    }
   })
 
   it('takes no disk for another one that was there before', async () => {
@@ -386,6 +412,26 @@ describe('volumes', () => {
       assert.equal(finished(), before)
     })
 
+    it('reads no faster than its rate', async () => {
+      const clock = new EagerClock()
+      const catalog = new Catalog({ store })
+      const volume = new DirectoryVolume(at('a'))
+      await volume.create({ volume: 'one', owner: OWNER })
+      const part = await PieceStore.open(
+        { volume, catalog, log },
+        { name: 'one', owner: OWNER, quota: QUOTA },
+      )
+      for (let fill = 0; fill < 4; fill++) await part.put(one(bytes(SCRUB_RATE_MIN, fill)))
+      const scrub = new Scrub({ clock, store: part, catalog, log }, { days: 14 })
+      const before = clock.now()
+      scrub.start()
+      while (scrub.report.finished === undefined) await new Promise(setImmediate)
+      await scrub.stop()
+      // The first is read at once, each other one a second after the one before.
+      const took = (scrub.report.finished as number) - before
+      assert.ok(took >= 3_000 && took < 5_000, `${took} ms`)
+    })
+
     it('takes its time, goes on where it was after a restart, and begins anew when it is due', async () => {
       const clock = new EagerClock()
       const first = await open(['a'], { clock, scrubDays: 1 })
@@ -441,6 +487,26 @@ describe('volumes', () => {
         [1, 1],
       ])
     })
+
+    it('finds as many as there are, and remembers as many suspects as it may', async () => {
+      const count = SUSPECTS_MAX + 1
+      const volumes = await open(['a'])
+      const some = (from: number) =>
+        Array.from({ length: Math.min(100, count - from) }, (_, i) =>
+          volumes.put(
+            one(new Uint8Array(2).fill((from + i) % 256, 0, 1).fill((from + i) >>> 8, 1)),
+          ),
+        )
+      const pieces: Piece[] = []
+      while (pieces.length < count) pieces.push(...(await Promise.all(some(pieces.length))))
+      const [again] = (await open(['a'], { space: store.sublevel('empty') })).stores
+      assert.equal(again?.count, count)
+      await rm(join(at('a'), 'pieces'), { recursive: true })
+      for (const piece of pieces) {
+        await assert.rejects(again?.read(piece, 0, 1) as Promise<unknown>, codeOf('pieceDamaged'))
+      }
+      assert.equal(again?.suspects().length, SUSPECTS_MAX)
+    }).timeout(120_000)
 
     it('counts anew, and says what is lost', async () => {
       const volumes = await open(['a'])
