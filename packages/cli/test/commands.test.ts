@@ -99,7 +99,11 @@ describe('commands of a running node', () => {
     const { stdout, stderr } = await cairn(['put', source, '--data-dir', directory()])
     assert.match(stdout, /^cairn:[0-9a-f]+\n$/)
     assert.match(stderr, /1 B in 1 pieces, 2 of 4: any 2 of the 4 providers may be lost/)
-    assert.match(stderr, /node 3 refused: busy/)
+    assert.match(stderr, /node 3 refused: busy\n/)
+    assert.match(
+      stderr,
+      /node 4 refused: priceTooLow \(asked 1152921504606846976, least 2305843009213693952\)/,
+    )
   })
 
   it('go on where a get broke off', async () => {

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
-import type { PutResult } from '@cairn/node'
+import { type Json, type PutResult, shortfallText } from '@cairn/node'
 import { CairnError, ENTRIES_MAX } from '@cairn/protocol'
 import { InvalidArgumentError, Option } from 'commander'
 import { type Input, openInput } from '../input.ts'
@@ -24,7 +24,7 @@ interface Shape {
 }
 
 /** What the daemon answers for one file. */
-type PutAnswer = Omit<PutResult, 'files'> & { link: string }
+type PutAnswer = Omit<Json<PutResult>, 'files'> & { link: string }
 
 interface NamedInput extends Input {
   name: string
@@ -46,7 +46,7 @@ export function putCommand({ program, action }: Commands): void {
         const inputs = await openAll(session, paths, name)
         const shown = progress(session, { what: 'storing', total: totalOf(inputs) })
         try {
-          const results: PutResult[] = []
+          const results: Json<PutResult>[] = []
           for (const batch of batchesOf(inputs)) {
             results.push(await put(session, batch, { shape: shards, shown }))
           }
@@ -79,13 +79,13 @@ async function put(
   session: Session,
   batch: readonly NamedInput[],
   { shape, shown }: { shape: Shape | undefined; shown: Progress },
-): Promise<PutResult> {
+): Promise<Json<PutResult>> {
   const api = await session.api()
   const query = { data: shape?.data, total: shape?.total }
   const [only, ...others] = batch as [NamedInput, ...NamedInput[]]
   if (others.length > 0) {
     const body = Readable.from(shown.through(packed(batch)), { objectMode: false })
-    return await api.json<PutResult>('/v1/pack', { method: 'POST', body, query })
+    return await api.json<Json<PutResult>>('/v1/pack', { method: 'POST', body, query })
   }
   const { name } = only
   const body = Readable.from(shown.through(only.open()), { objectMode: false })
@@ -146,13 +146,16 @@ function totalOf(inputs: readonly NamedInput[]): number | undefined {
   return total
 }
 
-function report({ output }: Session, results: readonly PutResult[]): void {
+function report({ output }: Session, results: readonly Json<PutResult>[]): void {
   for (const { bytes, pieces, k, n, refusals } of results) {
     const lost = n - k
     output.note(
       `${size(bytes)} in ${pieces.length} pieces, ${k} of ${n}: any ${lost} of the ${n} providers may be lost`,
     )
-    for (const { provider, code } of refusals) output.note(`  node ${provider} refused: ${code}`)
+    for (const { provider, code, shortfall } of refusals) {
+      const numbers = shortfall === undefined ? '' : ` (${shortfallText(code, shortfall)})`
+      output.note(`  node ${provider} refused: ${code}${numbers}`)
+    }
   }
   const files = results.flatMap(result => result.files)
   const [first] = results

@@ -200,7 +200,7 @@ export interface PutResult {
   k: number
   n: number
   /** Providers, by node index, that did not take what they were asked to, and why. */
-  refusals: { provider: number; code: string }[]
+  refusals: { provider: number; code: string; shortfall?: { asked: bigint; limit: bigint } }[]
 }
 
 export interface ContentRange {

@@ -13,6 +13,7 @@ import type { Metrics } from '../metrics.ts'
 import { Rate } from '../network/rate.ts'
 import type { Clock, Log } from '../ports.ts'
 import { errorAnswer } from './errors.ts'
+import { toJson } from './json.ts'
 import * as limits from './limits.ts'
 import type { NodeView } from './node-view.ts'
 import { openApiDocument } from './openapi.ts'
@@ -218,7 +219,7 @@ class ApiServer implements Api {
     return await this.#content(request, async signal => {
       const options = { ...shapeOf(query), signal }
       const { files, ...rest } = await this.#components.view.put([{ name, bytes: body }], options)
-      return await reply.type('application/json').send({ link: files[0]?.link, ...rest })
+      return await reply.type('application/json').send(toJson({ link: files[0]?.link, ...rest }))
     })
   }
 
@@ -228,7 +229,7 @@ class ApiServer implements Api {
     return await this.#content(request, async signal => {
       const options = { ...shapeOf(query), signal }
       const stored = await this.#components.view.put(packOf(body), options)
-      return await reply.type('application/json').send(stored)
+      return await reply.type('application/json').send(toJson(stored))
     })
   }
 

@@ -157,7 +157,16 @@ const put = {
   bytes: z.int(),
   k: z.int(),
   n: z.int(),
-  refusals: z.array(z.object({ provider: z.int(), code: z.string() })),
+  refusals: z.array(
+    z.object({
+      provider: z.int(),
+      code: z.string(),
+      shortfall: z
+        .object({ asked: amount, limit: amount })
+        .optional()
+        .describe('by how much: base units per epoch, epochs or bytes'),
+    }),
+  ),
 }
 const file = { name: z.string(), link: z.string(), bytes: z.int() }
 

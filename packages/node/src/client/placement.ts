@@ -15,6 +15,13 @@ import { deadline } from '../clock.ts'
 import { agree } from '../kinds/storage/agreement.ts'
 import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import { PULLS_PER_PEER } from '../kinds/storage/provider.ts'
+import {
+  askTerms,
+  isOfTerms,
+  type Shortfall,
+  shortfallOf,
+  shortfallText,
+} from '../kinds/storage/terms.ts'
 import type { Clock, Log, Network } from '../ports.ts'
 import type { Candidate } from './arrange.ts'
 import type { Offer, Spool } from './spool.ts'
@@ -33,6 +40,9 @@ const OVERDUE_MIN_MS = 2_000
 const OVERDUE_ALONE_MS = 15_000
 /** Providers that race for one place. */
 const RACERS_MAX = 2
+/** Who refused by its terms tells them in this time, ms, or nobody learns by how much. */
+const TERMS_MS = 2_000
+
 export interface PlacementComponents {
   clock: Clock
   network: Network
@@ -70,6 +80,8 @@ export interface Refusal {
   /** Node index. */
   readonly provider: number
   readonly code: string
+  /** By how much, where the provider tells its terms. */
+  readonly shortfall?: Shortfall
 }
 
 export interface Placed {
@@ -100,12 +112,39 @@ export class Placement {
     return await new Race(this.#components, init, {
       admits: peer => this.#admits(peer),
       agree: (candidate, place, signal) => this.#agree(candidate, place, init, signal),
+      shortfall: ({ peer, entry }, place, code) =>
+        this.#shortfall(peer, code, this.#deal(entry.index, place, init)),
       ended: signal => this.#ended(signal),
     }).run()
   }
 
   #admits(peer: string): boolean {
     return this.#underWay < PLACING_MAX && (this.#ofPeer.get(peer) ?? 0) < PULLS_PER_PEER
+  }
+
+  #deal(provider: number, place: number, { pieces, places, terms }: PlaceInit): Deal {
+    return {
+      ...terms,
+      place: places?.[place] ?? place,
+      piece: pieces[place] as Piece,
+      client: this.#components.signer.key,
+      provider,
+      nonce: 0n,
+    }
+  }
+
+  async #shortfall(peer: string, code: string, deal: Deal): Promise<Shortfall | undefined> {
+    if (!isOfTerms(code)) return undefined
+    const { clock, network } = this.#components
+    const limit = deadline(clock, clock.now() + TERMS_MS)
+    try {
+      return shortfallOf(code, deal, await askTerms(network, peer, limit.signal))
+    } catch (error) {
+      if (error instanceof CairnError) return undefined
+      throw error
+    } finally {
+      limit.clear()
+    }
   }
 
   /** Resolves when any proposal has ended. */
@@ -124,19 +163,12 @@ export class Placement {
   async #agree(
     candidate: Candidate,
     place: number,
-    { pieces, places, terms, nonce }: PlaceInit,
+    init: PlaceInit,
     signal: AbortSignal,
   ): Promise<Deal> {
     const { signer, spool, publishDeal } = this.#components
     const { peer, entry } = candidate
-    const deal: Deal = {
-      ...terms,
-      place: places?.[place] ?? place,
-      piece: pieces[place] as Piece,
-      client: signer.key,
-      provider: entry.index,
-      nonce: nonce(),
-    }
+    const deal = { ...this.#deal(entry.index, place, init), nonce: init.nonce() }
     const offer: Offer = { piece: deal.piece, place, peer }
     this.#underWay++
     this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + 1)
@@ -174,6 +206,8 @@ interface Course {
   /** Whether a peer may be asked now. */
   admits(peer: string): boolean
   agree(candidate: Candidate, place: number, signal: AbortSignal): Promise<Deal>
+  /** By how much a provider's terms were missed; undefined where they were not, or are not told. */
+  shortfall(candidate: Candidate, place: number, code: string): Promise<Shortfall | undefined>
   /** Resolves when a proposal of any upload has ended. */
   ended(signal: AbortSignal): Promise<void>
 }
@@ -271,12 +305,15 @@ class Race {
           this.#times.push(clock.now() - racer.began)
           for (const other of this.#racersOf(place)) if (other !== racer) other.stop.abort()
         },
-        (error: unknown) => {
+        async (error: unknown) => {
           this.#operators.delete(operator)
           if (stopping.aborted) return
           const { index } = candidate.entry
-          this.#refusals.push({ provider: index, code: codeOf(error) })
-          log.info({ err: error, provider: index, place }, 'a provider did not take a piece')
+          const refusal = { provider: index, code: codeOf(error) }
+          const shortfall = await this.#course.shortfall(candidate, place, refusal.code)
+          this.#refusals.push({ ...refusal, ...(shortfall === undefined ? {} : { shortfall }) })
+          const facts = { provider: index, place, ...shortfall }
+          log.info({ err: error, ...facts }, 'a provider did not take a piece')
         },
       )
       .finally(() => this.#racers.delete(racer))
@@ -330,16 +367,18 @@ class Race {
   }
 }
 
-/** `2 x volumeFull (3, 7), 1 x busy (5)`: how often each answer came, and from which nodes. */
+/**
+ * `2 x volumeFull (3: asked 500, most 20; 7), 1 x busy (5)`: how often each answer came, and from which
+ * nodes, and by how much where that is known.
+ */
 export function summarise(refusals: readonly Refusal[]): string {
-  const byCode = new Map<string, number[]>()
-  for (const { provider, code } of refusals) {
-    const providers = byCode.get(code)
-    if (providers === undefined) byCode.set(code, [provider])
-    else providers.push(provider)
+  const byCode = new Map<string, string[]>()
+  for (const { provider, code, shortfall } of refusals) {
+    const numbers = shortfall === undefined ? '' : `: ${shortfallText(code, shortfall)}`
+    byCode.set(code, [...(byCode.get(code) ?? []), `${provider}${numbers}`])
   }
   return [...byCode]
-    .map(([code, providers]) => `${providers.length} x ${code} (${providers.join(', ')})`)
+    .map(([code, providers]) => `${providers.length} x ${code} (${providers.join('; ')})`)
     .join(', ')
 }
 

@@ -222,7 +222,10 @@ export async function testView(): Promise<TestView> {
         bytes,
         k: 2,
         n: 4,
-        refusals: [{ provider: 3, code: 'busy' }],
+        refusals: [
+          { provider: 3, code: 'busy' },
+          { provider: 4, code: 'priceTooLow', shortfall: { asked: 2n ** 60n, limit: 2n ** 61n } },
+        ],
       }
     },
     get: async (link, { first = 0, end }, signal) => {

@@ -217,8 +217,10 @@ describe('client', () => {
       const { client } = await world.client()
       const { map, refusals } = await put(client, file.slice(0, 3_000))
       assert.equal(new Set(map.groups.flat().flatMap(piece => world.holders(piece))).size, 4)
-      for (const { provider, code } of refusals) {
+      for (const { provider, code, shortfall } of refusals) {
         assert.equal(code, provider === 0 ? 'unreachable' : 'volumeFull')
+        if (code === 'unreachable') assert.equal(shortfall, undefined)
+        else assert.ok(shortfall !== undefined && shortfall.asked > shortfall.limit)
       }
     })
 
@@ -229,7 +231,8 @@ describe('client', () => {
       await assert.rejects(put(client, file, { pricePerGiB: 10n ** 8n }), error => {
         const { code, message } = error as { code: string; message: string }
         assert.equal(code, 'tooFewProviders')
-        assert.match(message, /4 x priceTooLow \(\d, \d, \d, \d\)/)
+        const one = String.raw`\d: asked \d+, least \d+`
+        assert.match(message, new RegExp(`4 x priceTooLow \\(${one}; ${one}; ${one}; ${one}\\)`))
         assert.match(message, /1 x unreachable \(3\)/)
         return true
       })

@@ -12,6 +12,8 @@ import {
   RENEWING_MAX,
   renewAhead,
   SHORT_FACTOR,
+  shortfallOf,
+  shortfallText,
 } from '@cairn/node'
 import {
   Deal,
@@ -538,6 +540,23 @@ describe('deals of a node', () => {
         },
       )
       await propose({ pricePerEpoch: 3_000n, endEpoch: EPOCH + 92 })
+    })
+
+    it('by as much as whoever was refused can tell from them', async () => {
+      const terms = { pricePerGiB: 2n ** 30n, longestDeal: 90, largestPiece: 2_000, free: 500n }
+      const deal = dealOf({ piece, pricePerEpoch: 9n, startEpoch: 2, endEpoch: 100 })
+      const { payload } = piece
+      for (const [code, asked, limit, text] of [
+        ['priceTooLow', 9n, BigInt(payload), `asked 9, least ${payload}`],
+        ['dealTooLong', 98n, 90n, 'asked 98, most 90'],
+        ['pieceTooLarge', BigInt(payload), 2_000n, `asked ${payload}, most 2000`],
+        ['volumeFull', BigInt(payload), 500n, `asked ${payload}, most 500`],
+      ] as const) {
+        const found = shortfallOf(code, deal, terms)
+        assert.deepEqual(found, { asked, limit })
+        assert.equal(shortfallText(code, found), text)
+      }
+      assert.equal(shortfallOf('busy', deal, terms), undefined)
     })
 
     it('with the numbers in the refusal’s facts where they are known', async () => {

@@ -91,3 +91,43 @@ const OF_TERMS: ReadonlySet<string> = new Set(['priceTooLow', 'dealTooLong', 'pi
 export function isRefusedByTerms(error: unknown): boolean {
   return error instanceof CairnError && OF_TERMS.has(error.code)
 }
+
+/** True for a refusal that `shortfallOf` knows the numbers of. */
+export function isOfTerms(code: string): boolean {
+  return OF_TERMS.has(code) || code === 'volumeFull'
+}
+
+/** What a refusal compared, in base units, epochs or bytes: what the deal asks for, and what is allowed. */
+export interface Shortfall {
+  readonly asked: bigint
+  /** A price may not be less, everything else not more. */
+  readonly limit: bigint
+}
+
+/** By how much a deal misses the terms; undefined for a refusal that is not about them. */
+export function shortfallOf(
+  code: string,
+  { pricePerEpoch, startEpoch, endEpoch, piece: { payload } }: Deal,
+  { pricePerGiB, longestDeal, largestPiece, free }: Terms,
+): Shortfall | undefined {
+  switch (code) {
+    case 'priceTooLow':
+      return { asked: pricePerEpoch, limit: priceOf(pricePerGiB, payload) }
+    case 'dealTooLong':
+      return { asked: BigInt(endEpoch - startEpoch), limit: BigInt(longestDeal) }
+    case 'pieceTooLarge':
+      return { asked: BigInt(payload), limit: BigInt(largestPiece) }
+    case 'volumeFull':
+      return { asked: BigInt(payload), limit: free }
+    default:
+      return undefined
+  }
+}
+
+/** `asked 2999, least 3000`; numbers, or what JSON makes of them. */
+export function shortfallText(
+  code: string,
+  { asked, limit }: { asked: bigint | string; limit: bigint | string },
+): string {
+  return `asked ${asked}, ${code === 'priceTooLow' ? 'least' : 'most'} ${limit}`
+}
