@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { startBucket } from '../../node/test/pieces/s3rver.ts'
 import { EXIT_CODES } from '../src/exit-codes.ts'
 import { manifestOf } from './manifest.ts'
 import { type CairnFailure, cairn, jsonOf, spawnCairn, temporaryDirectory } from './process.ts'
@@ -79,5 +80,41 @@ describe('volumes of a daemon', () => {
       JSON.parse(await readFile(join(at, 'volume.json'), 'utf8')) as { volume: string }
     assert.notEqual((await label(place)).volume, (await label(`${place}.away`)).volume)
     await again()
+  })
+
+  it('may be buckets, for which keys are needed', async () => {
+    const network = join(directory(), 'net.json')
+    const dataDir = join(directory(), 'node')
+    await writeFile(network, manifestOf())
+    await writeFile(join(directory(), 'genesis.ssz'), '')
+    await cairn(['init', '--data-dir', dataDir, '--network', network, '--json'])
+    const { url, stop, accessKeyId, secretAccessKey } = await startBucket(join(directory(), 's3'))
+    const settings = [
+      'p2p.listen=/ip4/127.0.0.1/tcp/0',
+      'api.port=0',
+      'p2p.privateAddresses=true',
+      `storage.volumes=${url}/pieces=3 GB`,
+    ]
+    const flags = settings.flatMap(setting => ['--set', setting])
+    const start = ['start', '--data-dir', dataDir, '--json', ...flags]
+    const env = {
+      CAIRN_STORAGE_S3_ACCESS_KEY_ID: accessKeyId,
+      CAIRN_STORAGE_S3_SECRET_ACCESS_KEY: secretAccessKey,
+    }
+    try {
+      const keyless = await cairn(start)
+      assert.equal(keyless.code, EXIT_CODES.config.code)
+      assert.equal(jsonOf<CairnFailure>(keyless).error.code, 'badConfig')
+      const child = spawnCairn(start, { env })
+      const ended = once(child, 'close')
+      await once(createInterface(child.stdout), 'line')
+      const { volumes } = jsonOf<Listed>(await cairn(['volumes', '--data-dir', dataDir, '--json']))
+      const [volume] = volumes
+      assert.deepEqual([volume?.location, volume?.state], [`${url}/pieces`, 'present'])
+      child.kill('SIGINT')
+      assert.deepEqual(await ended, [0, null])
+    } finally {
+      await stop()
+    }
   })
 })
