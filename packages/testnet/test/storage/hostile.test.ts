@@ -113,7 +113,7 @@ async function stored(data: number, turns: ReadonlyMap<number, Turn>): Promise<S
       })
     return network
   }
-  const world = new World({ nodes: PROVIDERS, slotMs: 60_000, wrapNetwork })
+  const world = new World({ nodes: PROVIDERS, slotMs: 60_000, strangerBytes: 2 ** 40, wrapNetwork })
   await world.start()
   const { client } = await world.client()
   // Two groups, of which the second is not full.

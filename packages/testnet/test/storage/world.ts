@@ -84,6 +84,8 @@ export interface WorldInit {
   maxPrice?: bigint
   /** Length of a slot; the testnet profile's by default. */
   slotMs?: number
+  /** What providers give away in an epoch; the testnet profile's by default. */
+  strangerBytes?: number
   /** Operator of each node by index; its own by default. */
   operator?(index: number): number
   deposits?: Deposit[]
@@ -245,12 +247,12 @@ export class World {
       slotMs,
     }: { deals: readonly Deal[]; more?: Partial<StorageState>; slotMs: number },
   ): EpochBase {
-    const { deposits, state } = this.#init
+    const { deposits, state, strangerBytes = TESTNET_PROFILE.strangerBytes } = this.#init
     return baseOf({
       epoch,
       registry: this.#registry,
       state: stateOf([...deals], [], { ...state?.(), ...more }),
-      profile: { ...TESTNET_PROFILE, slotMs },
+      profile: { ...TESTNET_PROFILE, slotMs, strangerBytes },
       ...(deposits === undefined ? {} : { deposits }),
     })
   }
