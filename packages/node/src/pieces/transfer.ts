@@ -58,8 +58,14 @@ export function servePieces(network: Network, sources: readonly PieceSource[]): 
   })
 }
 
+/** What ranges are asked for over. */
+export interface RangeNetwork extends Pick<Network, 'request'> {
+  /** Told of each answer, as `request` gave it, that was found to be a range of its piece. */
+  verified?(answer: Uint8Array): void
+}
+
 export interface PullComponents {
-  network: Network
+  network: RangeNetwork
   clock: Clock
 }
 
@@ -173,8 +179,7 @@ class Pull {
     const { clock } = this.#components
     const limit = deadline(clock, clock.now() + RANGE_TIMEOUT_MS, this.#signal)
     try {
-      const proof = await askRange(this.#components, { peer, range, signal: limit.signal })
-      return verifiedPayload(range, proof)
+      return await askRange(this.#components, { peer, range, signal: limit.signal })
     } finally {
       limit.clear()
     }
@@ -182,7 +187,7 @@ class Pull {
 }
 
 export interface RangeComponents {
-  network: Pick<Network, 'request'>
+  network: RangeNetwork
 }
 
 export interface RangeInit {
@@ -200,23 +205,24 @@ export async function pullRange(
   components: RangeComponents,
   { peer, range, signal }: RangeInit,
 ): Promise<Uint8Array> {
-  return await verifiedRange(range, part => askRange(components, { peer, range: part, signal }))
+  return await rangeOf(range, part => askRange(components, { peer, range: part, signal }))
 }
 
 /** The bytes of a range, verified, of what is kept here. Throws as `pullRange`, and `pieceMissing`. */
 export async function readRange(pieces: Pieces, range: PieceRange): Promise<Uint8Array> {
-  return await verifiedRange(range, part => pieces.readProven(part))
+  return await rangeOf(range, async part => verifiedPayload(part, await pieces.readProven(part)))
 }
 
-async function verifiedRange(
+/** The bytes of a range out of those of the enclosing ranges that `ask` gives. */
+async function rangeOf(
   { piece, offset, length }: PieceRange,
-  ask: (range: PieceRange) => Promise<RangeProof>,
+  ask: (range: PieceRange) => Promise<Uint8Array>,
 ): Promise<Uint8Array> {
   const end = offset + length
   const parts: Uint8Array[] = []
   for (let at = offset; at < end; ) {
     const range = rangeFrom(piece, at, end)
-    const payload = verifiedPayload(range, await ask(range))
+    const payload = await ask(range)
     const part = payload.subarray(at - range.offset, end - range.offset)
     parts.push(part)
     at += part.length
@@ -224,15 +230,18 @@ async function verifiedRange(
   return parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts)
 }
 
+/** The payload of an enclosing range, verified. */
 async function askRange(
   { network }: RangeComponents,
   { peer, range, signal }: RangeInit,
-): Promise<RangeProof> {
-  const bytes = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {
+): Promise<Uint8Array> {
+  const answer = await network.request(peer, PieceProtocol.get, PieceRange.serialize(range), {
     signal,
     maxResponseBytes: range.length + PROOF_BYTES,
   })
-  return decode(RangeProof, bytes)
+  const payload = verifiedPayload(range, decode(RangeProof, answer))
+  network.verified?.(answer)
+  return payload
 }
 
 function verifiedPayload(range: PieceRange, proof: RangeProof): Uint8Array {

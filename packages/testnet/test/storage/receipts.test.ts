@@ -278,6 +278,22 @@ describe('bytes delivered', () => {
     assert.equal(service(0).clients[0]?.unpaid, 0)
   })
 
+  it('are not acknowledged where they are not those of the piece', async () => {
+    await begin()
+    const piece = await keep(3 * MIB)
+    const { pieces } = world.node(0)
+    const whole = pieces.readProven.bind(pieces)
+    pieces.readProven = async range => {
+      const proof = await whole(range)
+      return range.offset === 0 ? proof : { ...proof, payload: proof.payload.slice().fill(9) }
+    }
+    await assert.rejects(fetch(piece), { code: 'pieceUnavailable' })
+    await quiet()
+    const [paid] = service(CLIENT).providers
+    assert.equal(paid?.received, BigInt(RANGE_BYTES))
+    assert.equal(service(0).clients[0]?.receipted, BigInt(RANGE_BYTES))
+  })
+
   it('go to no account that the deposit does not cover, nor on a stranger’s word', async () => {
     const needed = (BigInt(UNPAID_MAX) * TESTNET_PROFILE.servedPrice) / 2n ** 30n
     await begin({ deposits: [deposit(1, needed), deposit(2, needed - 1n)] })

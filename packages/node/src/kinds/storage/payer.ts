@@ -21,8 +21,8 @@ import {
   type Verifier,
 } from '@cairn/protocol'
 import { deadline } from '../../clock.ts'
-import { key as joined, u32 } from '../../ledger/schema.ts'
-import { PieceProtocol } from '../../pieces/transfer.ts'
+import { key as joined, readU64, u32, u64 } from '../../ledger/schema.ts'
+import { PieceProtocol, type RangeNetwork } from '../../pieces/transfer.ts'
 import type { Clock, Log, Network, RequestOptions, Store, Timer } from '../../ports.ts'
 import type { EpochView } from '../kind.ts'
 import { presentBase } from '../present.ts'
@@ -86,6 +86,8 @@ export class Payer {
   readonly #open = new Map<string, Tab>()
   /** Peers without a tab, and until when, ms. */
   readonly #strangers = new Map<string, number>()
+  /** Answers on account that nobody has verified yet, with the bytes that they claim to be. */
+  readonly #answers = new WeakMap<Uint8Array, { peer: string; bytes: number }>()
   readonly #stopped = new AbortController()
   readonly #entries = new WeakMap<EpochBase, ReadonlyMap<string, RegistryEntry>>()
 
@@ -100,8 +102,8 @@ export class Payer {
     await Promise.allSettled([...this.#open.values()].map(({ paying }) => paying))
   }
 
-  /** The network as one that pays for the pieces that come by it. */
-  network(): Network {
+  /** The network as one that pays for the pieces that come by it: for what was verified, and no more. */
+  network(): Network & RangeNetwork {
     const { network } = this.#components
     return {
       self: network.self,
@@ -118,6 +120,7 @@ export class Payer {
           : network.request(peer, protocol, request, options),
       requestAsStranger: (peer, protocol, request, options) =>
         network.requestAsStranger(peer, protocol, request, options),
+      verified: answer => this.#verified(answer),
     }
   }
 
@@ -136,7 +139,7 @@ export class Payer {
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await network.request(peer, PieceProtocol.get, request, options)
-        if (tab !== undefined) this.#received(peer, tab, request)
+        if (tab !== undefined) this.#answers.set(answer, { peer, bytes: lengthOf(request) })
         return answer
       } catch (error) {
         const unpaid = error instanceof CairnError && error.code === 'unpaid'
@@ -154,9 +157,14 @@ export class Payer {
     }
   }
 
-  #received(peer: string, tab: Tab, request: Uint8Array): void {
+  #verified(answer: Uint8Array): void {
     const { clock } = this.#components
-    tab.received += BigInt(enclosingRange(decode(PieceRange, request)).length)
+    const found = this.#answers.get(answer)
+    const tab = found && this.#open.get(found.peer)
+    if (found === undefined || tab === undefined) return
+    this.#answers.delete(answer)
+    const { peer, bytes } = found
+    tab.received += BigInt(bytes)
     tab.flush?.cancel()
     if (this.#stopped.signal.aborted) return
     if (tab.received - tab.signed >= BigInt(RECEIPT_STEP)) void this.#pay(peer, tab)
@@ -212,7 +220,7 @@ export class Payer {
     check(key !== undefined, 'notCovered', 'no deposit of this node pays for deliveries')
     const provider = entry.index
     const stored = await this.#components.store.get(joined(key.key, u32(provider)))
-    const signed = stored === undefined ? 0n : new DataView(stored.buffer).getBigUint64(0)
+    const signed = stored === undefined ? 0n : readU64(stored)
     const tab: Tab = {
       key,
       provider,
@@ -260,9 +268,7 @@ export class Payer {
     const { key, provider, received: bytes } = tab
     const client = key.key
     // Durable first: after a restart it must not sign for less than it did.
-    const value = new Uint8Array(8)
-    new DataView(value.buffer).setBigUint64(0, bytes)
-    await store.batch([{ key: joined(client, u32(provider)), value }])
+    await store.batch([{ key: joined(client, u32(provider)), value: u64(bytes) }])
     const signature = key.sign(deliveredSigningRoot({ client, provider, bytes }, base.network))
     const self = { client, provider, peer: network.self }
     const introduction = key.sign(introductionSigningRoot(self, base.network))
@@ -293,4 +299,9 @@ export class Payer {
     }
     return entries.get(peer)
   }
+}
+
+/** Bytes that a request for a range asks for, with those of its enclosing range. */
+function lengthOf(request: Uint8Array): number {
+  return enclosingRange(decode(PieceRange, request)).length
 }

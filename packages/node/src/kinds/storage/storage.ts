@@ -23,7 +23,7 @@ import {
   type Verifier,
 } from '@cairn/protocol'
 import type { Pieces } from '../../pieces/pieces.ts'
-import type { PieceSource } from '../../pieces/transfer.ts'
+import type { PieceSource, RangeNetwork } from '../../pieces/transfer.ts'
 import type { Clock, Log, Network, Store } from '../../ports.ts'
 import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
@@ -213,7 +213,7 @@ export class StorageNode implements NodeKind {
   }
 
   /** The network, for a client that pays for what it fetches. */
-  paying(): Network {
+  paying(): Network & RangeNetwork {
     return this.#payer.network()
   }
 

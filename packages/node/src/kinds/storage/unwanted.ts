@@ -15,7 +15,7 @@ import {
   storageKind,
   unhex,
 } from '@cairn/protocol'
-import { u32, withPrefix } from '../../ledger/schema.ts'
+import { readU32, u32, withPrefix } from '../../ledger/schema.ts'
 import type { Clock, Log, Store } from '../../ports.ts'
 import { Errands } from '../errands.ts'
 import type { EpochView } from '../kind.ts'
@@ -62,7 +62,7 @@ export class Unwanted {
   async start(): Promise<void> {
     const { store } = this.#components
     for await (const [group, value] of store.range(withPrefix(new Uint8Array(0)))) {
-      const until = new DataView(value.buffer, value.byteOffset).getUint32(0)
+      const until = readU32(value)
       if (until === STORING) this.#cutOff.push(group.slice())
       else this.#groups.set(hex(group), until)
     }
