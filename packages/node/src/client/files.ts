@@ -131,6 +131,7 @@ export class Files implements FileClient {
         groups: () => this.#groups(),
         look: () => this.#kept.present(signer.identity),
         providerAt: index => this.#providerAt(index),
+        isWanted: group => !components.unwanted.has(group),
       },
       { terms: this.#terms() },
     )

@@ -7,7 +7,7 @@
  * are durable. Until that epoch's checkpoint is adopted the place is left alone, so that neither a
  * crash nor a deal that got lost on its way pays for a place twice.
  */
-import { CairnError, type Deal, type EndedDeal, hex, type KnownDeal } from '@cairn/protocol'
+import { CairnError, check, type Deal, type EndedDeal, hex, type KnownDeal } from '@cairn/protocol'
 import { Errands } from '../kinds/errands.ts'
 import type { Clock, Log, Store } from '../ports.ts'
 import type { Sited } from './arrange.ts'
@@ -49,6 +49,8 @@ export interface RepairsComponents {
   look(): Promise<GroupHealthInit | undefined>
   /** Any provider of the base, connected or not. */
   providerAt(index: number): Sited | undefined
+  /** False for a group whose file was removed since it was given. */
+  isWanted(group: Uint8Array): boolean
 }
 
 export interface RepairsInit {
@@ -94,6 +96,7 @@ export class Repairs {
   readonly #failures = new Map<string, CairnError>()
   readonly #listeners: ((totals: RepairTotals) => void)[] = []
   #running: Promise<GroupReport[]> | undefined
+  #following = false
   #again = false
   #totals: RepairTotals = { groups: 0, underWay: 0, lost: 0, failing: 0, repaired: 0 }
 
@@ -115,6 +118,8 @@ export class Repairs {
 
   async stop(): Promise<void> {
     await this.#errands.stop()
+    // One that was asked for is nobody's errand.
+    await Promise.allSettled([this.#running])
   }
 
   /**
@@ -124,14 +129,19 @@ export class Repairs {
   adopted(epoch: number, ended: () => Promise<readonly EndedDeal[]>): void {
     this.#errands.run(async () => {
       await this.#note(await ended(), epoch)
-      if (this.#running !== undefined) {
-        this.#again = true
-        return
+      this.#again = true
+      if (this.#following) return
+      this.#following = true
+      try {
+        // One that was asked for may have looked before this checkpoint.
+        await Promise.allSettled([this.#running])
+        while (this.#again && !this.#errands.signal.aborted) {
+          this.#again = false
+          await this.run()
+        }
+      } finally {
+        this.#following = false
       }
-      do {
-        this.#again = false
-        await this.run()
-      } while (this.#again && !this.#errands.signal.aborted)
     })
   }
 
@@ -145,13 +155,15 @@ export class Repairs {
 
   /** How all groups are at present. */
   async reports(): Promise<GroupReport[]> {
-    return await this.#pass(async ({ report }) => report)
+    return (await this.#pass(async ({ report }) => report)) ?? []
   }
 
   async #runOnce(): Promise<GroupReport[]> {
     const reports = await this.#pass(found => this.#repair(found))
-    if (this.#errands.signal.aborted) return reports
-    await this.#log.keep(new Set(reports.map(({ id }) => hex(id))))
+    if (reports === undefined || this.#errands.signal.aborted) return reports ?? []
+    const known = new Set(reports.map(({ id }) => hex(id)))
+    await this.#log.keep(known)
+    for (const group of this.#failures.keys()) if (!known.has(group)) this.#failures.delete(group)
     const count = (of: (report: GroupReport) => boolean) => reports.filter(of).length
     this.#totals = {
       groups: reports.length,
@@ -164,9 +176,10 @@ export class Repairs {
     return reports
   }
 
-  async #pass(task: (found: Found) => Promise<GroupReport>): Promise<GroupReport[]> {
+  /** Undefined while nothing is known of the deals. */
+  async #pass(task: (found: Found) => Promise<GroupReport>): Promise<GroupReport[] | undefined> {
     const present = await this.#components.look()
-    if (present === undefined) return []
+    if (present === undefined) return undefined
     const deals = dealsByGroup(present)
     const reports: GroupReport[] = []
     const left = this.#components.groups()[Symbol.asyncIterator]()
@@ -239,7 +252,7 @@ export class Repairs {
     places: readonly number[],
     deals: Deal[],
   ): Promise<void> {
-    const { client, providerAt } = this.#components
+    const { client, providerAt, isWanted } = this.#components
     const failed = new Set(
       record.losses.filter(({ reason }) => FAILURES.has(reason)).map(({ provider }) => provider),
     )
@@ -252,13 +265,16 @@ export class Repairs {
       keepers,
       failed,
       ...this.#init.terms,
-      proposing: until =>
-        this.#log.change(group.id, ({ proposed }) => ({
+      proposing: async until => {
+        // To make the pieces takes long; a deal signed after the removal would never be ended.
+        check(isWanted(group.id), 'notListed', 'the file was removed while it was repaired')
+        await this.#log.change(group.id, ({ proposed }) => ({
           proposed: new Map([
             ...[...proposed].filter(([, last]) => last > present.settled),
             ...places.map(place => [place, until] as const),
           ]),
-        })),
+        }))
+      },
       agreed: deal => deals.push(deal),
       signal: this.#errands.signal,
     })

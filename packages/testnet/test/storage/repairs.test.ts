@@ -73,6 +73,7 @@ describe('repairs', () => {
           },
           look,
           providerAt: provider => ({ entry: world.base.nodes[provider] ?? assert.fail() }),
+          isWanted: () => true,
           ...change,
         },
         { terms: TERMS },
@@ -161,6 +162,69 @@ describe('repairs', () => {
     state.settled = EPOCH + 1
     await run(repairs())
     assert.equal(made().length, lost.length, 'even the last before they begin')
+  })
+
+  it('remember what was proposed while no checkpoint is known', async () => {
+    const { state, repairs, lose, made, run } = await begin()
+    const lost = await lose([0])
+    await run(repairs())
+    state.pending = []
+    assert.deepEqual(await run(repairs({ look: async () => undefined })), [])
+    await run(repairs())
+    assert.equal(made().length, lost.length)
+  })
+
+  it('sign nothing for a file that was removed while its pieces were made again', async () => {
+    const { repairs, lose, made, run, cache } = await begin()
+    await lose([0])
+    const repairing = repairs({ isWanted: () => false })
+    const reports = await run(repairing)
+    assert.ok(reports.some(({ error }) => error?.code === 'notListed'))
+    assert.deepEqual(made(), [])
+    assert.deepEqual(cache.list(), [])
+  })
+
+  it('end with a run that somebody asked for', async () => {
+    const { repairs, lose } = await begin()
+    await lose([0])
+    const begun = Promise.withResolvers<void>()
+    let underWay = 0
+    const slow: RepairsComponents['client'] = {
+      repair: async ({ signal }) => {
+        underWay++
+        begun.resolve()
+        await new Promise(resolve => signal.addEventListener('abort', resolve))
+        await new Promise(resolve => setImmediate(resolve))
+        underWay--
+      },
+    }
+    const repairing = repairs({ client: slow })
+    const running = repairing.run()
+    await world.run(begun.promise)
+    await repairing.stop()
+    assert.equal(underWay, 0)
+    await running
+  })
+
+  it('look again when a checkpoint comes during a run that somebody asked for', async () => {
+    const { repairs } = await begin()
+    const released = Promise.withResolvers<void>()
+    const again = Promise.withResolvers<void>()
+    let looks = 0
+    const repairing = repairs({
+      look: async () => {
+        if (++looks === 1) await released.promise
+        else again.resolve()
+        return undefined
+      },
+    })
+    const running = repairing.run()
+    repairing.adopted(EPOCH, async () => [])
+    await new Promise(resolve => setImmediate(resolve))
+    released.resolve()
+    await running
+    await again.promise
+    await repairing.stop()
   })
 
   it('try again when the deals that were signed did not reach a checkpoint', async () => {
