@@ -58,6 +58,11 @@ const TREE = '.tree'
 const REHASH_BYTES = 1024 * 1024
 /** Damaged pieces that were met by chance and wait to be looked at; a scrub finds the others. */
 export const SUSPECTS_MAX = 1024
+/**
+ * Failures of a read that are the medium's own. Any other, as too many open files or missing rights,
+ * says nothing of the bytes.
+ */
+const MEDIUM_FAULTS: ReadonlySet<string> = new Set(['EIO', 'EBADMSG', 'EUCLEAN'])
 /** Sizes that the catalogue holds are 32 bits. */
 const COUNTED_MAX = 2 ** 32 - 1
 
@@ -264,6 +269,8 @@ export class PieceStore implements Pieces {
     this.#remember({ ...entry, state: PieceState.leaving })
     this.#forgetContent(piece)
     await this.#exclusive(async () => {
+      // It came in again meanwhile, and whoever brought it was told that it is here.
+      if (this.#stateOf(piece) !== PieceState.leaving) return
       await this.#catalog?.set({ ...entry, state: PieceState.leaving }, { sync: true })
       // Where the volume is away, they follow when it is back.
       if (this.#absence === undefined) await this.#leave(piece)
@@ -278,7 +285,7 @@ export class PieceStore implements Pieces {
   /**
    * Hashes a piece again and moves it apart when its bytes are not those of its name; a tree that is
    * not is made again. True: whole.
-   * Throws `pieceMissing`, and the absence of the volume.
+   * Throws `pieceMissing`, the absence of the volume, and what keeps it from being read or hashed.
    */
   async verify(piece: Piece, options: VerifyOptions = {}): Promise<boolean> {
     this.#checkKept(piece)
@@ -286,7 +293,6 @@ export class PieceStore implements Pieces {
     this.#components.count('scrub', piece.payload)
     this.#suspects.delete(pieceKey(piece))
     if (fault === undefined || this.#stateOf(piece) !== PieceState.kept) return true
-    if (fault instanceof CairnError && fault.code === 'volumeUnreachable') throw fault
     // Whoever took the disk away did not damage what is on it.
     await this.#present()
     await this.#quarantine(piece, fault)
@@ -376,12 +382,14 @@ export class PieceStore implements Pieces {
       // Bytes took their time to come, and the disk may have gone meanwhile.
       await this.#present()
       await this.#exclusive(async () => {
-        reservation.release()
         // These bytes are right, whatever became of those that are there.
         if (this.#stateOf(piece) === PieceState.kept) {
-          return await this.#name(piece, payloadStaged, treeStaged)
+          await this.#name(piece, payloadStaged, treeStaged)
+          // A removal that began meanwhile finds it kept again when its turn comes.
+          if (this.#stateOf(piece) !== PieceState.kept) this.#remember(keptOf(piece))
+          return
         }
-        await this.#moveIn(piece, payloadStaged, treeStaged)
+        await this.#moveIn(piece, { payload: payloadStaged, tree: treeStaged, reservation })
       })
       return piece
     } finally {
@@ -466,7 +474,7 @@ export class PieceStore implements Pieces {
         (await volume.size(name + TREE)) === treeBytes(piece)
       if (!whole) return await this.#leave(piece)
       await volume.remove([DAMAGED + pieceCid(piece)])
-      await this.#set({ piece, state: PieceState.kept, bytes: bytesOf(piece) })
+      await this.#set(keptOf(piece))
     } else if (state === PieceState.leaving) {
       await this.#leave(piece)
     } else if (state === PieceState.suspect) {
@@ -474,9 +482,13 @@ export class PieceStore implements Pieces {
     }
   }
 
-  async #moveIn(piece: Piece, payload: Staged, tree: Staged): Promise<void> {
-    const entry = { piece, bytes: bytesOf(piece) }
-    await this.#set({ ...entry, state: PieceState.arriving }, { sync: true })
+  async #moveIn(
+    piece: Piece,
+    { payload, tree, reservation }: { payload: Staged; tree: Staged; reservation: Reservation },
+  ): Promise<void> {
+    await this.#set({ ...keptOf(piece), state: PieceState.arriving }, { sync: true })
+    // Not before the entry counts: a put at the same time would take the space in between.
+    reservation.release()
     try {
       await this.#name(piece, payload, tree)
     } catch (error) {
@@ -484,7 +496,7 @@ export class PieceStore implements Pieces {
       throw error
     }
     await this.#components.volume.remove([DAMAGED + pieceCid(piece)])
-    await this.#set({ ...entry, state: PieceState.kept })
+    await this.#set(keptOf(piece))
   }
 
   async #name(piece: Piece, payload: Staged, tree: Staged): Promise<void> {
@@ -562,6 +574,12 @@ export class PieceStore implements Pieces {
       lost.push(piece)
       log.error({ piece: pieceCid(piece), location: this.location }, 'a piece is gone')
     }
+    for (const entry of found.values()) {
+      // Its removal waits for its turn.
+      if (this.#stateOf(entry.piece) === PieceState.leaving) {
+        add({ ...entry, state: PieceState.leaving })
+      }
+    }
     await this.#catalog?.replace([...found.values()])
     this.#entries.clear()
     this.#kept = 0
@@ -573,7 +591,7 @@ export class PieceStore implements Pieces {
   /** What a payload of that length is, beside a tree of that length. */
   async #lookAt(piece: Piece, bytes: number, tree: number | undefined): Promise<CatalogEntry> {
     const { volume, log } = this.#components
-    const kept = { piece, state: PieceState.kept, bytes: bytesOf(piece) }
+    const kept = keptOf(piece)
     if (bytes === piece.payload) {
       if (tree === treeBytes(piece)) {
         await volume.remove([DAMAGED + pieceCid(piece)])
@@ -602,16 +620,20 @@ export class PieceStore implements Pieces {
       hashed = await this.#hash(piece, options)
     } catch (error) {
       options.signal?.throwIfAborted()
-      return error
+      if (isOfBytes(error)) return error
+      throw error
     }
     if (pieceKey(hashed.piece) !== pieceKey(piece)) return pieceDamaged(piece)
     try {
       upperTree(piece, await this.#treeBytes(piece))
     } catch {
       this.#trees.forget(piece)
-      await this.#exclusive(() => this.#writeTree(hashed))
-      const { log } = this.#components
-      log.warn({ piece: pieceCid(piece), location: this.location }, 'made a damaged tree again')
+      await this.#exclusive(async () => {
+        if (this.#stateOf(piece) !== PieceState.kept) return
+        await this.#writeTree(hashed)
+        const { log } = this.#components
+        log.warn({ piece: pieceCid(piece), location: this.location }, 'made a damaged tree again')
+      })
     }
     return undefined
   }
@@ -799,12 +821,22 @@ function pieceNamed(cid: string): Piece | undefined {
   }
 }
 
+/** The bytes are wrong or not to be had, rather than that nobody could look at them. */
+function isOfBytes(error: unknown): boolean {
+  if (error instanceof CairnError) return error.code === 'pieceDamaged'
+  return MEDIUM_FAULTS.has((error as NodeJS.ErrnoException).code ?? '')
+}
+
 function treeBytes(piece: Pick<Piece, 'payload'>): number {
   return NODE_BYTES * subtreeCount(piece)
 }
 
 function bytesOf(piece: Pick<Piece, 'payload'>): number {
   return piece.payload + treeBytes(piece)
+}
+
+function keptOf(piece: Piece): CatalogEntry {
+  return { piece, state: PieceState.kept, bytes: bytesOf(piece) }
 }
 
 /** Passes each part on after it was seen. */

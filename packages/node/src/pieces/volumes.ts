@@ -216,7 +216,8 @@ export class Volumes implements Pieces {
   }
 
   async delete(piece: Piece): Promise<void> {
-    for (const store of this.stores) await store.delete(piece)
+    // All begin at once: whoever asks for the piece from here on finds it nowhere.
+    await Promise.all(this.stores.map(store => store.delete(piece)))
   }
 
   /** Of all volumes, or the one at this place; throws `unknownVolume`. */
