@@ -20,6 +20,7 @@ export const MessageType = {
   dealEnd: 11,
   receipt: 12,
   strangerFetch: 13,
+  delegation: 14,
   audit: 15,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]

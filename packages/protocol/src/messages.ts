@@ -105,6 +105,7 @@ const WITHOUT_EPOCH: ReadonlySet<number> = new Set([
   MessageType.deal,
   MessageType.dealEnd,
   MessageType.audit,
+  MessageType.delegation,
 ])
 
 /** Where `author` stands in every epoch message: behind epoch, base and kind. */

@@ -122,6 +122,7 @@ describe('message types', () => {
         dealEnd: 11,
         receipt: 12,
         strangerFetch: 13,
+        delegation: 14,
         audit: 15,
         vote: 9,
         proposal: 10,

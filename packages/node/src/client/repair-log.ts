@@ -20,7 +20,15 @@ import type { Store } from '../ports.ts'
 /** Losses of a group, and repairs of it, that are remembered: each place four times; oldest go first. */
 export const REMEMBERED_MAX = 4 * PLACES_MAX
 /** Codes of reasons on disk. */
-const REASONS: readonly EndReason[] = ['expired', 'uncovered', 'agreed', 'lost', 'gone', 'wrong']
+const REASONS: readonly EndReason[] = [
+  'expired',
+  'uncovered',
+  'agreed',
+  'lost',
+  'gone',
+  'wrong',
+  'delegate',
+]
 
 const Proposed = new ContainerType({ place: Uint16, until: Uint32 })
 const Lost = new ContainerType({ place: Uint16, provider: Uint32, reason: Uint8, epoch: Uint32 })

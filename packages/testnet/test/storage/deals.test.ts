@@ -496,7 +496,7 @@ describe('deals of a node', () => {
   })
 
   describe('are made on the provider’s terms', () => {
-    const propose = (change: Partial<Deal> = {}) => {
+    const propose = (change: Partial<Deal> = {}, key = ownKey) => {
       const deal = dealOf({ piece, startEpoch: EPOCH + 2, ...change })
       const entry = world.base.node(0)
       assert.ok(entry)
@@ -505,7 +505,7 @@ describe('deals of a node', () => {
           { clock: world.clock, network: world.node(CLIENT).network, verifier: plainVerifier },
           {
             deal,
-            key: ownKey,
+            key,
             provider: { entry, peer: peerName(0) },
             id: world.base.network,
             signal: new AbortController().signal,
@@ -540,6 +540,20 @@ describe('deals of a node', () => {
         },
       )
       await propose({ pricePerEpoch: 3_000n, endEpoch: EPOCH + 92 })
+    })
+
+    it('for a delegate of its client too, as long as it is one', async () => {
+      const kept = dealOf({ piece, startEpoch: 1, place: 3, provider: 1 })
+      const delegations = [{ client: kept.client, group: kept.group, delegates: [5], sequence: 1 }]
+      let named = delegations
+      await begin({ deals: [kept], state: () => ({ delegations: named }) })
+      await keep(0)
+      const sign = (root: Uint8Array) => ed25519.sign(root, nodeSecret(5))
+      const delegate = { key: kept.client, sign }
+      await propose({}, delegate)
+      named = []
+      await world.toEpoch(EPOCH + 1, [kept])
+      await assert.rejects(propose({ startEpoch: EPOCH + 3 }, delegate), { code: 'badSignature' })
     })
 
     it('by as much as whoever was refused can tell from them', async () => {

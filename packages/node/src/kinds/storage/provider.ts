@@ -13,10 +13,10 @@ import {
   decode,
   type Envelope,
   type EpochBase,
-  ed25519,
   epochAt,
   hex,
   isCovered,
+  isDealSigned,
   isTimely,
   isWellFormed,
   type Known,
@@ -156,9 +156,9 @@ export class Provider {
     check(refusal === undefined, refusal ?? '', 'the deal would not be relayed', {
       facts: { available },
     })
-    const root = dealSigningRoot(deal, base.network)
-    const signed = verifier.ed25519(root, deal.client, signature) && ed25519.isValidKey(deal.client)
-    check(signed, 'badSignature', 'the client’s signature does not hold')
+    const state = base.state(storageKind)
+    const signed = isDealSigned(deal, signature, { base, state, verifier })
+    check(signed, 'badSignature', 'the client’s signature does not hold, nor is it a delegate’s')
     if (!pieces.has(deal.piece)) checkRoom(pieces.usage(), deal.piece.payload)
   }
 

@@ -9,9 +9,10 @@ import { dealIndex, type KnownDeal, knownDeal, sortDeals } from './state.ts'
 
 /**
  * `agreed`: by client and provider; `lost`: a debt was not answered in time; `gone`: nor anything else;
- * `wrong`: a second wrong leaf was sealed in containment.
+ * `wrong`: a second wrong leaf was sealed in containment; `delegate`: its provider's operator may repair
+ * its group, and who repairs a group keeps none of it.
  */
-export type EndReason = 'expired' | 'uncovered' | 'agreed' | 'lost' | 'gone' | 'wrong'
+export type EndReason = 'expired' | 'uncovered' | 'agreed' | 'lost' | 'gone' | 'wrong' | 'delegate'
 
 /** A deal that is not carried on. */
 export interface EndedDeal {
@@ -27,11 +28,13 @@ export interface EndingsInit {
   gone: ReadonlySet<number>
   /** What the epoch's charges left of deposits, by client in hexadecimal. */
   left: ReadonlyMap<string, bigint>
+  /** True for a deal with an operator of its group's delegates. */
+  isOwn(deal: Deal): boolean
 }
 
 export function nextDeals(
   { state, base, messages, available }: StorageSettleInput,
-  { early, gone, left }: EndingsInit,
+  { early, gone, left, isOwn }: EndingsInit,
 ) {
   const next = new Map<string, KnownDeal>()
   const ended: EndedDeal[] = []
@@ -51,6 +54,7 @@ export function nextDeals(
     const reason = early.get(key) ?? (gone.has(deal.provider) ? 'gone' : undefined)
     if (reason !== undefined) ended.push({ id, deal, reason })
     else if (deal.endEpoch <= base.epoch + 1) ended.push({ id, deal, reason: 'expired' })
+    else if (isOwn(deal)) ended.push({ id, deal, reason: 'delegate' })
     else if (agreed.has(key) && canEnd(deal, base.epoch)) ended.push({ id, deal, reason: 'agreed' })
     else carry(item)
   }
@@ -59,7 +63,7 @@ export function nextDeals(
     const client = hex(value.client)
     // A deal that ended cannot come back: it would have to begin before this epoch.
     if (dealIndex(state).byId.has(item.key) || value.startEpoch < base.epoch) continue
-    if (gone.has(value.provider)) continue
+    if (gone.has(value.provider) || isOwn(value)) continue
     const promised = (committed.get(client) ?? 0n) + weigh(value)
     if (promised <= (left.get(client) ?? available(client))) carry(item)
   }

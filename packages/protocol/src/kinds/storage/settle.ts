@@ -9,6 +9,7 @@ import { newAudits, settleAudits } from './audits.ts'
 import { chargeDeals } from './charges.ts'
 import { settleContainment } from './containment.ts'
 import { settleDebts } from './debts.ts'
+import { carriedDelegations, settleDelegations } from './delegations.ts'
 import { type EndedDeal, type EndReason, nextDeals } from './endings.ts'
 import { storageFindings } from './findings.ts'
 import { countLeaves, nextQuotients, nextSilent } from './quotients.ts'
@@ -42,7 +43,9 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
-  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left: receipts.left })
+  const delegations = settleDelegations(input)
+  const { isOwn } = delegations
+  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left: receipts.left, isOwn })
   const waiting = new Map([...audits.pending].filter(([key]) => !debts.open.has(key)))
   for (const audit of audited) waiting.set(hex(audit.deal), audit)
   const going = new Set(deals.map(({ key }) => key))
@@ -63,6 +66,10 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
         .sort((a, b) => a.provider - b.provider),
       contained: ofGoing(containment.contained),
       served: [...receipts.served],
+      delegations: carriedDelegations(
+        delegations,
+        deals.map(({ deal }) => deal),
+      ),
     },
     verdicts: judged.map(({ verdict }) => verdict),
     findings: storageFindings({

@@ -15,8 +15,10 @@ import {
   offersStorage,
 } from './deal.ts'
 import { canEnd, DealEnd, dealEndSigningRoot } from './deal-end.ts'
+import { delegatedKeys, groupDeals } from './delegates.ts'
+import { Delegation, delegationSigningRoot } from './delegation.ts'
 import { isCovered } from './funds.ts'
-import { dealIndex, type StorageState } from './state.ts'
+import { dealIndex, delegationOf, type StorageState } from './state.ts'
 
 /** The state of storage that is carried at a base. */
 export type StateAt = (base: EpochBase) => StorageState
@@ -26,6 +28,7 @@ export function storageStanding(stateAt: StateAt): readonly StandingRule<unknown
     dealRule(stateAt),
     dealEndRule(stateAt),
     auditRule(stateAt),
+    delegationRule(stateAt),
   ] as readonly StandingRule<unknown>[]
 }
 
@@ -47,10 +50,11 @@ function dealRule(stateAt: StateAt): StandingRule<Deal> {
       const provider = base.node(deal.provider)
       if (provider === undefined || !offersStorage(provider)) return 'unknown'
       const root = dealSigningRoot(deal, base.network)
-      const signed =
-        verifier.ed25519(root, provider.identity, signatures.provider) &&
-        isClient(deal, root, signatures.client, verifier)
-      return signed ? 'yes' : 'no'
+      if (!verifier.ed25519(root, provider.identity, signatures.provider)) return 'no'
+      // A delegation may stand at another base than this one.
+      return isDealSigned(deal, signatures.client, { base, state: stateAt(base), verifier })
+        ? 'yes'
+        : 'unknown'
     },
     pending({ id, value: deal }, base) {
       const state = stateAt(base)
@@ -120,8 +124,43 @@ function auditRule(stateAt: StateAt): StandingRule<Audit> {
   }
 }
 
+function delegationRule(stateAt: StateAt): StandingRule<Delegation> {
+  return {
+    type: MessageType.delegation,
+    codec: Delegation,
+    verify({ value }, signature, base, verifier) {
+      const { delegates } = value
+      if (new Set(delegates).size !== delegates.length) return 'no'
+      if (delegates.some(index => base.node(index) === undefined)) return 'unknown'
+      const root = delegationSigningRoot(value, base.network)
+      return isClient(value, root, signature, verifier) ? 'yes' : 'no'
+    },
+    pending({ value }, base) {
+      const state = stateAt(base)
+      const before = delegationOf(state, value)?.sequence ?? 0
+      return value.sequence > before && groupDeals(state, value).length > 0
+    },
+    account: ({ client }) => hex(client),
+    // One for a group at a time: the next when a checkpoint holds it.
+    fits: ({ value: { group } }, waiting) =>
+      waiting.every(({ value }) => !equalBytes(value.group, group)),
+  }
+}
+
+/** True iff the client, or a delegate of its group at the base, signed the deal on the client's side. */
+export function isDealSigned(
+  deal: Deal,
+  signature: Uint8Array,
+  { base, state, verifier }: { base: EpochBase; state: StorageState; verifier: Verifier },
+): boolean {
+  const root = dealSigningRoot(deal, base.network)
+  if (isClient(deal, root, signature, verifier)) return true
+  const keys = delegatedKeys(deal, base, state)
+  return keys.some(key => verifier.ed25519(root, key, signature))
+}
+
 function isClient(
-  { client }: Deal,
+  { client }: Pick<Deal, 'client'>,
   root: Uint8Array,
   signature: Uint8Array,
   verifier: Verifier,

@@ -4,6 +4,7 @@ import { dataLeaves } from '../../piece/piece.ts'
 import { Bytes32, ContainerType, hex, Uint32, Uint64, type ValueOf } from '../../ssz.ts'
 import { ListDepth, listRoot } from '../../tree.ts'
 import { Deal, dealId } from './deal.ts'
+import { Delegation } from './delegation.ts'
 
 const TREE_LIST_MAX = 2 ** 32
 /** Levels of the tree of one provider's deals. */
@@ -66,8 +67,8 @@ export const Served = new ContainerType(
 export type Served = ValueOf<typeof Served>
 
 /**
- * Each list by ascending first field (deals by id, the bytes served by client and provider), without
- * repetition.
+ * Each list by ascending first field (deals by id, the bytes served by client and provider, delegations by
+ * client and group), without repetition.
  */
 export const StorageState = new ContainerType(
   {
@@ -78,6 +79,7 @@ export const StorageState = new ContainerType(
     silent: new ListCompositeType(Silence, TREE_LIST_MAX),
     contained: new ListCompositeType(Containment, TREE_LIST_MAX),
     served: new ListCompositeType(Served, TREE_LIST_MAX),
+    delegations: new ListCompositeType(Delegation, TREE_LIST_MAX),
   },
   { typeName: 'StorageState' },
 )
@@ -106,10 +108,20 @@ const indexes = new WeakMap<StorageState, DealIndex>()
 const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
 const audits = new WeakMap<StorageState, ReadonlyMap<string, PendingAudit>>()
 const contained = new WeakMap<StorageState, ReadonlySet<string>>()
+const delegations = new WeakMap<StorageState, ReadonlyMap<string, Delegation>>()
 const counters = new WeakMap<StorageState, ReadonlyMap<string, bigint>>()
 
 export function emptyStorageState(): StorageState {
-  return { deals: [], quotients: [], debts: [], audits: [], silent: [], contained: [], served: [] }
+  return {
+    deals: [],
+    quotients: [],
+    debts: [],
+    audits: [],
+    silent: [],
+    contained: [],
+    served: [],
+    delegations: [],
+  }
 }
 
 /** A state that holds just these deals. */
@@ -165,6 +177,23 @@ export function containedIndex(state: StorageState): ReadonlySet<string> {
     contained.set(state, index)
   }
   return index
+}
+
+/** Who may repair a client's group. */
+export function delegationOf(
+  state: StorageState,
+  of: Pick<Delegation, 'client' | 'group'>,
+): Delegation | undefined {
+  let index = delegations.get(state)
+  if (index === undefined) {
+    index = new Map(state.delegations.map(known => [delegationKey(known), known]))
+    delegations.set(state, index)
+  }
+  return index.get(delegationKey(of))
+}
+
+export function delegationKey({ client, group }: Pick<Delegation, 'client' | 'group'>): string {
+  return `${hex(client)}/${hex(group)}`
 }
 
 /** Bytes that a client has paid a provider for; `client` is its key, 32 bytes. */

@@ -501,7 +501,7 @@ describe('settlement of storage: the whole', () => {
     assert.deepEqual(StorageState.deserialize(StorageState.serialize(state)), state)
     assert.equal(
       hex(storageKind.stateCodec.hashTreeRoot(state)),
-      '7f26700281d0f66c19c895b23e92bed10dd29939288dac65c092d3dd1d8a62e4',
+      '744d52c59f6063927e30d62f4025ff6b130089bd6550736e9b87cce60ed360e9',
     )
     assert.equal(
       hex(dealsRoot(state)),

@@ -11,6 +11,7 @@ import {
   challengeRecords,
   Deal,
   DealEnd,
+  Delegation,
   type Deposit,
   dealEndEnvelope,
   dealEndSigningRoot,
@@ -365,7 +366,16 @@ export interface Message {
 /** Unsigned: settlement is given messages that were judged before. */
 export function message(
   type: MessageType,
-  value: Challenge | Attestation | Seal | Deal | DealEnd | Audit | Receipt | StrangerFetch,
+  value:
+    | Challenge
+    | Attestation
+    | Seal
+    | Deal
+    | DealEnd
+    | Audit
+    | Receipt
+    | StrangerFetch
+    | Delegation,
 ): Message {
   const codec = {
     [MessageType.challenge]: ChallengeType,
@@ -376,6 +386,7 @@ export function message(
     [MessageType.audit]: Audit,
     [MessageType.receipt]: Receipt,
     [MessageType.strangerFetch]: StrangerFetch,
+    [MessageType.delegation]: Delegation,
   }[type as number] as typeof ChallengeType
   const body = codec.serialize(value as Challenge)
   const id = hex(messageId({ type, body }))
