@@ -90,7 +90,7 @@ export interface DaemonOptions {
   }
   /** What this node does as a client. */
   client?: {
-    /** Paid for a GiB and epoch at most when a deal is renewed, base units. */
+    /** Paid for a GiB and epoch at most, base units, where a provider asks for more. */
     maxPrice?: bigint
     /** Lets providers out of their deals when they ask. */
     releaseProviders?: boolean
@@ -286,7 +286,7 @@ async function build(
       openGrant: text => openGrant(text, keys.identity.secret),
       addressOf: peer => network.addressOf(peer),
     },
-    { network: id, profile },
+    { network: id, profile, maxPrice: options.client?.maxPrice ?? profile.storagePrice },
   )
   meter({ node, chain, network, files: client, metrics, pieces })
   let stop = () => {}

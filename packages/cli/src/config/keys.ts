@@ -166,7 +166,7 @@ export const KEYS = {
     schema: z.union([z.number(), z.string()]).transform(tokensOf),
     default: () => TOKEN,
     shown: '1',
-    help: 'Paid per GiB and epoch at most, tokens, when a provider asks for more to renew a deal',
+    help: 'Paid per GiB and epoch at most, tokens, when a provider asks for more than the network’s price',
   },
   'client.releaseProviders': {
     schema: flag,

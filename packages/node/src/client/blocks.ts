@@ -2,24 +2,29 @@
 export type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
 /** A transform for `it-pipe`: cuts a stream anew into blocks of one length, of which the last may be
- * shorter. Each block is memory of its own. */
+ * shorter. No two blocks share memory; a part that is a block already is passed on as it is. */
 export function blocks(length: number): (source: Bytes) => AsyncGenerator<Uint8Array> {
   return async function* cut(source) {
-    let block = new Uint8Array(length)
+    let block: Uint8Array | undefined
     let filled = 0
     for await (const part of source) {
+      if (filled === 0 && part.length === length) {
+        yield part
+        continue
+      }
       for (let at = 0; at < part.length; ) {
         const taken = part.subarray(at, at + length - filled)
+        block ??= new Uint8Array(length)
         block.set(taken, filled)
         filled += taken.length
         at += taken.length
         if (filled < length) continue
         yield block
-        block = new Uint8Array(length)
+        block = undefined
         filled = 0
       }
     }
-    if (filled > 0) yield block.subarray(0, filled)
+    if (block !== undefined) yield block.subarray(0, filled)
   }
 }
 

@@ -77,6 +77,8 @@ export interface ClientInit {
   /** Network id. */
   network: Uint8Array
   profile: Pick<Profile, 'minDealEpochs'>
+  /** Base units for a GiB and epoch, paid where a provider asks for more than was offered. */
+  maxPrice?: bigint
 }
 
 export interface StoreOptions {

@@ -30,13 +30,14 @@ export function encodeGroups(
   return async function* encode(segments) {
     const { data, total, segmentsPerGroup } = init.shape
     const code = new ReedSolomon({ data, total })
+    const parity = new Parity(code)
     let number = 0
     let written = 0
     let group: GroupWriter | undefined
     try {
       for await (const segment of segments) {
         group ??= new GroupWriter(init, number)
-        await group.write(shardsOf(code, segment))
+        await group.write(shardsOf(parity, segment))
         if (++written < segmentsPerGroup) continue
         const pieces = await group.end()
         group = undefined
@@ -104,14 +105,33 @@ class GroupWriter {
 }
 
 /** A segment's n shards; the last segment is filled up with zeros to k equal ones. */
-function shardsOf(code: ReedSolomon, segment: Uint8Array): Uint8Array[] {
-  const { data } = code.shape
+function shardsOf(parity: Parity, segment: Uint8Array): Uint8Array[] {
+  const { data } = parity.code.shape
   const length = Math.ceil(segment.length / data)
   const whole = segment.length === length * data ? segment : padded(segment, length * data)
   const shards = Array.from({ length: data }, (_, place) =>
     whole.subarray(place * length, (place + 1) * length),
   )
-  return [...shards, ...code.encode(shards)]
+  return [...shards, ...parity.of(shards)]
+}
+
+/** Parity shards in the same memory each time: masking makes others of them. */
+class Parity {
+  readonly code: ReedSolomon
+  #shards: Uint8Array[] = []
+
+  constructor(code: ReedSolomon) {
+    this.code = code
+  }
+
+  of(shards: Uint8Array[]): Uint8Array[] {
+    const { data, total } = this.code.shape
+    const length = shards[0]?.length ?? 0
+    if (this.#shards[0]?.length !== length) {
+      this.#shards = Array.from({ length: total - data }, () => new Uint8Array(length))
+    }
+    return this.code.encode(shards, this.#shards)
+  }
 }
 
 function padded(bytes: Uint8Array, length: number): Uint8Array {

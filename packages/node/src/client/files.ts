@@ -67,6 +67,8 @@ export interface FilesInit {
   /** Network id. */
   network: Uint8Array
   profile: Profile
+  /** Base units for a GiB and epoch, paid where a provider asks for more than `storagePrice`. */
+  maxPrice?: bigint
 }
 
 /** Key space of what is remembered of repairs. */

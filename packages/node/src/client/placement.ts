@@ -18,6 +18,7 @@ import { PULLS_PER_PEER } from '../kinds/storage/provider.ts'
 import {
   askTerms,
   isOfTerms,
+  priceOf,
   type Shortfall,
   shortfallOf,
   shortfallText,
@@ -29,8 +30,8 @@ import type { Offer, Spool } from './spool.ts'
 /** A client waits this long for one provider, and longer by the piece's size: 128 KiB/s at least. */
 const PLACE_MIN_MS = 60_000
 const PLACE_BYTES_PER_MS = 128
-/** Providers that pull at once, of all uploads: each has up to 3 MiB on the way. */
-export const PLACING_MAX = 12
+/** Providers that pull at once, of all uploads: each has up to 3 MiB on the way, in several copies. */
+export const PLACING_MAX = 8
 /** Providers asked for one place at most. */
 export const CANDIDATES_MAX = 32
 /** A place is raced for when it has taken so many times what half of the others took. */
@@ -40,7 +41,7 @@ const OVERDUE_MIN_MS = 2_000
 const OVERDUE_ALONE_MS = 15_000
 /** Providers that race for one place. */
 const RACERS_MAX = 2
-/** Who refused by its terms tells them in this time, ms, or nobody learns by how much. */
+/** Who refused by its terms tells them in this time, ms, or is taken at its first word. */
 const TERMS_MS = 2_000
 
 export interface PlacementComponents {
@@ -57,6 +58,8 @@ export interface PlacementComponents {
 export interface PlacementInit {
   /** Network id. */
   network: Uint8Array
+  /** Base units for a GiB and epoch, paid where a provider asks for more than was offered. */
+  maxPrice?: bigint
 }
 
 export interface PlaceInit {
@@ -174,16 +177,17 @@ export class Placement {
     this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + 1)
     spool.offer(offer)
     try {
-      const envelope = await agree(this.#components, {
-        deal,
-        key: signer,
-        provider: candidate,
-        id: this.#init.network,
-        withinMs: PLACE_MIN_MS + Math.ceil(deal.piece.payload / PLACE_BYTES_PER_MS),
-        signal,
+      const ask = async (asked: Deal) => {
+        const withinMs = PLACE_MIN_MS + Math.ceil(deal.piece.payload / PLACE_BYTES_PER_MS)
+        const id = this.#init.network
+        const init = { deal: asked, key: signer, provider: candidate, id, withinMs, signal }
+        await publishDeal(await agree(this.#components, init))
+        return asked
+      }
+      return await ask(deal).catch(async (error: unknown) => {
+        const pricePerEpoch = await this.#dearer(error, deal, { peer, signal })
+        return await ask({ ...deal, pricePerEpoch, nonce: init.nonce() })
       })
-      await publishDeal(envelope)
-      return deal
     } finally {
       spool.withdraw(offer)
       this.#underWay--
@@ -191,6 +195,26 @@ export class Placement {
       if (left === 0) this.#ofPeer.delete(peer)
       else this.#ofPeer.set(peer, left)
       for (const wake of [...this.#waiting]) wake()
+    }
+  }
+
+  /** What the provider asks for, where that is what it refused and it is paid; else rethrows. */
+  async #dearer(
+    refusal: unknown,
+    { pricePerEpoch, piece }: Deal,
+    { peer, signal }: { peer: string; signal: AbortSignal },
+  ): Promise<bigint> {
+    const { maxPrice } = this.#init
+    if (maxPrice === undefined || codeOf(refusal) !== 'priceTooLow') throw refusal
+    const { clock, network } = this.#components
+    const limit = deadline(clock, clock.now() + TERMS_MS, signal)
+    try {
+      const { pricePerGiB } = await askTerms(network, peer, limit.signal)
+      const asked = priceOf(pricePerGiB, piece.payload)
+      if (asked <= pricePerEpoch || pricePerGiB > maxPrice) throw refusal
+      return asked
+    } finally {
+      limit.clear()
     }
   }
 }

@@ -30,9 +30,11 @@ import type { Spool } from './spool.ts'
 
 /** Segments of a group: pieces of 16 MiB at most, so that a GiB at 10 of 30 is 210 pieces. */
 const SEGMENTS_PER_GROUP_MAX = 256
-/** Disk that an upload takes: one group being placed, and the next one being encoded. */
+/** Disk that an upload takes: groups being placed, and the next one being encoded. */
 export const SPOOL_BYTES_MAX = 1024 ** 3
-const GROUPS_SPOOLED = 2
+const GROUPS_SPOOLED_MIN = 2
+/** Groups of few pieces are placed side by side, so that no provider waits for the slowest. */
+const GROUPS_SPOOLED_MAX = 4
 
 export interface Entry {
   name: string
@@ -136,37 +138,36 @@ export class Upload {
     }
   }
 
-  /** One group is placed while the next one is encoded. */
+  /** Groups are placed while the next one is encoded. */
   async #placeAll(groups: AsyncIterable<EncodedGroup>, signal: AbortSignal): Promise<void> {
-    let placing: Promise<void> = Promise.resolve()
+    const placing = new Set<Promise<void>>()
+    const spooled = groupsSpooled(this.#shape)
     try {
       for await (const { number, pieces } of groups) {
         this.#groups.push(pieces)
-        const before = placing
-        placing = this.#place(pieces, groupId(this.#mask, number), signal, before)
-        // A group that cannot be placed ends the encoding of the next one.
-        placing.catch((error: unknown) => this.#stopped.abort(error))
-        await before
+        const placed = this.#place(pieces, groupId(this.#mask, number), signal)
+        placing.add(placed)
+        placed.then(
+          () => placing.delete(placed),
+          // A group that cannot be placed ends the encoding of the next one.
+          (error: unknown) => this.#stopped.abort(error),
+        )
+        // The next one is encoded beside those.
+        if (placing.size >= spooled) await Promise.race(placing)
       }
-      await placing
+      await Promise.all(placing)
     } catch (error) {
       this.#stopped.abort(error)
-      await Promise.allSettled([placing])
+      await Promise.allSettled(placing)
       throw this.#init.signal.aborted ? this.#init.signal.reason : this.#stopped.signal.reason
     }
   }
 
-  /** After `before`; takes the pieces out of the spool whatever happens. */
-  async #place(
-    pieces: readonly Piece[],
-    group: Uint8Array,
-    signal: AbortSignal,
-    before?: Promise<void>,
-  ): Promise<void> {
+  /** Takes the pieces out of the spool whatever happens. */
+  async #place(pieces: readonly Piece[], group: Uint8Array, signal: AbortSignal): Promise<void> {
     const { spool, placement } = this.#components
     const { candidates, terms, nonce, storing } = this.#init
     try {
-      await before
       await storing(group)
       const { payload } = pieces[0] as Piece
       const placed: Placed = await placement.place({
@@ -207,12 +208,25 @@ export function spoolBytes({
 }: Pick<UploadInit, 'shape' | 'shardBytes' | 'segmentsPerGroup'>): number {
   const { shardBytes = SHARD_BYTES } = init
   const { segmentsPerGroup = segmentsFor(shape.total, shardBytes) } = init
-  return GROUPS_SPOOLED * shape.total * shardBytes * segmentsPerGroup
+  const { total } = shape
+  return (
+    groupsSpooled({ total, shardBytes, segmentsPerGroup }) * total * shardBytes * segmentsPerGroup
+  )
+}
+
+/** As many as the spool holds, within bounds. */
+function groupsSpooled({
+  total,
+  shardBytes,
+  segmentsPerGroup,
+}: Pick<FileLayout, 'total' | 'shardBytes' | 'segmentsPerGroup'>): number {
+  const fitting = Math.floor(SPOOL_BYTES_MAX / (total * shardBytes * segmentsPerGroup))
+  return Math.max(GROUPS_SPOOLED_MIN, Math.min(GROUPS_SPOOLED_MAX, fitting))
 }
 
 /** As many as the spool holds twice. */
 function segmentsFor(total: number, shardBytes: number): number {
-  const fitting = Math.floor(SPOOL_BYTES_MAX / (GROUPS_SPOOLED * total * shardBytes))
+  const fitting = Math.floor(SPOOL_BYTES_MAX / (GROUPS_SPOOLED_MIN * total * shardBytes))
   return Math.min(SEGMENTS_PER_GROUP_MAX, fitting)
 }
 

@@ -8,7 +8,6 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import {
-  BATCH_PAYLOAD,
   CairnError,
   checkPayload,
   type HashedPiece,
@@ -16,6 +15,7 @@ import {
   invariant,
   pieceOfRows,
   SUBTREE_HEIGHT,
+  SUBTREE_PAYLOAD,
   subtreeHeight,
 } from '@cairn/protocol'
 import type { BufferRow, FileRow, HashAnswer, HashRequest } from './hash-worker.ts'
@@ -25,8 +25,17 @@ import type { Hashing, StreamHasher } from './hashing.ts'
 export const HASH_THREADS_MAX = 8
 /** Rows with one thread: one that it hashes, one that it takes up next. */
 const ROWS_PER_THREAD = 2
+/**
+ * Payload bytes of a stream that a thread is handed at once: half a millisecond. A client encodes 30
+ * and more pieces at a time, each of which collects as many before it hands them on.
+ */
+const ROW_PAYLOAD = 4 * SUBTREE_PAYLOAD
 /** Payload bytes of a file that a thread hashes in one go: a thirtieth of a second. */
-const FILE_ROW_PAYLOAD = 16 * BATCH_PAYLOAD
+const FILE_ROW_PAYLOAD = 64 * ROW_PAYLOAD
+/** Buffers kept for the next rows, 16 MiB: memory made and let go at this rate is not given back. */
+const SPARE_MAX = 64
+/** Memory of a thread for short-lived values: it makes a few per row. */
+const YOUNG_MB = 4
 const EMPTY = new ArrayBuffer(0)
 
 export interface HashPoolInit {
@@ -50,7 +59,7 @@ export class HashPool implements Hashing {
   readonly #threads = new Set<Thread>()
   /** Rows that no thread has yet. Each piece has at most `#rowsMax` in the pool, and waits then. */
   readonly #waiting: Row[] = []
-  /** Buffers that came back: as many as one piece needs. */
+  /** Buffers that came back. */
   readonly #spare: ArrayBuffer[] = []
   #rows = 0
   #closed = false
@@ -66,7 +75,7 @@ export class HashPool implements Hashing {
 
   hasher(): StreamHasher {
     return new PoolHasher({
-      buffer: () => this.#spare.pop() ?? new ArrayBuffer(BATCH_PAYLOAD),
+      buffer: () => this.#spare.pop() ?? new ArrayBuffer(ROW_PAYLOAD),
       hash: row => this.#hash(row),
       rowsMax: this.#rowsMax,
     })
@@ -129,7 +138,8 @@ export class HashPool implements Hashing {
   }
 
   #start(): Thread {
-    const worker = new Worker(fileURLToPath(import.meta.resolve('#hash-worker')))
+    const url = fileURLToPath(import.meta.resolve('#hash-worker'))
+    const worker = new Worker(url, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
     const thread: Thread = { worker, rows: new Map() }
     this.#threads.add(thread)
     worker.on('message', (answer: HashAnswer) => this.#answered(thread, answer))
@@ -152,7 +162,7 @@ export class HashPool implements Hashing {
     rows.delete(answer.id)
     if (rows.size === 0) worker.unref()
     const { buffer, outcome } = answer
-    if (buffer !== undefined && this.#spare.length < this.#rowsMax) this.#spare.push(buffer)
+    if (buffer !== undefined && this.#spare.length < SPARE_MAX) this.#spare.push(buffer)
     if ('roots' in outcome) row.resolve(outcome.roots)
     else row.reject(Object.assign(new Error(outcome.message), outcome))
     this.#deal()
@@ -187,20 +197,20 @@ class PoolHasher implements StreamHasher {
     checkPayload(this.#payload + bytes.length)
     this.#payload += bytes.length
     for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + BATCH_PAYLOAD - this.#staged)
+      const part = bytes.subarray(at, at + ROW_PAYLOAD - this.#staged)
       this.#buffer ??= this.#init.buffer()
       new Uint8Array(this.#buffer).set(part, this.#staged)
       this.#staged += part.length
       at += part.length
-      if (this.#staged === BATCH_PAYLOAD) await this.#hashStaged()
+      if (this.#staged === ROW_PAYLOAD) await this.#hashStaged()
     }
   }
 
   async digest(): Promise<HashedPiece> {
     invariant(!this.#digested, 'a piece is digested once')
     this.#digested = true
-    if (this.#payload <= BATCH_PAYLOAD && this.#staged === this.#payload) {
-      // Two milliseconds here, and no thread has to be started for it.
+    if (this.#payload <= ROW_PAYLOAD && this.#staged === this.#payload) {
+      // Half a millisecond here, and no thread has to be started for it.
       return hashPiece(new Uint8Array(this.#buffer ?? EMPTY, 0, this.#payload))
     }
     if (this.#staged > 0) await this.#hashStaged()

@@ -8,6 +8,7 @@ import {
   check,
   concatBytes,
   decode,
+  decodeRangeProof,
   type Piece,
   PieceRange,
   pieceCid,
@@ -239,7 +240,7 @@ async function askRange(
     signal,
     maxResponseBytes: range.length + PROOF_BYTES,
   })
-  const payload = verifiedPayload(range, decode(RangeProof, answer))
+  const payload = verifiedPayload(range, decodeRangeProof(answer))
   network.verified?.(answer)
   return payload
 }

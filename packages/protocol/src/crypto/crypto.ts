@@ -8,9 +8,10 @@ export interface Crypto {
   sha256(data: Uint8Array): Uint8Array
   /**
    * One Merkle level: hashes each 64-byte node of `level` (n x 64 bytes) to 32 bytes (n x 32
-   * bytes). Throws a plain Error unless the length is a multiple of 64.
+   * bytes), in memory of its own or in that of `into`. Throws a plain Error unless the length is a
+   * multiple of 64 and that of `into` the half of it.
    */
-  sha256Pairs(level: Uint8Array): Uint8Array
+  sha256Pairs(level: Uint8Array, into?: Uint8Array): Uint8Array
   /** Keccak-256 as the EVM has it (not SHA3-256), 32 bytes. Chain addresses and ids only. */
   keccak256(data: Uint8Array): Uint8Array
   ed25519: Ed25519

@@ -30,9 +30,12 @@ const Ed = nobleEd25519.Point
 
 export const sha256: Crypto['sha256'] = data => nobleSha256(data)
 
-export const sha256Pairs: Crypto['sha256Pairs'] = level => {
+export const sha256Pairs: Crypto['sha256Pairs'] = (
+  level,
+  parents = new Uint8Array(level.length / 2),
+) => {
   invariant(level.length % 64 === 0, 'a Merkle level consists of 64-byte nodes')
-  const parents = new Uint8Array(level.length / 2)
+  invariant(parents.length === level.length / 2, 'a level has half the nodes of the one below')
   for (let at = 0; at < level.length; at += 64) {
     parents.set(nobleSha256(level.subarray(at, at + 64)), at / 2)
   }

@@ -55,6 +55,42 @@ export const RangeProof = new ContainerType(
 )
 export type RangeProof = ValueOf<typeof RangeProof>
 
+/** Offsets of the two lists, u32 each. */
+const HEAD_BYTES = 8
+
+/**
+ * What `decode` gives, without its two copies of the payload: the parts are views of the bytes, and
+ * both offsets are the only ones that they can have, so there is one encoding. Throws `badLength` and
+ * `badEncoding`.
+ */
+export function decodeRangeProof(bytes: Uint8Array): RangeProof {
+  const { minSize: min, maxSize: max } = RangeProof
+  if (bytes.length < min || bytes.length > max) {
+    throw new CairnError('badLength', `RangeProof: expected ${min} to ${max} bytes`, {
+      facts: { min, max, found: bytes.length },
+    })
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES)
+  const middle = view.getUint32(4, true)
+  const rest = bytes.length - middle
+  const count = rest / NODE_BYTES
+  const valid =
+    view.getUint32(0, true) === HEAD_BYTES &&
+    middle >= HEAD_BYTES &&
+    middle <= HEAD_BYTES + RANGE_BYTES &&
+    Number.isInteger(count) &&
+    count >= 0 &&
+    count <= NEIGHBOURS_MAX
+  if (!valid) throw new CairnError('badEncoding', 'RangeProof: not a valid encoding')
+  // Never a Buffer, whose `slice` is a view.
+  const part = (at: number, length: number) =>
+    new Uint8Array(bytes.buffer, bytes.byteOffset + at, length)
+  return {
+    payload: part(HEAD_BYTES, middle - HEAD_BYTES),
+    neighbours: Array.from({ length: count }, (_, i) => part(middle + i * NODE_BYTES, NODE_BYTES)),
+  }
+}
+
 /**
  * The least row of whole subtrees around a range, which is what is served. Throws `badRange` for one
  * that is empty, not within the piece, or longer than an answer may be.

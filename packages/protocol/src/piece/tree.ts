@@ -22,6 +22,10 @@ const TRUNCATION_MASK = 0x3f
 /** The highest tree of zeros that is known; Filecoin's largest sectors have one of 31 levels. */
 const ZERO_HEIGHT_MAX = 31
 
+/** Parents of the leaves of 16 subtrees, which are hashed at once. */
+const SCRATCH_BYTES = 512 * 1024
+const scratches: Uint8Array[] = []
+
 const ZERO_ROOTS = zeroRoots()
 
 /** What stands above a piece's subtrees of 64 KiB: with it any part of the piece can be proven. */
@@ -54,8 +58,8 @@ export function zeroRoot(height: number): Uint8Array {
 }
 
 /** One level up: n x 64 bytes to n x 32 bytes. */
-function parents(level: Uint8Array): Uint8Array {
-  const above = sha256Pairs(level)
+function parents(level: Uint8Array, into?: Uint8Array): Uint8Array {
+  const above = sha256Pairs(level, into)
   for (let last = NODE_BYTES - 1; last < above.length; last += NODE_BYTES) {
     above[last] = (above[last] as number) & TRUNCATION_MASK
   }
@@ -75,7 +79,23 @@ export function levelsAbove(nodes: Uint8Array, from: number, to: number): Uint8A
 
 /** The topmost node of `levelsAbove`. */
 export function topOf(nodes: Uint8Array, from: number, to: number): Uint8Array {
-  return levelsAbove(nodes, from, to).at(-1) as Uint8Array
+  let level = nodes
+  for (let height = from; height < to; height++) {
+    const below = evenLevel(level, height)
+    level = parents(below, scratch(height % 2, below.length / 2))
+  }
+  return level === nodes ? nodes : level.slice()
+}
+
+/**
+ * Memory for one of two levels that take turns, used again each time: as many bytes as are hashed
+ * would be let go otherwise, and what lies outside of the heap is not noticed before it is much.
+ */
+function scratch(turn: number, length: number): Uint8Array | undefined {
+  if (length > SCRATCH_BYTES) return undefined
+  const memory = scratches[turn] ?? new Uint8Array(SCRATCH_BYTES)
+  scratches[turn] = memory
+  return memory.subarray(0, length)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
+import type { CairnError } from '../../src/errors.ts'
 import { hashPiece } from '../../src/piece/hasher.ts'
 import {
   HEIGHT_MAX,
@@ -8,6 +9,7 @@ import {
   SUBTREE_PAYLOAD,
 } from '../../src/piece/piece.ts'
 import {
+  decodeRangeProof,
   enclosingRange,
   PieceRange,
   RANGE_BYTES,
@@ -223,3 +225,56 @@ describe('range codecs', () => {
 function hashRoots(roots: Uint8Array): Uint8Array {
   return topOf(roots, SUBTREE_HEIGHT, HEIGHT_MAX)
 }
+
+describe('decoding a range with its proof', () => {
+  const outcome = (decoded: () => RangeProof) => {
+    try {
+      const { payload: bytes, neighbours } = decoded()
+      return [hex(bytes), ...neighbours.map(hex)]
+    } catch (error) {
+      return (error as CairnError).code
+    }
+  }
+  const same = (bytes: Uint8Array) => {
+    const codec = outcome(() => decode(RangeProof, bytes))
+    assert.deepEqual(
+      outcome(() => decodeRangeProof(bytes)),
+      codec,
+    )
+  }
+
+  it('gives what the codec gives, for whatever bytes', () => {
+    const anyProof = fc.record({
+      payload: fc.uint8Array({ maxLength: 100 }),
+      neighbours: fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { maxLength: 5 }),
+    })
+    fc.assert(
+      fc.property(anyProof, fc.nat(200), fc.nat(255), fc.nat(200), (proof, at, byte, cut) => {
+        const bytes = RangeProof.serialize(proof)
+        same(bytes)
+        same(Buffer.from(bytes))
+        same(bytes.subarray(0, cut))
+        const changed = bytes.slice()
+        changed[at % 8] = byte
+        same(changed)
+      }),
+    )
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), same))
+  })
+
+  it('does so at every bound', () => {
+    const { limit } = RangeProof.fields.neighbours
+    const nodes = (count: number) => new Uint8Array(32 * count)
+    const framed = (length: number, count: number) => {
+      const bytes = new Uint8Array(8 + length + 32 * count)
+      const view = new DataView(bytes.buffer)
+      view.setUint32(0, 8, true)
+      view.setUint32(4, 8 + length, true)
+      bytes.set(nodes(count), 8 + length)
+      return bytes
+    }
+    for (const length of [0, RANGE_BYTES, RANGE_BYTES + 1]) {
+      for (const count of [0, limit, limit + 1]) same(framed(length, count))
+    }
+  })
+})

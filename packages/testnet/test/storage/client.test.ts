@@ -6,12 +6,14 @@ import {
   Proposal,
   PULLS_MAX,
   PULLS_PER_PEER,
+  priceOf,
   pullRange,
   Spool,
   type StoreOptions,
   servePieces,
 } from '@cairn/node'
 import {
+  CairnError,
   type Deal,
   Deal as DealType,
   dealId,
@@ -240,6 +242,65 @@ describe('client', () => {
       assert.equal(cache.list().length, 0)
     })
 
+    it('pays what a provider asks, as far as it may', async () => {
+      const terms = { pricePerGiB: 10n ** 8n }
+      await begin({ nodes: 5, floorPrice: 10n ** 9n, pays: 10n ** 9n })
+      const { client, deals } = await world.client()
+      const { refusals } = await put(client, file, terms)
+      assert.deepEqual(refusals, [])
+      for (const { pricePerEpoch, piece } of dealsIn(deals)) {
+        assert.equal(pricePerEpoch, priceOf(10n ** 9n, piece.payload))
+      }
+      // Those who ask for no more get what was offered.
+      const before = deals.length
+      await put(client, file, { pricePerGiB: 10n ** 9n + 1n })
+      for (const { pricePerEpoch, piece } of dealsIn(deals.slice(before))) {
+        assert.equal(pricePerEpoch, priceOf(10n ** 9n + 1n, piece.payload))
+      }
+      await world.stop()
+      await begin({ nodes: 5, floorPrice: 10n ** 9n, pays: 10n ** 9n - 1n })
+      const poor = await world.client()
+      await assert.rejects(put(poor.client, file, terms), { code: 'tooFewProviders' })
+      assert.equal(poor.deals.length, 0)
+    })
+
+    it('spreads each group over networks and regions as far as they reach', async () => {
+      await begin({ nodes: 12 })
+      const { candidates } = await world.client({}, 9)
+      const network = (index: number) => `192.0.${index % 4}`
+      const cells = [0x8c1f1d489a003ffn, 0x8c393360102c1ffn]
+      const sited = candidates.map(({ entry, peer }) => ({
+        entry: { ...entry, cell: cells[Math.floor(entry.index / 4) % 2] as bigint },
+        peer,
+        network: network(entry.index),
+      }))
+      const { client, deals } = await world.client({ candidates: () => sited })
+      await put(client, file)
+      const groups = Object.values(
+        Object.groupBy(dealsIn(deals), ({ group }) => hex(group)),
+      ) as Deal[][]
+      for (const group of groups) {
+        const networks = group.map(({ provider }) => network(provider))
+        assert.equal(new Set(networks).size, group.length)
+        const regions = group.map(({ provider }) => Math.floor(provider / 4) % 2)
+        assert.equal(new Set(regions).size, 2)
+      }
+    })
+
+    it('calls a provider again whose connection broke once', async () => {
+      await begin({ nodes: 4 })
+      const { client, network } = await world.client()
+      const request = network.request.bind(network)
+      const broken = new Set<string>()
+      network.request = async (peer, ...rest) => {
+        if (broken.has(peer)) return await request(peer, ...rest)
+        broken.add(peer)
+        throw new CairnError('unreachable', 'the connection broke')
+      }
+      const { refusals } = await put(client)
+      assert.deepEqual([broken.size, refusals], [4, []])
+    })
+
     it('takes nothing for agreed that the provider did not sign', async () => {
       await begin({ nodes: 5 })
       world.network.crash(peerName(1))
@@ -451,8 +512,6 @@ describe('client', () => {
 
     it('does so at every edge of chunks, segments, ranges, groups and windows', async () => {
       // Ranges are of 16 shards, groups of 20, windows of a range: all of real shards.
-      await begin({ slotMs: 60_000, terms: { largestPiece: 2 ** 24 } })
-      const { client } = await world.client()
       const segment = SHARD_BYTES
       const chunk = SHARD_BYTES - 16
       const anyLength = fc
@@ -463,6 +522,9 @@ describe('client', () => {
         })
         .map(({ unit, count, off }) => unit * count + off)
       const check = async (length: number, from: number) => {
+        // A new one each time: a stranger gets so many bytes of a provider for nothing, and no more.
+        await begin({ slotMs: 60_000, terms: { largestPiece: 2 ** 24 } })
+        const { client } = await world.client()
         const bytes = pattern(length, length)
         const options = {
           shape: { data: 1, total: 2 },
@@ -475,6 +537,7 @@ describe('client', () => {
         const end = Math.min(length, first + RANGE_BYTES + 1)
         const part = await collect(client, link, { first, end })
         assert.ok(part.whole.equals(bytes.subarray(first, end)))
+        await world.stop()
       }
       await fc.assert(fc.asyncProperty(anyLength, fc.nat(), check), { numRuns: 12 })
     })

@@ -82,6 +82,8 @@ export interface WorldInit {
   terms?: Partial<OwnTerms>
   releaseProviders?: boolean
   maxPrice?: bigint
+  /** What clients pay at most where providers ask for more; what they offer by default. */
+  pays?: bigint
   /** Length of a slot; the testnet profile's by default. */
   slotMs?: number
   /** What providers give away in an epoch; the testnet profile's by default. */
@@ -389,7 +391,11 @@ export class World {
         },
         ...change,
       },
-      { network: this.base.network, profile: this.base.profile },
+      {
+        network: this.base.network,
+        profile: this.base.profile,
+        ...(this.#init.pays === undefined ? {} : { maxPrice: this.#init.pays }),
+      },
     )
     return { client, cache, deals, network, candidates }
   }

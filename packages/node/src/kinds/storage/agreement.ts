@@ -22,6 +22,8 @@ const AGREE_MS = 60_000
 const REQUEST_MS = 20_000
 /** Between two requests, ms. */
 const ASK_AGAIN_MS = 500
+/** A provider whose connection broke is called so often in all: what it has pulled it still has. */
+const CALLS_MAX = 2
 /** The provider is still at it, or the answer got lost. */
 const AGAIN: ReadonlySet<string> = new Set(['pending', 'timeout', 'busy'])
 
@@ -51,6 +53,7 @@ export async function agree(
   const client = key.sign(root)
   const request = Proposal.serialize({ deal, signature: client })
   const whole = deadline(clock, clock.now() + withinMs, signal)
+  let calls = 1
   try {
     for (;;) {
       const once = deadline(clock, clock.now() + REQUEST_MS, whole.signal)
@@ -62,7 +65,8 @@ export async function agree(
         check(signed, 'badSignature', 'the provider’s signature does not hold')
         return dealEnvelope(deal, { client, provider: signature })
       } catch (error) {
-        const again = error instanceof CairnError && AGAIN.has(error.code)
+        const code = error instanceof CairnError ? error.code : undefined
+        const again = AGAIN.has(code ?? '') || (code === 'unreachable' && calls++ < CALLS_MAX)
         if (whole.signal.aborted || !again) throw error
       } finally {
         once.clear()
