@@ -23,7 +23,7 @@ import {
   shortfallOf,
   shortfallText,
 } from '../kinds/storage/terms.ts'
-import type { Clock, Log, Network } from '../ports.ts'
+import type { Clock, Log, Network, Timer } from '../ports.ts'
 import type { Candidate } from './arrange.ts'
 import type { Offer, Spool } from './spool.ts'
 
@@ -41,6 +41,8 @@ const OVERDUE_MIN_MS = 2_000
 const OVERDUE_ALONE_MS = 15_000
 /** Providers that race for one place. */
 const RACERS_MAX = 2
+/** Who was given the end of a piece signs within this time, ms: it has only to write and to sync. */
+const SIGN_MS = 30_000
 /** Who refused by its terms tells them in this time, ms, or is taken at its first word. */
 const TERMS_MS = 2_000
 
@@ -114,7 +116,7 @@ export class Placement {
   async place(init: PlaceInit): Promise<Placed> {
     return await new Race(this.#components, init, {
       admits: peer => this.#admits(peer),
-      agree: (candidate, place, signal) => this.#agree(candidate, place, init, signal),
+      agree: (candidate, place, options) => this.#agree(candidate, place, init, options),
       shortfall: ({ peer, entry }, place, code) =>
         this.#shortfall(peer, code, this.#deal(entry.index, place, init)),
       ended: signal => this.#ended(signal),
@@ -167,12 +169,23 @@ export class Placement {
     candidate: Candidate,
     place: number,
     init: PlaceInit,
-    signal: AbortSignal,
+    { signal, onEnd }: AgreeOptions,
   ): Promise<Deal> {
-    const { signer, spool, publishDeal } = this.#components
+    const { clock, signer, spool, publishDeal } = this.#components
     const { peer, entry } = candidate
     const deal = { ...this.#deal(entry.index, place, init), nonce: init.nonce() }
-    const offer: Offer = { piece: deal.piece, place, peer }
+    const stalled = new AbortController()
+    const unstalled = AbortSignal.any([signal, stalled.signal])
+    let signing: Timer | undefined
+    const offer: Offer = {
+      piece: deal.piece,
+      place,
+      peer,
+      onEnd: () => {
+        signing ??= clock.at(clock.now() + SIGN_MS, () => stalled.abort(stalls()))
+        onEnd()
+      },
+    }
     this.#underWay++
     this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + 1)
     spool.offer(offer)
@@ -180,7 +193,14 @@ export class Placement {
       const ask = async (asked: Deal) => {
         const withinMs = PLACE_MIN_MS + Math.ceil(deal.piece.payload / PLACE_BYTES_PER_MS)
         const id = this.#init.network
-        const init = { deal: asked, key: signer, provider: candidate, id, withinMs, signal }
+        const init = {
+          deal: asked,
+          key: signer,
+          provider: candidate,
+          id,
+          withinMs,
+          signal: unstalled,
+        }
         await publishDeal(await agree(this.#components, init))
         return asked
       }
@@ -188,7 +208,10 @@ export class Placement {
         const pricePerEpoch = await this.#dearer(error, deal, { peer, signal })
         return await ask({ ...deal, pricePerEpoch, nonce: init.nonce() })
       })
+    } catch (error) {
+      throw stalled.signal.aborted ? stalled.signal.reason : error
     } finally {
+      signing?.cancel()
       spool.withdraw(offer)
       this.#underWay--
       const left = (this.#ofPeer.get(peer) ?? 1) - 1
@@ -226,10 +249,16 @@ interface Racer {
   readonly stop: AbortController
 }
 
+interface AgreeOptions {
+  signal: AbortSignal
+  /** Called when the provider is given the end of the piece, which no other gets then. */
+  onEnd(): void
+}
+
 interface Course {
   /** Whether a peer may be asked now. */
   admits(peer: string): boolean
-  agree(candidate: Candidate, place: number, signal: AbortSignal): Promise<Deal>
+  agree(candidate: Candidate, place: number, options: AgreeOptions): Promise<Deal>
   /** By how much a provider's terms were missed; undefined where they were not, or are not told. */
   shortfall(candidate: Candidate, place: number, code: string): Promise<Shortfall | undefined>
   /** Resolves when a proposal of any upload has ended. */
@@ -245,6 +274,8 @@ class Race {
   readonly #deals: (Deal | undefined)[]
   readonly #refusals: Refusal[] = []
   readonly #racers = new Map<Racer, Promise<void>>()
+  /** Racers that were given the end of their piece. */
+  readonly #first = new Set<Racer>()
   /** Operators that keep a piece of the group or are about to. */
   readonly #operators = new Set<string>()
   /** How long each place took, ms. */
@@ -296,7 +327,7 @@ class Race {
     const { clock } = this.#components
     const patience = this.#patience()
     for (const { place, began } of [...this.#racers.keys()].sort((a, b) => a.began - b.began)) {
-      if (this.#racersOf(place).length >= RACERS_MAX) continue
+      if (this.#racersOf(place).length >= RACERS_MAX || this.#isWon(place)) continue
       if (!this.#candidates.some(free => this.#isFree(free))) break
       if (clock.now() < began + patience) return began + patience
       const candidate = this.#take()
@@ -321,7 +352,7 @@ class Race {
     const racer: Racer = { candidate, place, began: clock.now(), stop: new AbortController() }
     const stopping = AbortSignal.any([signal, racer.stop.signal])
     const ended = this.#course
-      .agree(candidate, place, stopping)
+      .agree(candidate, place, { signal: stopping, onEnd: () => this.#first.add(racer) })
       .then(
         deal => {
           this.#deals[place] = deal
@@ -332,6 +363,9 @@ class Race {
         async (error: unknown) => {
           this.#operators.delete(operator)
           if (stopping.aborted) return
+          this.#first.delete(racer)
+          // It could not have the end: not its fault, and it may be needed if the other stalls.
+          if (this.#isWon(place)) return void this.#candidates.push(candidate)
           const { index } = candidate.entry
           const refusal = { provider: index, code: codeOf(error) }
           const shortfall = await this.#course.shortfall(candidate, place, refusal.code)
@@ -349,6 +383,10 @@ class Race {
       candidate => this.#isFree(candidate) && this.#course.admits(candidate.peer),
     )
     return at === -1 ? undefined : this.#candidates.splice(at, 1)[0]
+  }
+
+  #isWon(place: number): boolean {
+    return this.#racersOf(place).some(racer => this.#first.has(racer))
   }
 
   #isFree({ entry }: Candidate): boolean {
@@ -404,6 +442,10 @@ export function summarise(refusals: readonly Refusal[]): string {
   return [...byCode]
     .map(([code, providers]) => `${providers.length} x ${code} (${providers.join('; ')})`)
     .join(', ')
+}
+
+function stalls(): CairnError {
+  return new CairnError('timeout', 'the provider has the whole piece and does not sign')
 }
 
 function codeOf(error: unknown): string {

@@ -19,11 +19,13 @@ export interface Offer {
   readonly piece: Piece
   readonly place: number
   readonly peer: string
+  /** Called when the peer is given the end of the piece. */
+  onEnd?(): void
 }
 
 interface Offered {
-  /** Place by peer. */
-  readonly peers: Map<string, number>
+  /** By peer. */
+  readonly peers: Map<string, Offer>
   /** Who comes first to the end, by place. */
   readonly first: Map<number, string>
 }
@@ -36,17 +38,17 @@ export class Spool {
     this.pieces = pieces
   }
 
-  offer({ piece, place, peer }: Offer): void {
-    const key = pieceKey(piece)
+  offer(offer: Offer): void {
+    const key = pieceKey(offer.piece)
     const offered = this.#offered.get(key) ?? { peers: new Map(), first: new Map() }
-    offered.peers.set(peer, place)
+    offered.peers.set(offer.peer, offer)
     this.#offered.set(key, offered)
   }
 
   withdraw({ piece, place, peer }: Offer): void {
     const key = pieceKey(piece)
     const offered = this.#offered.get(key)
-    if (offered?.peers.get(peer) !== place) return
+    if (offered?.peers.get(peer)?.place !== place) return
     offered.peers.delete(peer)
     if (offered.first.get(place) === peer) offered.first.delete(place)
     if (offered.peers.size === 0) this.#offered.delete(key)
@@ -61,13 +63,15 @@ export class Spool {
   async readProven(range: PieceRange, peer: string): Promise<RangeProof> {
     const { piece } = range
     const offered = this.#offered.get(pieceKey(piece))
-    const place = offered?.peers.get(peer)
-    if (offered === undefined || place === undefined) throw pieceMissing(piece)
+    const offer = offered?.peers.get(peer)
+    if (offered === undefined || offer === undefined) throw pieceMissing(piece)
     const { offset, length } = enclosingRange(range)
     if (offset + length === piece.payload) {
+      const { place } = offer
       const first = offered.first.get(place) ?? peer
       if (first !== peer) throw new CairnError('busy', 'another provider was faster')
       offered.first.set(place, first)
+      offer.onEnd?.()
     }
     return await this.pieces.readProven(range)
   }

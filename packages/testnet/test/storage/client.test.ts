@@ -342,7 +342,9 @@ describe('client', () => {
 
     it('gives the end of a piece to one of two that race for a place', async () => {
       await begin({ nodes: 2 })
-      // Both pull the piece and then never sign.
+      // Both pull the piece when both were asked, and then never sign.
+      const asked = new Set<string>()
+      const racing = Promise.withResolvers<void>()
       const whole = new Set<string>()
       const refused = new Set<string>()
       for (const peer of [0, 1].map(peerName)) {
@@ -351,6 +353,8 @@ describe('client', () => {
         const serve = { maxRequestBytes: 1_000, maxResponseBytes: 100, perSecond: 100 }
         network.serve('piece-put', serve, async (request, from) => {
           const { piece } = decode(Proposal, request).deal
+          if (asked.add(peer).size === 2) racing.resolve()
+          await racing.promise
           const { signal } = new AbortController()
           const range = { piece, offset: 0, length: piece.payload }
           await pullRange({ network }, { peer: from, range, signal }).then(
@@ -373,6 +377,29 @@ describe('client', () => {
       controller.abort(new Error('given up'))
       await world.run(ended)
       assert.deepEqual([whole.size, [...refused]], [1, ['busy']])
+      assert.equal(cache.list().length, 0)
+    })
+
+    it('gets by with one provider to spare although another takes pieces whole and never signs', async () => {
+      await begin({ nodes: 5, slotMs: 60_000 })
+      world.network.crash(peerName(2))
+      const network = world.network.join(peerName(2))
+      const serve = { maxRequestBytes: 1_000, maxResponseBytes: 100, perSecond: 100 }
+      let taken = 0
+      network.serve('piece-put', serve, async (request, from) => {
+        const { piece } = decode(Proposal, request).deal
+        const { signal } = new AbortController()
+        const range = { piece, offset: 0, length: piece.payload }
+        await pullRange({ network }, { peer: from, range, signal })
+        taken++
+        return await new Promise(() => {})
+      })
+      await network.start()
+      const { client, deals, cache } = await world.client()
+      const { refusals } = await put(client, file.slice(0, 3_000))
+      assert.ok(taken > 0)
+      assert.ok(dealsIn(deals).every(({ provider }) => provider !== 2))
+      assert.ok(refusals.every(({ provider, code }) => provider === 2 && code === 'timeout'))
       assert.equal(cache.list().length, 0)
     })
 
