@@ -98,6 +98,23 @@ describe('a piece that a provider lost', () => {
     assert.equal(ended(), many)
   })
 
+  it('is told of to everybody by and by, however many of the others are away', async () => {
+    const many = TOLD_PER_EPOCH + 3
+    const deals = Array.from({ length: many }, (_, i) => deal({ nonce: BigInt(i), place: i }))
+    await losing([])
+    const clients = new Clients({ store: world.node(0).store.sublevel('storage-clients') })
+    const order = deals.toSorted((a, b) => (hex(dealId(a)) < hex(dealId(b)) ? -1 : 1))
+    for (const [place, known] of order.entries()) {
+      const peer = place < TOLD_PER_EPOCH ? 'away' : peerName(CLIENT)
+      await clients.remember({ deal: dealId(known), endEpoch: known.endEpoch }, peer)
+    }
+    for (let plus = 0; plus < 2; plus++) {
+      await world.toEpoch(EPOCH + plus, deals)
+      await world.clock.run({ until: world.clock.now() + 8_000 })
+    }
+    assert.equal(endings(deals).filter(Boolean).length, 3)
+  })
+
   it('ends no deal of another provider', async () => {
     const others = [deal({ provider: 1 })]
     await losing(others)

@@ -6,6 +6,7 @@ import {
   canEnd,
   dealIndex,
   type EpochBase,
+  type KnownDeal,
   type Piece,
   pieceKey,
   storageKind,
@@ -16,7 +17,7 @@ import { Errands } from '../errands.ts'
 import type { Voice } from '../kind.ts'
 import type { Endings } from './endings.ts'
 
-/** Deals told of in one epoch; the others follow in the next. */
+/** Deals told of in one epoch; the others come first in the next. */
 export const TOLD_PER_EPOCH = 64
 
 export interface LossesComponents {
@@ -31,6 +32,8 @@ export class Losses {
   readonly #components: LossesComponents
   readonly #errands: Errands
   #telling = false
+  /** The last deal told of, by id in hexadecimal: those behind it are next, whoever is away. */
+  #last = ''
 
   constructor(components: LossesComponents) {
     this.#components = components
@@ -50,12 +53,24 @@ export class Losses {
     const deals = (dealIndex(base.state(storageKind)).byProvider.get(own) ?? [])
       .filter(({ id, deal }) => lost.has(pieceKey(deal.piece)) && !endings.isAgreed(id))
       .filter(({ deal }) => canEnd(deal, base.epoch))
-      .slice(0, TOLD_PER_EPOCH)
+    const due = this.#nextOf(deals)
     this.#telling = true
     this.#errands.run(async () => {
-      for (const { id, deal } of deals) await this.#tell(id, deal.piece)
-      this.#telling = false
+      try {
+        for (const { id, deal } of due) await this.#tell(id, deal.piece)
+      } finally {
+        this.#telling = false
+      }
     })
+  }
+
+  /** `deals` are in order of id. */
+  #nextOf(deals: readonly KnownDeal[]): KnownDeal[] {
+    const first = deals.findIndex(({ key }) => key > this.#last)
+    const turned = first === -1 ? deals : [...deals.slice(first), ...deals.slice(0, first)]
+    const next = turned.slice(0, TOLD_PER_EPOCH)
+    this.#last = next.at(-1)?.key ?? ''
+    return next
   }
 
   async #tell(id: Uint8Array, piece: Piece): Promise<void> {
