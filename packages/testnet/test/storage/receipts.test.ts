@@ -86,11 +86,14 @@ describe('bytes delivered', () => {
     return bytes
   }
 
-  const range = (piece: Piece, offset: number, network: Network) => {
+  const range = (piece: Piece, offset: number, network: Network) =>
+    world.run(ask(piece, offset, network))
+
+  const ask = (piece: Piece, offset: number, network: Network) => {
     const length = Math.min(RANGE_BYTES, piece.payload - offset)
     const request = PieceRange.serialize(enclosingRange({ piece, offset, length }))
     const options = { signal: new AbortController().signal, maxResponseBytes: 2 * MIB }
-    return world.run(network.request(peerName(0), PieceProtocol.get, request, options))
+    return network.request(peerName(0), PieceProtocol.get, request, options)
   }
 
   /** Ranges that node 0 gives a peer before it refuses, and the code of the refusal. */
@@ -276,6 +279,24 @@ describe('bytes delivered', () => {
     await tab()
     await assert.rejects(range(piece, 0, world.node(5).network), { code: 'pieceDamaged' })
     assert.equal(service(0).clients[0]?.unpaid, 0)
+  })
+
+  it('cost nothing that nobody got, though who asked for them has a tab since', async () => {
+    await begin()
+    const piece = await keep(MIB)
+    const { network } = world.node(5)
+    const { promise: failed, reject } = Promise.withResolvers<never>()
+    world.node(0).pieces.readProven = () => failed
+    const refused = assert.rejects(ask(piece, 0, network), { code: 'pieceDamaged' })
+    await world.clock.run({ until: world.clock.now() + 100 })
+    assert.equal(service(0).free?.used, RANGE_BYTES)
+    await tab({ network })
+    const toll = world.node(0).half.toll as Toll
+    toll.take(network.self, MIB)
+    reject(new CairnError('pieceDamaged', 'the disk fails'))
+    await world.run(refused)
+    assert.equal(service(0).free?.used, 0)
+    assert.equal(service(0).clients[0]?.unpaid, MIB)
   })
 
   it('are not acknowledged where they are not those of the piece', async () => {

@@ -80,7 +80,7 @@ describe('a stranger', () => {
     const take = toll.take.bind(toll)
     toll.take = (peer, bytes) => {
       askers.push({ peer, range: { piece, offset: 0, length: bytes } })
-      take(peer, bytes)
+      return take(peer, bytes)
     }
   }
 
@@ -142,7 +142,7 @@ describe('a stranger', () => {
     const honest = toll().take
     toll().take = (peer, bytes) => {
       if (!world.nodes.some(node => node.peer === peer)) throw new CairnError('unpaid', 'pay first')
-      honest.call(toll(), peer, bytes)
+      return honest.call(toll(), peer, bytes)
     }
     await next()
     await fetchPaid()

@@ -128,19 +128,22 @@ export class Toll {
       has: piece => pieces.has(piece),
       readProven: async (range, peer) => {
         const { length } = enclosingRange(range)
-        this.take(peer, length)
+        const giveBack = this.take(peer, length)
         try {
           return await pieces.readProven(range)
         } catch (error) {
-          this.#give(peer, length)
+          giveBack()
           throw error
         }
       },
     }
   }
 
-  /** Puts bytes on a peer's tab, or takes them of what is free. Throws `unpaid`. */
-  take(peer: string, bytes: number): void {
+  /**
+   * Puts bytes on a peer's tab, or takes them of what is free. Throws `unpaid`. Gives what undoes it,
+   * for bytes that nobody got.
+   */
+  take(peer: string, bytes: number): () => void {
     const account = this.#accountOf(peer)
     if (account !== undefined) {
       check(account.unpaid + bytes <= UNPAID_MAX, 'unpaid', 'too many bytes without a receipt', {
@@ -148,18 +151,24 @@ export class Toll {
         next: 'sign a receipt',
       })
       account.unpaid += bytes
-      return
+      return () => {
+        account.unpaid = Math.max(0, account.unpaid - bytes)
+      }
     }
     const { used, quota } = this.free()
-    const { met } = this.#free
+    const free = this.#free
+    const { met } = free
     const first = bytes <= SUBTREE_PAYLOAD && !met.has(peer) && met.size < TABS_MAX
     const left = quota - (first ? 0 : Math.floor(quota / RESERVED_PARTS)) - used
     check(bytes <= left, 'unpaid', 'the free bytes of this epoch are given out', {
       facts: { used, asked: bytes, left: Math.max(0, left), quota },
       next: 'pay with a deal key that has a deposit, or ask again in the next epoch',
     })
-    this.#free.used += bytes
+    free.used += bytes
     if (met.size < TABS_MAX) met.add(peer)
+    return () => {
+      free.used -= bytes
+    }
   }
 
   /** Bytes of this epoch for peers without a tab. */
@@ -214,13 +223,6 @@ export class Toll {
     const { slotMs, sealSlot } = base.profile
     const turn = Math.floor(((own % TURNS) * slotMs) / TURNS)
     this.#errands.at(slotStart(base, base.epoch, sealSlot) + turn, () => this.#say(base, own))
-  }
-
-  /** Takes back what `take` counted and nobody got. */
-  #give(peer: string, bytes: number): void {
-    const account = this.#accountOf(peer)
-    if (account === undefined) this.#free.used = Math.max(0, this.#free.used - bytes)
-    else account.unpaid = Math.max(0, account.unpaid - bytes)
   }
 
   async #say(base: EpochBase, own: number): Promise<void> {
