@@ -1,11 +1,19 @@
 /** Which deals go on, which end and why, and which are new. */
 import { MessageType } from '../../messages.ts'
-import { hex } from '../../ssz.ts'
+import { compareBytes, hex } from '../../ssz.ts'
 import type { Deal } from './deal.ts'
 import { canEnd, type DealEnd } from './deal-end.ts'
 import { outlay } from './funds.ts'
 import type { StorageSettleInput } from './settle-input.ts'
-import { dealIndex, type KnownDeal, knownDeal, sortDeals } from './state.ts'
+import {
+  dealIndex,
+  type KnownDeal,
+  knownDeal,
+  type StorageState,
+  type StruckDeal,
+  sortDeals,
+  struckIndex,
+} from './state.ts'
 
 /**
  * `agreed`: by client and provider; `lost`: a debt was not answered in time; `gone`: nor anything else;
@@ -61,11 +69,24 @@ export function nextDeals(
   for (const { value } of messages.standing<Deal>(MessageType.deal)) {
     const item = knownDeal(value)
     const client = hex(value.client)
-    // A deal that ended cannot come back: it would have to begin before this epoch.
+    // A deal that ended cannot come back: it began before this epoch, or is struck.
     if (dealIndex(state).byId.has(item.key) || value.startEpoch < base.epoch) continue
+    if (struckIndex(state).has(item.key)) continue
     if (gone.has(value.provider) || isOwn(value)) continue
     const promised = (committed.get(client) ?? 0n) + weigh(value)
     if (promised <= (left.get(client) ?? available(client))) carry(item)
   }
-  return { deals: sortDeals(next.values()), ended }
+  return { deals: sortDeals(next.values()), ended, struck: nextStruck(state, ended, base.epoch) }
+}
+
+/** Those that the next epoch could take in again. */
+function nextStruck(
+  { struck }: StorageState,
+  ended: readonly EndedDeal[],
+  epoch: number,
+): StruckDeal[] {
+  const now = ended.map(({ id, deal: { startEpoch } }) => ({ deal: id, startEpoch }))
+  return [...struck, ...now]
+    .filter(({ startEpoch }) => startEpoch > epoch)
+    .sort((a, b) => compareBytes(a.deal, b.deal))
 }

@@ -45,7 +45,12 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
   const delegations = settleDelegations(input)
   const { isOwn } = delegations
-  const { deals, ended } = nextDeals(input, { early, gone: debts.gone, left: receipts.left, isOwn })
+  const { deals, ended, struck } = nextDeals(input, {
+    early,
+    gone: debts.gone,
+    left: receipts.left,
+    isOwn,
+  })
   const waiting = new Map([...audits.pending].filter(([key]) => !debts.open.has(key)))
   for (const audit of audited) waiting.set(hex(audit.deal), audit)
   const going = new Set(deals.map(({ key }) => key))
@@ -70,6 +75,7 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
         delegations,
         deals.map(({ deal }) => deal),
       ),
+      struck,
     },
     verdicts: judged.map(({ verdict }) => verdict),
     findings: storageFindings({

@@ -18,7 +18,7 @@ import { canEnd, DealEnd, dealEndSigningRoot } from './deal-end.ts'
 import { delegatedKeys, groupDeals } from './delegates.ts'
 import { Delegation, delegationSigningRoot } from './delegation.ts'
 import { isCovered } from './funds.ts'
-import { dealIndex, delegationOf, type StorageState } from './state.ts'
+import { dealIndex, delegationOf, type StorageState, struckIndex } from './state.ts'
 
 /** The state of storage that is carried at a base. */
 export type StateAt = (base: EpochBase) => StorageState
@@ -58,8 +58,9 @@ function dealRule(stateAt: StateAt): StandingRule<Deal> {
     },
     pending({ id, value: deal }, base) {
       const state = stateAt(base)
-      const carried = dealIndex(state).byId.has(hex(id))
-      return !carried && isTimely(deal, base) && isCovered(deal, base, { state })
+      const key = hex(id)
+      if (dealIndex(state).byId.has(key) || struckIndex(state).has(key)) return false
+      return isTimely(deal, base) && isCovered(deal, base, { state })
     },
     account: ({ client }) => hex(client),
     fits({ value: deal }, others, base) {

@@ -59,6 +59,13 @@ export const Containment = new ContainerType(
 )
 export type Containment = ValueOf<typeof Containment>
 
+/** A deal that ended before it began: until then it could be taken in again by anybody who kept it. */
+export const StruckDeal = new ContainerType(
+  { deal: Bytes32, startEpoch: Uint32 },
+  { typeName: 'StruckDeal' },
+)
+export type StruckDeal = ValueOf<typeof StruckDeal>
+
 /** Bytes delivered to a client by a provider that are paid, since the beginning. */
 export const Served = new ContainerType(
   { client: Bytes32, provider: Uint32, bytes: Uint64 },
@@ -80,6 +87,7 @@ export const StorageState = new ContainerType(
     contained: new ListCompositeType(Containment, TREE_LIST_MAX),
     served: new ListCompositeType(Served, TREE_LIST_MAX),
     delegations: new ListCompositeType(Delegation, TREE_LIST_MAX),
+    struck: new ListCompositeType(StruckDeal, TREE_LIST_MAX),
   },
   { typeName: 'StorageState' },
 )
@@ -109,6 +117,7 @@ const debts = new WeakMap<StorageState, ReadonlyMap<string, Debt>>()
 const audits = new WeakMap<StorageState, ReadonlyMap<string, PendingAudit>>()
 const contained = new WeakMap<StorageState, ReadonlySet<string>>()
 const delegations = new WeakMap<StorageState, ReadonlyMap<string, Delegation>>()
+const struck = new WeakMap<StorageState, ReadonlySet<string>>()
 const counters = new WeakMap<StorageState, ReadonlyMap<string, bigint>>()
 
 export function emptyStorageState(): StorageState {
@@ -121,6 +130,7 @@ export function emptyStorageState(): StorageState {
     contained: [],
     served: [],
     delegations: [],
+    struck: [],
   }
 }
 
@@ -194,6 +204,16 @@ export function delegationOf(
 
 export function delegationKey({ client, group }: Pick<Delegation, 'client' | 'group'>): string {
   return `${hex(client)}/${hex(group)}`
+}
+
+/** Ids of deals that ended before they began, in hexadecimal. */
+export function struckIndex(state: StorageState): ReadonlySet<string> {
+  let index = struck.get(state)
+  if (index === undefined) {
+    index = new Set(state.struck.map(({ deal }) => hex(deal)))
+    struck.set(state, index)
+  }
+  return index
 }
 
 /** Bytes that a client has paid a provider for; `client` is its key, 32 bytes. */

@@ -13,6 +13,7 @@ import {
   obligationsOf,
   type Quotient,
   type StorageState,
+  storageKind,
   storageQuestion,
   Verdict,
 } from '@cairn/protocol'
@@ -243,6 +244,31 @@ describe('a provider that answers nothing', () => {
     )
     assert.deepEqual(settled.state.debts, [])
     assert.deepEqual(settled.state.silent, [])
+  })
+
+  it('takes no deal up again that ended before it began, whoever kept it', () => {
+    const begins = EPOCH + 20
+    const coming = dealOf({ nonce: 88n, startEpoch: begins, endEpoch: begins + 90 })
+    const history = new History({ deals: [...dealsOf(30), coming] })
+    const gone = history.run(BASE_LAG + REPAIR + 1, { answers: { 0: 'away' } })
+    assert.deepEqual(gone.state.deals, [])
+    assert.deepEqual(gone.state.struck, [{ deal: dealId(coming), startEpoch: begins }])
+    const again = message(MessageType.deal, coming)
+    while (history.epoch <= begins) {
+      assert.deepEqual(history.next({ more: [again] }).state.deals, [])
+    }
+    assert.deepEqual(history.state.struck, [], 'it could not begin any more')
+    const [rule] = storageKind.standing
+    assert.equal(rule?.type, MessageType.deal)
+    const base = { ...history.base(), epoch: begins - 1 }
+    const known = { id: dealId(coming), value: coming }
+    const at = (state: StorageState) => ({
+      ...base,
+      state: () => state,
+      available: () => 2n ** 90n,
+    })
+    assert.ok(rule?.pending(known, at(stateOf([])) as never))
+    assert.ok(!rule?.pending(known, at(gone.state) as never))
   })
 
   it('is not gone when it answered one leaf meanwhile: it loses what it does not answer', () => {

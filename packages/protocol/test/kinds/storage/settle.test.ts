@@ -496,12 +496,13 @@ describe('settlement of storage: the whole', () => {
         audits: [{ deal: bytes32(4), leaf: 6, since: 9 }],
         silent: [{ provider: 2, since: 6 }],
         contained: [{ deal: bytes32(2), since: 7 }],
+        struck: [{ deal: bytes32(3), startEpoch: 12 }],
       },
     )
     assert.deepEqual(StorageState.deserialize(StorageState.serialize(state)), state)
     assert.equal(
       hex(storageKind.stateCodec.hashTreeRoot(state)),
-      '744d52c59f6063927e30d62f4025ff6b130089bd6550736e9b87cce60ed360e9',
+      '3beadc7f4cc44a1054616072130c56f187c70365e93f593fe6ad4bff3d123252',
     )
     assert.equal(
       hex(dealsRoot(state)),
