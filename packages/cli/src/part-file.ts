@@ -68,6 +68,7 @@ export class PartFile {
       next: 'pass --force to replace it',
     })
     return await writing(path, async () => {
+      if (force) await checkReplaceable(path)
       const bytes = await continued(init)
       const handle = await open(partOf(path), bytes === 0 ? 'w' : 'r+')
       try {
@@ -113,8 +114,9 @@ export class PartFile {
   async finish(): Promise<string> {
     await writing(this.#path, async () => {
       await this.#handle.sync()
-      await this.#handle.close()
+      // Open still: where this fails, what is here can be kept.
       await rename(partOf(this.#path), this.#path)
+      await this.#handle.close()
       await rm(recordOf(this.#path), { force: true })
     })
     return this.#hash.digest('hex')
@@ -169,6 +171,12 @@ async function hashOf(path: string, bytes: number): Promise<Hash> {
   if (bytes === 0) return hash
   for await (const part of createReadStream(path, { end: bytes - 1 })) hash.update(part)
   return hash
+}
+
+/** Before anything is fetched: a file can take the name of a file alone. */
+async function checkReplaceable(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) throw Object.assign(new Error(path), { code: 'EISDIR' })
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -185,6 +185,8 @@ describe('commands of a running node', () => {
     )
     const folder = await cairn(['get', link, '-o', directory(), '--force', ...base])
     assert.equal(jsonOf<CairnFailure>(folder).error.code, 'cannotWrite')
+    assert.match(jsonOf<CairnFailure>(folder).error.message, /it is a directory$/)
+    await assert.rejects(access(`${directory()}.part`), { code: 'ENOENT' })
     const missing = await cairn(['put', join(directory(), 'missing'), ...base])
     assert.equal(jsonOf<CairnFailure>(missing).error.code, 'fileNotFound')
     const isFolder = await cairn(['put', directory(), ...base])
@@ -210,6 +212,21 @@ describe('commands of a running node', () => {
     ])
     const named = await cairn(['put', ...paths, '--name', 'x', ...base])
     assert.equal(named.code, EXIT_CODES.usage.code)
+  })
+
+  it('tell what was stored before a put failed', async () => {
+    const large = join(directory(), 'large')
+    await writeFile(large, new Uint8Array(5_000_000))
+    // It is there, and its first byte cannot be read.
+    const paths = [large, '/proc/self/mem']
+    const failed = await cairn(['put', ...paths, ...base])
+    const { error } = jsonOf<CairnFailure>(failed)
+    const [link] = [...node.puts.keys()]
+    assert.equal(error.code, 'fileUnreadable')
+    assert.equal(error.facts.stored, `${link} large`)
+    const shown = await cairn(['put', ...paths, '--data-dir', directory()])
+    assert.equal(shown.stdout, `${link}\n`)
+    assert.match(shown.stderr, /error: .*mem cannot be read.*\n {2}1 of the files are stored: put/)
   })
 
   it('list what was stored, and take it off the list', async () => {

@@ -45,12 +45,14 @@ export function putCommand({ program, action }: Commands): void {
       action(async (session, paths: string[], { name, shards }: PutOptions) => {
         const inputs = await openAll(session, paths, name)
         const shown = progress(session, { what: 'storing', total: totalOf(inputs) })
+        const results: Json<PutResult>[] = []
         try {
-          const results: Json<PutResult>[] = []
           for (const batch of batchesOf(inputs)) {
             results.push(await put(session, batch, { shape: shards, shown }))
           }
           report(session, results)
+        } catch (error) {
+          throw results.length === 0 ? error : partly(session, results, error)
         } finally {
           shown.end()
         }
@@ -167,6 +169,18 @@ function report({ output }: Session, results: readonly Json<PutResult>[]): void 
   }
   const uploads = results.map(({ files: stored, ...rest }) => ({ files: stored, ...rest }))
   output.result({ files, uploads }, text.join('\n'))
+}
+
+/** What was stored before a failure is paid for, so that nobody should have to put it again. */
+function partly(session: Session, results: readonly Json<PutResult>[], error: unknown): unknown {
+  if (!session.output.json) report(session, results)
+  if (!(error instanceof CairnError)) return error
+  const stored = results.flatMap(({ files }) => files.map(({ name, link }) => `${link} ${name}`))
+  return new CairnError(error.code, error.message, {
+    facts: { ...error.facts, stored: stored.join(', ') },
+    cause: error,
+    next: `${error.next === undefined ? '' : `${error.next}; `}${stored.length} of the files are stored: put only the others again`,
+  })
 }
 
 function shapeOf(text: string): Shape {
