@@ -17,8 +17,9 @@ export function delegateOperators(
 
 /**
  * Identity keys that may sign a deal in its client's place at a base: those of its group's delegates, if the
- * deal is about a place of the group that no carried deal holds, costs no more per byte than the dearest
- * of the group's, ends no later than its last, and is with another operator than a delegate's.
+ * deal is about a place of the group that no carried deal holds, is of the size of the group's pieces and
+ * costs no more than the dearest of them, ends no later than the last, and is with another operator than
+ * a delegate's.
  */
 export function delegatedKeys(deal: Deal, base: EpochBase, state: StorageState): Uint8Array[] {
   const delegation = delegationOf(state, deal)
@@ -27,7 +28,7 @@ export function delegatedKeys(deal: Deal, base: EpochBase, state: StorageState):
   if (delegateOperators(delegation, base).has(hex(provider.operator))) return []
   const group = groupDeals(state, deal)
   if (deal.place >= PLACES_MAX || group.some(({ place }) => place === deal.place)) return []
-  if (!group.some(other => isCheaper(deal, other))) return []
+  if (!group.some(other => isAsMuch(deal, other))) return []
   if (!group.some(({ endEpoch }) => deal.endEpoch <= endEpoch)) return []
   return delegation.delegates.flatMap(index => base.node(index)?.identity ?? [])
 }
@@ -42,7 +43,7 @@ export function groupDeals(
   return deals.map(({ deal }) => deal).filter(deal => hex(deal.group) === name)
 }
 
-function isCheaper(deal: Deal, other: Deal): boolean {
-  const { pricePerEpoch, piece } = deal
-  return pricePerEpoch * BigInt(other.piece.payload) <= other.pricePerEpoch * BigInt(piece.payload)
+/** The pieces of a group have one size. */
+function isAsMuch(deal: Deal, other: Deal): boolean {
+  return deal.piece.payload === other.piece.payload && deal.pricePerEpoch <= other.pricePerEpoch
 }

@@ -10,6 +10,8 @@ import { delegationKey } from './state.ts'
 export interface DelegationChanges {
   /** That hold from this epoch on, by `delegationKey`. */
   readonly held: ReadonlyMap<string, Delegation>
+  /** True for a deal of a group that has delegates. */
+  isDelegated(deal: Deal): boolean
   /** True for a deal that an operator of its group's delegates keeps, or would. */
   isOwn(deal: Deal): boolean
 }
@@ -29,6 +31,7 @@ export function settleDelegations({
   const operators = new Map<string, Set<string>>()
   return {
     held,
+    isDelegated: deal => (held.get(delegationKey(deal))?.delegates.length ?? 0) > 0,
     isOwn: deal => {
       const key = delegationKey(deal)
       const delegation = held.get(key)

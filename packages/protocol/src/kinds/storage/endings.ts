@@ -7,6 +7,7 @@ import { outlay } from './funds.ts'
 import type { StorageSettleInput } from './settle-input.ts'
 import {
   dealIndex,
+  delegationKey,
   type KnownDeal,
   knownDeal,
   type StorageState,
@@ -38,21 +39,29 @@ export interface EndingsInit {
   left: ReadonlyMap<string, bigint>
   /** True for a deal with an operator of its group's delegates. */
   isOwn(deal: Deal): boolean
+  /** True for a deal of a group that has delegates. */
+  isDelegated(deal: Deal): boolean
 }
 
 export function nextDeals(
-  { state, base, messages, available }: StorageSettleInput,
-  { early, gone, left, isOwn }: EndingsInit,
+  { state, base, baseState, messages, available }: StorageSettleInput,
+  { early, gone, left, isOwn, isDelegated }: EndingsInit,
 ) {
   const next = new Map<string, KnownDeal>()
   const ended: EndedDeal[] = []
   const committed = new Map<string, bigint>()
+  // What was taken in since the base: the delegates of its group could not know of it.
+  const since = new Map<string, Deal[]>()
+  const atBase = dealIndex(baseState).byId
   // This epoch is charged already.
   const weigh = (deal: Deal) => outlay(deal, base.epoch + 1, base.profile)
   const carry = (item: KnownDeal) => {
     const client = hex(item.deal.client)
     committed.set(client, (committed.get(client) ?? 0n) + weigh(item.deal))
     next.set(item.key, item)
+    if (atBase.has(item.key) || !isDelegated(item.deal)) return
+    const place = placeKey(item.deal)
+    since.set(place, [...(since.get(place) ?? []), item.deal])
   }
   const agreed = new Set(
     messages.standing<DealEnd>(MessageType.dealEnd).map(({ value }) => hex(value.deal)),
@@ -73,10 +82,20 @@ export function nextDeals(
     if (dealIndex(state).byId.has(item.key) || value.startEpoch < base.epoch) continue
     if (struckIndex(state).has(item.key)) continue
     if (gone.has(value.provider) || isOwn(value)) continue
+    if (since.get(placeKey(value))?.some(other => isBeside(value, other))) continue
     const promised = (committed.get(client) ?? 0n) + weigh(value)
     if (promised <= (left.get(client) ?? available(client))) carry(item)
   }
   return { deals: sortDeals(next.values()), ended, struck: nextStruck(state, ended, base.epoch) }
+}
+
+function placeKey(deal: Deal): string {
+  return `${delegationKey(deal)}/${deal.place}`
+}
+
+/** Both are live in some epoch. */
+function isBeside(deal: Deal, other: Deal): boolean {
+  return deal.startEpoch < other.endEpoch && other.startEpoch < deal.endEpoch
 }
 
 /** Those that the next epoch could take in again. */

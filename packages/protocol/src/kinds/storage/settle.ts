@@ -44,12 +44,13 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
   const delegations = settleDelegations(input)
-  const { isOwn } = delegations
+  const { isOwn, isDelegated } = delegations
   const { deals, ended, struck } = nextDeals(input, {
     early,
     gone: debts.gone,
     left: receipts.left,
     isOwn,
+    isDelegated,
   })
   const waiting = new Map([...audits.pending].filter(([key]) => !debts.open.has(key)))
   for (const audit of audited) waiting.set(hex(audit.deal), audit)

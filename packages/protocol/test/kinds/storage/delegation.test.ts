@@ -51,10 +51,10 @@ const delegation = (change: Partial<Delegation> = {}): Delegation => ({
   ...change,
 })
 
-/** Providers 0 and 1 keep places 0 and 1 of the group; a byte costs as much in both. */
+/** Providers 0 and 1 keep places 0 and 1 of the group. */
 const held = (): Deal[] => [
   dealOf({ startEpoch: 1, place: 0, piece: pieceOf(1_000), pricePerEpoch: 100n }),
-  dealOf({ startEpoch: 1, place: 1, provider: 1, piece: pieceOf(500), pricePerEpoch: 50n }),
+  dealOf({ startEpoch: 1, place: 1, provider: 1, piece: pieceOf(1_000), pricePerEpoch: 50n }),
 ]
 
 function holding(delegations: Delegation[] = [], deals = held()): EpochBase {
@@ -145,7 +145,7 @@ describe('a delegation', () => {
 describe('a deal that a delegate signs', () => {
   /** Puts place 2 of the group, which nobody keeps, with provider 2. */
   const missing = (change: Partial<Deal> = {}): Deal =>
-    dealOf({ provider: 2, place: 2, piece: pieceOf(700), pricePerEpoch: 70n, ...change })
+    dealOf({ provider: 2, place: 2, piece: pieceOf(1_000), pricePerEpoch: 100n, ...change })
 
   function verify(deal: Deal, base: EpochBase, delegate = 6) {
     const root = dealSigningRoot(deal, NETWORK)
@@ -172,8 +172,9 @@ describe('a deal that a delegate signs', () => {
     assert.equal(verify(missing({ client: clientKey(2) }), base), 'unknown')
   })
 
-  it('costs no more per byte, and ends no later, than what the client agreed to', () => {
-    assert.equal(verify(missing({ pricePerEpoch: 71n }), base), 'unknown')
+  it('costs no more, is no larger, and ends no later, than what the client agreed to', () => {
+    assert.equal(verify(missing({ pricePerEpoch: 101n }), base), 'unknown')
+    assert.equal(verify(missing({ piece: pieceOf(1_001) }), base), 'unknown')
     assert.equal(verify(missing({ endEpoch: EPOCH + 101 }), base), 'unknown')
     assert.equal(verify(missing({ pricePerEpoch: 1n, endEpoch: EPOCH + 50 }), base), 'yes')
   })
@@ -230,6 +231,26 @@ describe('settlement of delegations', () => {
       state.delegations.map(({ group }) => hex(group)),
       [hex(other), hex(GROUP)],
     )
+  })
+
+  it('fills a place once, however many deals for it are signed before a base shows one', () => {
+    const at = (change: Partial<Deal>) => dealOf({ place: 3, startEpoch: EPOCH + 2, ...change })
+    const one = at({ provider: 2, nonce: 31n })
+    const two = at({ provider: 3, nonce: 32n })
+    const { endEpoch } = one
+    const after = at({ provider: 2, startEpoch: endEpoch, endEpoch: endEpoch + 50, nonce: 33n })
+    const next = at({ provider: 2, place: 4, nonce: 34n })
+    const said = [one, two, after, next].map(deal => message(MessageType.deal, deal))
+    const base = holding([delegation()])
+    const { state } = settleOf({ base, messages: said })
+    const placed = (deals: readonly Deal[]) => deals.map(({ nonce }) => nonce).sort()
+    const [first] = [one, two].toSorted((a, b) => (hex(dealId(a)) < hex(dealId(b)) ? -1 : 1))
+    assert.ok(first)
+    assert.deepEqual(placed(state.deals), placed([...held(), first, after, next]))
+    const again = settleOf({ base, state, messages: said })
+    assert.deepEqual(placed(again.state.deals), placed(state.deals), 'nor in the next epoch')
+    const own = settleOf({ base: holding(), messages: said }).state.deals
+    assert.equal(own.length, 6, 'a client without delegates knows what it signs')
   })
 
   it('ends the group’s deals with operators of delegates, and begins none there', () => {
