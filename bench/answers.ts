@@ -23,7 +23,7 @@ import {
 import { bytes32, dealOf, EPOCH, stateOf } from '../packages/protocol/test/kinds/storage/world.ts'
 import { compare, type Line, quantile, rounded } from './measure.ts'
 import { barePairs } from './pairs.ts'
-import { openStore } from './put.ts'
+import { openStore } from './volume.ts'
 
 const GIB = 2 ** 30
 /** 320 pieces make 10 GiB. */

@@ -17,6 +17,8 @@ export interface Line {
 export interface GroupOptions {
   /** Of the pieces that a challenge is answered from, GiB. */
   inventoryGiB: number
+  /** Of a large file, MiB. */
+  size: number
 }
 
 /** What one group measures, as it is measured. */

@@ -1,13 +1,9 @@
-/** A client and providers of different operators, each a libp2p node of this process on loopback. */
-import { randomBytes } from 'node:crypto'
+/** Providers of different operators, each a libp2p node of this process on loopback. */
 import {
-  Client,
   Clients,
   type Libp2pNetwork,
   type PieceStore,
   Provider,
-  pullRange,
-  Spool,
   servePieces,
   signerOf,
   type Voice,
@@ -19,45 +15,26 @@ import {
   PIECE_PAYLOAD_MAX,
   PUBLIC_PROFILE,
   plainVerifier,
-  type RegistryEntry,
 } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
-import { clock, met, node, quietLog } from '../packages/node/test/network/world.ts'
-import {
-  baseOf,
-  clientKey,
-  clientSecret,
-  deposit,
-  EPOCH,
-  nodeSecret,
-  registry,
-} from '../packages/protocol/test/kinds/storage/world.ts'
+import { clock, node, quietLog } from '../packages/node/test/network/world.ts'
+import { EPOCH, nodeSecret } from '../packages/protocol/test/kinds/storage/world.ts'
+import { type Market, marketBase } from './market.ts'
 
 export interface Providers {
-  /** Stores the bytes with as many providers as there are. */
-  put(source: Iterable<Uint8Array>): Promise<void>
+  readonly market: Market
   stop(): Promise<void>
 }
 
-/** Long past what all deals of all rounds cost. */
-const DEPOSIT = 10n ** 12n
-const PRICE_PER_GIB = 1_000n
 /** How far the present epoch has come, s: an hour is not over while this runs. */
 const INTO_EPOCH_S = 60
 
 const log = quietLog()
 
-export async function startProviders(
-  stores: readonly PieceStore[],
-  cache: PieceStore,
-): Promise<Providers> {
+export async function startProviders(stores: readonly PieceStore[]): Promise<Providers> {
   const epochS = (PUBLIC_PROFILE.slotMs * PUBLIC_PROFILE.slotsPerEpoch) / 1_000
-  const base = baseOf({
-    registry: registry(stores.length),
-    profile: PUBLIC_PROFILE,
-    genesis: Math.floor(clock.now() / 1_000) - EPOCH * epochS - INTO_EPOCH_S,
-    deposits: [deposit(1, DEPOSIT)],
-  })
+  const genesis = Math.floor(clock.now() / 1_000) - EPOCH * epochS - INTO_EPOCH_S
+  const base = marketBase({ providers: stores.length, genesis })
   const networks: Libp2pNetwork[] = []
   const providers = stores.map((pieces, index) => {
     const network = node({ secret: nodeSecret(index) })
@@ -68,39 +45,16 @@ export async function startProviders(
     return provider
   })
   for (const network of networks) await network.start()
-  const own = node({ bootstrap: networks.flatMap(network => network.addresses()) })
-  const spool = new Spool(cache)
-  servePieces(own, [spool])
-  await own.start()
-  for (const network of networks) await met(own, network)
-  const client = new Client(
-    {
-      clock,
-      network: own,
-      spool,
-      signer: { key: clientKey(1), sign: root => ed25519.sign(root, clientSecret(1)) },
-      verifier: plainVerifier,
-      log,
-      random: length => randomBytes(length),
-      epoch: () => EPOCH,
-      candidates: () =>
-        networks.map(({ self }, i) => ({ entry: base.node(i) as RegistryEntry, peer: self })),
-      range: (peer, range, signal) => pullRange({ network: own }, { peer, range, signal }),
-      holders: async () => new Map(),
-      publishDeal: async () => {},
-    },
-    { network: base.network, profile: base.profile },
-  )
   return {
-    async put(source) {
-      const { signal } = new AbortController()
-      const shape = { data: 1, total: stores.length }
-      const entries = [{ name: 'file', bytes: source }]
-      await client.put(entries, { pricePerGiB: PRICE_PER_GIB, shape, signal })
+    market: {
+      providers: stores.length,
+      genesis,
+      addresses: networks.flatMap(network => network.addresses()),
+      peers: networks.map(({ self }) => self),
     },
     async stop() {
       for (const provider of providers) await provider.stop()
-      for (const network of [own, ...networks]) await network.stop()
+      for (const network of networks) await network.stop()
     },
   }
 }

@@ -2,51 +2,40 @@
 import { randomBytes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createVolume, type Hashing, openPieceStore, ownThread, type PieceStore } from '@cairn/node'
 import { CommpHasher, payloadCapacity } from '@cairn/protocol'
-import { quietLog } from '../packages/node/test/network/world.ts'
+import { startClient } from './market-client.ts'
 import { compare, type Line, perSecond, rounded } from './measure.ts'
 import { startProviders } from './providers.ts'
+import { openStore } from './volume.ts'
 
 const FILE_BYTES = 64 * 2 ** 20
 /** What is hashed as one piece in the bare copy. */
 const PIECE_BYTES = payloadCapacity(19)
 const CHUNK_BYTES = 64 * 1024
-
-export interface StoreInit {
-  quota?: number
-  /** By default the caller's own thread. */
-  hashing?: Hashing
-}
-
-export async function openStore(
-  directory: string,
-  { quota = 2 ** 30, hashing = ownThread }: StoreInit = {},
-): Promise<PieceStore> {
-  await createVolume({ directory, volume: 'bench' })
-  const init = { directory, volume: 'bench', quota }
-  return openPieceStore({ log: quietLog(), hashing }, init)
-}
-
 export async function put(directory: string): Promise<Line> {
   const file = randomBytes(FILE_BYTES)
   const stores = [await openStore(join(directory, 'a')), await openStore(join(directory, 'b'))]
-  const cache = await openStore(join(directory, 'cache'))
-  const providers = await startProviders(stores, cache)
+  const providers = await startProviders(stores)
+  const client = await startClient(providers.market, await openStore(join(directory, 'cache')))
   try {
     const { ours, other, ratio } = await compare({
       rounds: 5,
       warmUps: 1,
       prepare: () => Promise.all(stores.flatMap(store => store.list().map(p => store.delete(p)))),
-      ours: () => providers.put(chunks(file)),
+      ours: () => client.put(parts(file), { data: 1, total: stores.length }),
       other: () => writeAndHash(join(directory, 'bare'), file),
     })
     const speed = (ms: number) => perSecond(FILE_BYTES / 1e6, ms)
     const against = `one local copy written, synced and hashed: ${rounded(speed(other))} MB/s`
     return { name: 'put', value: speed(ours), unit: 'MB/s', ratio, against }
   } finally {
+    await client.stop()
     await providers.stop()
   }
+}
+
+async function* parts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* chunks(bytes)
 }
 
 function* chunks(bytes: Uint8Array): Generator<Uint8Array> {

@@ -1,7 +1,9 @@
 /**
  * `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each.
- * `--inventory=GIB` has a challenge answered from so much instead of 10 GiB.
+ * `--inventory=GIB` has a challenge answered from so much instead of 10 GiB, `--size=MIB` large files
+ * be of so much instead of 1,024 MiB.
  */
+import { parseArgs } from 'node:util'
 import { coverage } from './coverage.ts'
 import { type Group, type Line, rounded } from './measure.ts'
 import { network } from './network.ts'
@@ -12,7 +14,7 @@ import { storage } from './storage.ts'
 const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
   protocol: { about: 'hashing, signatures, codecs, trees, settlement', run: protocol },
   storage: {
-    about: 'erasure coding, answering a challenge from disk, storing a file',
+    about: 'erasure coding, answering a challenge, storing a file and getting it back',
     run: storage,
   },
   coverage: { about: 'what cheats earn beside honest gateways, and judging them', run: coverage },
@@ -20,28 +22,47 @@ const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
   simulate: { about: 'a network of 20 nodes on virtual time', run: simulation },
 }
 
-const INVENTORY = /^--inventory=([1-9][0-9]{0,3})$/
 const INVENTORY_GIB = 10
+const SIZE_MIB = 1_024
 
-const given = process.argv.slice(2)
-const json = given.includes('--json')
-const inventoryGiB = given
-  .map(argument => Number(argument.match(INVENTORY)?.[1] ?? Number.NaN))
-  .find(Number.isInteger)
-const [name, ...rest] = given.filter(argument => argument !== '--json' && !INVENTORY.test(argument))
+const { values, positionals } = argumentsOf({
+  options: {
+    json: { type: 'boolean', default: false },
+    inventory: { type: 'string', default: String(INVENTORY_GIB) },
+    size: { type: 'string', default: String(SIZE_MIB) },
+  },
+  allowPositionals: true,
+})
+const [name, ...rest] = positionals
+const { json } = values
+const inventoryGiB = Number(values.inventory)
+const size = Number(values.size)
 
-if (name === undefined) {
+if (![inventoryGiB, size].every(value => Number.isInteger(value) && value > 0)) {
+  process.stderr.write('expected whole numbers as --inventory, in GiB, and --size, in MiB\n')
+  process.exitCode = 2
+} else if (name === undefined) {
   for (const [group, { about }] of Object.entries(GROUPS)) print(`${group.padEnd(10)}  ${about}`)
 } else if (GROUPS[name] === undefined || rest.length > 0) {
   const known = Object.keys(GROUPS).join(', ')
   process.stderr.write(
-    `expected one of ${known}, --inventory=GIB and --json, found '${[name, ...rest].join(' ')}'\n`,
+    `expected one of ${known}, --inventory=GIB, --size=MIB and --json, found '${[name, ...rest].join(' ')}'\n`,
   )
   process.exitCode = 2
 } else {
   if (!json) print(row('name', 'value', 'unit', 'ratio', 'against'))
-  for await (const line of GROUPS[name].run({ inventoryGiB: inventoryGiB ?? INVENTORY_GIB }))
+  for await (const line of GROUPS[name].run({ inventoryGiB, size }))
     print(json ? JSON.stringify(tidy(line)) : table(line))
+}
+
+/** As `parseArgs`; what it does not know ends the process with a sentence. */
+function argumentsOf<T extends Parameters<typeof parseArgs>[0]>(config: T) {
+  try {
+    return parseArgs(config)
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`)
+    return process.exit(2)
+  }
 }
 
 function tidy(line: Line): Line {

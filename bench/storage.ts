@@ -6,13 +6,15 @@ import { answers } from './answers.ts'
 import { erasure } from './erasure.ts'
 import type { GroupOptions, Line } from './measure.ts'
 import { put } from './put.ts'
+import { putGet } from './putget.ts'
 
-export async function* storage({ inventoryGiB }: GroupOptions): AsyncGenerator<Line> {
+export async function* storage({ inventoryGiB, size }: GroupOptions): AsyncGenerator<Line> {
   yield* erasure()
   const directory = await mkdtemp(join(tmpdir(), 'cairn-bench-'))
   try {
     yield* await answers(join(directory, 'pieces'), inventoryGiB)
-    yield await put(directory)
+    yield await put(join(directory, 'put'))
+    yield* putGet({ directory: join(directory, 'putget'), size })
   } finally {
     await rm(directory, { recursive: true })
   }
