@@ -154,7 +154,7 @@ describe('testnet up', function () {
     assert.match(text, /^checkpoints +\d+ accepted of 2 nodes/m)
     assert.match(text, /^storage +\d+ attestations +[1-9]\d* pass 0 fail/m)
     assert.match(text, /^coverage +0 attestations/m)
-    assert.match(text, /^file +1 of 1, [1-9]\d* deals; fetched, identical$/m)
+    assert.match(text, /^file +1 of 1, [1-9]\d* deals, \d+ repairs; fetched, identical$/m)
   })
 
   it('says to people what it is doing, from the start on', async () => {
