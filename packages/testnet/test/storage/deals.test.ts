@@ -496,21 +496,21 @@ describe('deals of a node', () => {
   })
 
   describe('are made on the provider’s terms', () => {
-    const propose = (change: Partial<Deal> = {}, key = ownKey) => {
+    const propose = (change: Partial<Deal> = {}, key = ownKey) => world.run(asking(change, key))
+
+    function asking(change: Partial<Deal>, key = ownKey) {
       const deal = dealOf({ piece, startEpoch: EPOCH + 2, ...change })
       const entry = world.base.node(0)
       assert.ok(entry)
-      return world.run(
-        agree(
-          { clock: world.clock, network: world.node(CLIENT).network, verifier: plainVerifier },
-          {
-            deal,
-            key,
-            provider: { entry, peer: peerName(0) },
-            id: world.base.network,
-            signal: new AbortController().signal,
-          },
-        ),
+      return agree(
+        { clock: world.clock, network: world.node(CLIENT).network, verifier: plainVerifier },
+        {
+          deal,
+          key,
+          provider: { entry, peer: peerName(0) },
+          id: world.base.network,
+          signal: new AbortController().signal,
+        },
       )
     }
 
@@ -600,6 +600,17 @@ describe('deals of a node', () => {
       await propose({ nonce: 1n })
       await assert.rejects(propose({ nonce: 2n, pricePerEpoch: 1n }), { code: 'notCovered' })
       await propose({ nonce: 1n })
+    })
+
+    it('and not beside others whose pieces came in the meantime', async () => {
+      const amount = BigInt(minDealEpochs) * 100n
+      await begin({ deposits: [deposit(1, amount)] })
+      await keep(CLIENT)
+      const both = [asking({ nonce: 1n }), asking({ nonce: 2n })]
+      const codes = (await world.run(Promise.allSettled(both))).map(answer =>
+        answer.status === 'fulfilled' ? 'signed' : answer.reason.code,
+      )
+      assert.deepEqual(codes.sort(), ['notCovered', 'signed'])
     })
   })
 

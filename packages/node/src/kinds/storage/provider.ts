@@ -117,8 +117,11 @@ export class Provider {
     const { deal } = proposal
     await this.#components.need(deal.piece)
     if (!this.#components.pieces.has(deal.piece)) await this.#within(this.#pulled(deal, from))
-    const signature = this.#components.signer.signIdentity(dealSigningRoot(deal, base.network))
     await this.#components.clients.remember({ deal: dealId(deal), endEpoch: deal.endEpoch }, from)
+    // Others were signed meanwhile, whose client has one deposit for all. Nothing comes between this
+    // look and the deal's own weight among those that wait.
+    this.#checkBeside(deal, base)
+    const signature = this.#components.signer.signIdentity(dealSigningRoot(deal, base.network))
     await this.#publish(dealEnvelope(deal, { client: proposal.signature, provider: signature }))
     return Agreement.serialize({ signature })
   }
@@ -130,7 +133,7 @@ export class Provider {
   }
 
   #admit({ deal, signature }: Proposal, base: EpochBase): void {
-    const { voice, clock, verifier, pieces, refusalOf } = this.#components
+    const { voice, clock, verifier, pieces } = this.#components
     const own = voice.index(base)
     check(deal.provider === own, 'otherProvider', 'the deal names another provider', {
       facts: { provider: deal.provider, own },
@@ -151,15 +154,19 @@ export class Provider {
     check(covered, 'notCovered', 'the client’s deposit does not cover the deal', {
       facts: { available },
     })
-    // What was signed and is in no checkpoint yet counts too.
-    const refusal = refusalOf(MessageType.deal, { id: dealId(deal), value: deal })
-    check(refusal === undefined, refusal ?? '', 'the deal would not be relayed', {
-      facts: { available },
-    })
+    this.#checkBeside(deal, base)
     const state = base.state(storageKind)
     const signed = isDealSigned(deal, signature, { base, state, verifier })
     check(signed, 'badSignature', 'the client’s signature does not hold, nor is it a delegate’s')
     if (!pieces.has(deal.piece)) checkRoom(pieces.usage(), deal.piece.payload)
+  }
+
+  /** What was signed and is in no checkpoint yet counts too. */
+  #checkBeside(deal: Deal, base: EpochBase): void {
+    const refusal = this.#components.refusalOf(MessageType.deal, { id: dealId(deal), value: deal })
+    check(refusal === undefined, refusal ?? '', 'the deal would not be relayed', {
+      facts: { available: base.available(hex(deal.client)) },
+    })
   }
 
   #pulled(deal: Deal, from: string): Promise<void> {
