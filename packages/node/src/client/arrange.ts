@@ -18,6 +18,8 @@ export interface Candidate extends Sited {
   readonly peer: string
   /** Share of the leaves asked of it that it answered, 0 to 1; undefined: not asked yet. */
   readonly score?: number
+  /** Asked after all others, wherever it is. */
+  readonly last?: boolean
 }
 
 /** A provider that nobody has asked yet stands behind the proven and before the failing. */

@@ -237,9 +237,9 @@ export class Client {
     const free = this.#components
       .candidates()
       .filter(({ entry }) => !taken.has(hex(entry.operator)))
-    return arrange(free, below => this.#draw(below), keepers).sort(
-      (a, b) => Number(failed.has(a.entry.index)) - Number(failed.has(b.entry.index)),
-    )
+    return arrange(free, below => this.#draw(below), keepers)
+      .map(candidate => ({ ...candidate, last: failed.has(candidate.entry.index) }))
+      .sort((a, b) => Number(a.last) - Number(b.last))
   }
 
   /**

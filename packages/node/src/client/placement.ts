@@ -278,6 +278,8 @@ class Race {
   readonly #first = new Set<Racer>()
   /** Operators that keep a piece of the group or are about to. */
   readonly #operators = new Set<string>()
+  /** Networks of those, each once for each of them. */
+  readonly #networks = new Map<string, number>()
   /** How long each place took, ms. */
   readonly #times: number[] = []
 
@@ -349,6 +351,7 @@ class Race {
     const { signal } = this.#init
     const operator = hex(candidate.entry.operator)
     this.#operators.add(operator)
+    this.#count(candidate, 1)
     const racer: Racer = { candidate, place, began: clock.now(), stop: new AbortController() }
     const stopping = AbortSignal.any([signal, racer.stop.signal])
     const ended = this.#course
@@ -362,6 +365,7 @@ class Race {
         },
         async (error: unknown) => {
           this.#operators.delete(operator)
+          this.#count(candidate, -1)
           if (stopping.aborted) return
           this.#first.delete(racer)
           // It could not have the end: not its fault, and it may be needed if the other stalls.
@@ -378,15 +382,30 @@ class Race {
     this.#racers.set(racer, ended)
   }
 
+  /**
+   * The next in order; but whoever refused is followed by a neighbour of its own rather than by one
+   * of those that took a piece.
+   */
   #take(): Candidate | undefined {
-    const at = this.#candidates.findIndex(
+    const free = this.#candidates.filter(
       candidate => this.#isFree(candidate) && this.#course.admits(candidate.peer),
     )
-    return at === -1 ? undefined : this.#candidates.splice(at, 1)[0]
+    const apart = ({ network, last }: Candidate) =>
+      last !== true && (network === undefined || !this.#networks.has(network))
+    const next = free.find(apart) ?? free[0]
+    if (next !== undefined) this.#candidates.splice(this.#candidates.indexOf(next), 1)
+    return next
   }
 
   #isWon(place: number): boolean {
     return this.#racersOf(place).some(racer => this.#first.has(racer))
+  }
+
+  #count({ network }: Candidate, change: 1 | -1): void {
+    if (network === undefined) return
+    const count = (this.#networks.get(network) ?? 0) + change
+    if (count === 0) this.#networks.delete(network)
+    else this.#networks.set(network, count)
   }
 
   #isFree({ entry }: Candidate): boolean {

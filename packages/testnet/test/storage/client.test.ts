@@ -287,6 +287,27 @@ describe('client', () => {
       }
     })
 
+    it('follows who refused by a neighbour, not by one of those that took a piece', async () => {
+      const networkOf = (index: number) => `192.0.${index % 4}`
+      for (let away = 0; away < 8; away++) {
+        await begin({ nodes: 8 })
+        world.network.crash(peerName(away))
+        const { candidates } = await world.client({}, 9)
+        const sited = candidates.map(candidate => ({
+          ...candidate,
+          network: networkOf(candidate.entry.index),
+        }))
+        const { client, deals } = await world.client({ candidates: () => sited })
+        await put(client)
+        for (const group of new Set(dealsIn(deals).map(deal => hex(deal.group)))) {
+          const providers = dealsIn(deals).filter(deal => hex(deal.group) === group)
+          const networks = providers.map(({ provider }) => networkOf(provider))
+          assert.equal(new Set(networks).size, networks.length, `without node ${away}`)
+        }
+        await world.stop()
+      }
+    })
+
     it('calls a provider again whose connection broke once', async () => {
       await begin({ nodes: 4 })
       const { client, network } = await world.client()
