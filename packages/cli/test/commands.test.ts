@@ -259,7 +259,7 @@ describe('commands of a running node', () => {
       shown.stdout,
       [
         '1 of 2 groups of pieces are whole; 0 pieces made again since the node started',
-        'cairn:x  2 of 4 pieces, needs 2, 1 on their way into a checkpoint, 1 gone; being repaired',
+        'cairn:x  2 of 4 pieces, needs 2, 1 on their way into a checkpoint, 1 gone; being repaired; delegates 4',
         '  not repaired: tooFewProviders; wait for more providers',
         '  epoch 7  node 5 keeps place 1 no more (gone)',
         '  epoch 9  place 1 made again for node 6',
@@ -267,6 +267,14 @@ describe('commands of a running node', () => {
       ].join('\n'),
     )
     assert.equal(jsonOf<{ repaired: number }>(await cairn(['repairs', ...base])).repaired, 0)
+    const named = await cairn(['delegate', 'cairn:x', '4', '7', '--data-dir', directory()])
+    assert.equal(named.stdout, 'nodes 4, 7 may repair its 2 groups, once a checkpoint says so\n')
+    const nobody = await cairn(['delegate', 'cairn:x', ...base])
+    assert.deepEqual(jsonOf<{ delegates: number[] }>(nobody).delegates, [])
+    assert.equal(
+      (await cairn(['delegate', 'cairn:x', 'four', ...base])).code,
+      EXIT_CODES.usage.code,
+    )
     const now = await cairn(['repairs', '--now', ...base])
     assert.equal(jsonOf<{ repaired: number }>(now).repaired, 1)
   })

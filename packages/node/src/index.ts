@@ -3,6 +3,7 @@ export * from './api/json.ts'
 export type {
   AuditView,
   DealView,
+  DelegatedView,
   EarningsView,
   FileView,
   ForgottenView,
@@ -39,6 +40,9 @@ export * from './client/arrange.ts'
 export * from './client/blocks.ts'
 export * from './client/cipher.ts'
 export * from './client/client.ts'
+export * from './client/delegates.ts'
+export * from './client/entrusted.ts'
+export * from './client/entrusting.ts'
 export * from './client/feed.ts'
 export * from './client/file-index.ts'
 export * from './client/files.ts'

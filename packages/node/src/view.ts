@@ -35,6 +35,7 @@ import type {
   Content,
   ContentRange,
   DealView,
+  DelegatedView,
   EarningsView,
   EpochView,
   FileView,
@@ -80,6 +81,7 @@ export interface FileClient {
   list(): Promise<FileView[]>
   remove(link: string): Promise<RemovedFile>
   repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
+  delegate(link: string, delegates: readonly number[]): Promise<DelegatedView>
   /** How the last run of repairs left all groups. */
   readonly totals: RepairTotals
   grant(link: string, peerId: string, options: { again: boolean }): Promise<GrantedView>
@@ -363,6 +365,10 @@ export class DaemonView implements NodeView {
 
   async removeFile(link: string): Promise<RemovedFile> {
     return await this.#components.client.remove(link)
+  }
+
+  async delegate(link: string, delegates: readonly number[]): Promise<DelegatedView> {
+    return await this.#components.client.delegate(link, delegates)
   }
 
   async repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView> {

@@ -35,6 +35,7 @@ export const DomainType = {
   delivered: 0x104,
   introduction: 0x105,
   stranger: 0x106,
+  entrusting: 0x107,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

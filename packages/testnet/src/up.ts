@@ -314,7 +314,10 @@ class Run {
   async #repairs(): Promise<number> {
     const views = this.#testnet.running().map(({ daemon }) => daemon.view)
     const found = await Promise.all(views.map(view => view.repairs(undefined, { now: false })))
-    return found.reduce((sum, { repaired }) => sum + repaired, 0)
+    return found.reduce(
+      (sum, { repaired, repairedForOthers }) => sum + repaired + repairedForOthers,
+      0,
+    )
   }
 
   /** Fetches the file with a node that neither put it nor keeps any of it, where there is one. */

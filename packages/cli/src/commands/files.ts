@@ -1,4 +1,5 @@
-import type { FileView, GroupView, Json, RemovedFile, RepairView } from '@cairn/node'
+import type { DelegatedView, FileView, GroupView, Json, RemovedFile, RepairView } from '@cairn/node'
+import { check } from '@cairn/protocol'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -39,6 +40,27 @@ export function filesCommands({ program, action }: Commands): void {
     )
     .option('--now', 'repair what is due without waiting for the next checkpoint')
     .action(action(repairs))
+  program
+    .command('delegate <link> [nodes...]')
+    .description(
+      'name the nodes that may repair a file while this one is away, by index, the first to act first; without any: nobody',
+    )
+    .action(action(delegate))
+}
+
+async function delegate(session: Session, link: string, nodes: string[]): Promise<undefined> {
+  for (const node of nodes) {
+    check(/^(0|[1-9][0-9]{0,9})$/.test(node), 'usage', `expected node indices, found '${node}'`)
+  }
+  const api = await session.api()
+  const delegates = nodes.length === 0 ? undefined : nodes.join(',')
+  const named = await api.json<Json<DelegatedView>>('/v1/files/delegates', {
+    method: 'POST',
+    query: { link, delegates },
+  })
+  const who = nodes.length === 0 ? 'nobody else repairs' : `nodes ${nodes.join(', ')} may repair`
+  session.output.result(named, `${who} its ${named.groups} groups, once a checkpoint says so`)
+  return undefined
 }
 
 function removedText({ name, ending, others }: Json<RemovedFile>): string {
@@ -58,9 +80,11 @@ async function repairs(
   return undefined
 }
 
-function repairsText({ groups, whole, repaired, shown, more }: Json<RepairView>): string {
+function repairsText(view: Json<RepairView>): string {
+  const { groups, whole, repaired, repairedForOthers, shown, more } = view
   return [
     `${whole} of ${groups} groups of pieces are whole; ${repaired} pieces made again since the node started`,
+    ...(repairedForOthers === 0 ? [] : [`${repairedForOthers} pieces made again for others`]),
     ...shown.flatMap(groupLines),
     ...(more === 0 ? [] : [`and ${more} more groups`]),
   ].join('\n')
@@ -76,15 +100,17 @@ const STATES = {
 } as const
 
 function groupLines(group: Json<GroupView>): string[] {
-  const { files, isManifest, k, n, live, threshold, repairing, lost, error, next } = group
+  const { files, delegates, isManifest, k, n, live, threshold, repairing, lost, error, next } =
+    group
   const states = Object.entries(STATES).flatMap(([state, text]) => {
     const count = group[state as keyof typeof STATES]
     return count === 0 ? [] : [`${count} ${text}`]
   })
   const doing = lost ? 'LOST' : repairing ? 'being repaired' : `repaired below ${threshold}`
+  const helped = delegates.length === 0 ? '' : `; delegates ${delegates.join(', ')}`
   const what = isManifest ? 'manifest' : `pieces, needs ${k}`
   return [
-    `${files.join(', ')}  ${[`${live} of ${n} ${what}`, ...states].join(', ')}; ${doing}`,
+    `${files.join(', ')}  ${[`${live} of ${n} ${what}`, ...states].join(', ')}; ${doing}${helped}`,
     ...(error === undefined
       ? []
       : [`  not repaired: ${error}${next === undefined ? '' : `; ${next}`}`]),

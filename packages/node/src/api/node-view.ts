@@ -247,6 +247,8 @@ export interface GroupView {
   group: Uint8Array
   /** Some names of files in it. */
   files: string[]
+  /** Node indices that may repair it too, the first to act first. */
+  delegates: number[]
   /** The group is that of the manifest's copies. */
   isManifest: boolean
   k: number
@@ -271,6 +273,12 @@ export interface GroupView {
   next?: string
 }
 
+export interface DelegatedView {
+  /** Groups that the delegates may repair. */
+  groups: number
+  delegates: number[]
+}
+
 export interface RepairView {
   /** All groups of the files looked at. */
   groups: number
@@ -278,6 +286,8 @@ export interface RepairView {
   whole: number
   /** Places made again since the node started, of all files. */
   repaired: number
+  /** The same of files of others, whose delegate this node is. */
+  repairedForOthers: number
   /** Groups that are not whole, or were repaired. */
   shown: GroupView[]
   /** Such groups beyond those shown. */
@@ -439,6 +449,8 @@ export interface NodeView {
   files(): Promise<FileView[]>
   /** Takes a file off the list, and ends its deals. */
   removeFile(link: string): Promise<RemovedFile>
+  /** Names the nodes that may repair a file while this one is away; none: nobody. */
+  delegate(link: string, delegates: readonly number[]): Promise<DelegatedView>
   /** How the groups of this node's files are, or of one link; with `now` after repairing what is due. */
   repairs(link: string | undefined, options: { now: boolean }): Promise<RepairView>
   /** Seals a link for a peer, also after it was revoked where `again` says so. */

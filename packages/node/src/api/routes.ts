@@ -65,6 +65,10 @@ const location = z.string().min(1).max(4096)
 
 const LINK_MAX_CHARS = 2048
 const link = z.string().min(1).max(LINK_MAX_CHARS)
+const indices = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,9})(,(0|[1-9][0-9]{0,9})){0,63}$/, 'expected node indices, as in 4,7')
+  .transform(text => text.split(',').map(Number))
 /** A peer id; the longest with a key of ours takes 52. */
 const peer = z.string().min(1).max(128)
 /** k and n of an upload: both, or neither. */
@@ -216,6 +220,16 @@ export const ROUTES: readonly Route[] = [
     query: z.strictObject({ link }),
     response: shapes.RemovedShape,
     answer: async (view, { query }) => ({ body: toJson(await view.removeFile(query.link)) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/files/delegates',
+    summary: 'Names the nodes that may repair a file while this one is away; none: nobody',
+    query: z.strictObject({ link, delegates: indices.optional() }),
+    response: shapes.DelegatedShape,
+    answer: async (view, { query }) => ({
+      body: toJson(await view.delegate(query.link, query.delegates ?? [])),
+    }),
   }),
   ...(['GET', 'POST'] as const).map(method =>
     route({

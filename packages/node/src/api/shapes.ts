@@ -192,15 +192,19 @@ export const FilesShape = z.object({
   ),
 })
 
+export const DelegatedShape = z.object({ groups: z.int(), delegates: z.array(z.int()) })
+
 export const RepairsShape = z.object({
   groups: z.int(),
   whole: z.int().describe('all of whose places are kept'),
   repaired: z.int().describe('places made again since the node started'),
+  repairedForOthers: z.int().describe('the same of files of others, as their delegate'),
   shown: z
     .array(
       z.object({
         group: hex,
         files: z.array(z.string()),
+        delegates: z.array(z.int()).describe('node indices that may repair it too'),
         isManifest: z.boolean(),
         k: z.int(),
         n: z.int(),

@@ -110,12 +110,24 @@ export interface Stored extends Uploaded {
   refusals: Refusal[]
 }
 
+/** What a deal may be at most. */
+export interface DealLimits {
+  /** Base units. */
+  readonly pricePerEpoch: bigint
+  readonly endEpoch: number
+}
+
 export interface RepairOptions {
   group: OpenGroup
   /** Places to be made again. */
   places: readonly number[]
   /** Providers that keep some of the group: their operators get no more of it. */
   keepers: readonly Sited[]
+  /** Operators that get nothing of it, in hexadecimal. */
+  barred?: ReadonlySet<string>
+  /** Whose deals they are, and who signs them; the client itself unless given. */
+  signer?: DealKey
+  limits?: DealLimits
   /** Node indices of providers that failed the group: the last to be asked. */
   failed: ReadonlySet<number>
   epochs: number
@@ -217,8 +229,11 @@ export class Client {
   }
 
   async #replace(options: RepairOptions): Promise<void> {
-    const { group, places, pricePerGiB, epochs, proposing, agreed, signal } = options
-    const terms = this.#terms(pieceAt(group, 0).payload, pricePerGiB, epochs)
+    const { group, places, pricePerGiB, epochs, proposing, agreed, signal, signer } = options
+    const terms = within(
+      this.#terms(pieceAt(group, 0).payload, pricePerGiB, epochs),
+      options.limits,
+    )
     await proposing(terms.startEpoch)
     await this.#placement.place({
       pieces: places.map(place => pieceAt(group, place)),
@@ -228,12 +243,13 @@ export class Client {
       nonce: () => this.#nonce(),
       agreed,
       signal,
+      ...(signer === undefined ? {} : { signer }),
     })
   }
 
   /** Of operators that keep nothing of the group. */
-  #others({ keepers, failed }: RepairOptions): Candidate[] {
-    const taken = new Set(keepers.map(({ entry }) => hex(entry.operator)))
+  #others({ keepers, failed, barred = new Set() }: RepairOptions): Candidate[] {
+    const taken = new Set([...barred, ...keepers.map(({ entry }) => hex(entry.operator))])
     const free = this.#components
       .candidates()
       .filter(({ entry }) => !taken.has(hex(entry.operator)))
@@ -340,4 +356,11 @@ export class Client {
 
 function pieceAt({ pieces }: Pick<OpenGroup, 'pieces'>, place: number): Piece {
   return pieces[place] as Piece
+}
+
+function within<T extends DealLimits>(terms: T, limits: DealLimits | undefined): T {
+  if (limits === undefined) return terms
+  const isDearer = terms.pricePerEpoch > limits.pricePerEpoch
+  const { pricePerEpoch } = isDearer ? limits : terms
+  return { ...terms, pricePerEpoch, endEpoch: Math.min(terms.endEpoch, limits.endEpoch) }
 }

@@ -80,6 +80,11 @@ export interface Indexed {
   files: IndexedFile[]
 }
 
+/** A group of an upload; `opens` is its `groupKey`, where it has masks. */
+export interface ListedGroup extends OpenGroup {
+  readonly opens?: Uint8Array
+}
+
 export class FileIndex {
   readonly #store: Store
 
@@ -121,7 +126,7 @@ export class FileIndex {
   }
 
   /** All groups of an upload, and the manifest's; none after its last file was removed. */
-  async groups({ key, manifest, shape }: Indexed): Promise<OpenGroup[]> {
+  async groups({ key, manifest, shape }: Indexed): Promise<ListedGroup[]> {
     const sealed = await this.#store.get(keyOf(MANIFEST, manifest))
     if (sealed === undefined) return []
     const { map } = decodeFileManifest(sealed)
@@ -131,7 +136,7 @@ export class FileIndex {
       ...groups.map((pieces, number) => {
         const opens = groupKey(mask, number)
         const keys = pieces.map((_, place) => shardKey(opens, place))
-        return { id: groupId(mask, number), data: shape.data, pieces, keys }
+        return { id: groupId(mask, number), data: shape.data, pieces, opens, keys }
       }),
       { id: manifestGroupId(mask), data: 1, pieces: copies, payload: sealed },
     ]

@@ -1,5 +1,11 @@
 /** The client in a daemon: finds providers and holders in the ledger, pays the network's price. */
 import {
+  check,
+  DELEGATES_MAX,
+  type Delegation,
+  delegateOperators,
+  delegationOf,
+  type EpochBase,
   encodeLink,
   type FileLink,
   hex,
@@ -9,11 +15,13 @@ import {
   type Profile,
   pieceCid,
   type RegistryEntry,
+  storageKind,
   type Verifier,
 } from '@cairn/protocol'
 import type {
   Content,
   ContentRange,
+  DelegatedView,
   FileView,
   GrantedView,
   GrantView,
@@ -34,6 +42,8 @@ import type { Signer } from '../signer.ts'
 import type { FileClient } from '../view.ts'
 import { type Candidate, networkOf, type Sited } from './arrange.ts'
 import { Client } from './client.ts'
+import { Delegates } from './delegates.ts'
+import { Entrusted } from './entrusted.ts'
 import { FileIndex } from './file-index.ts'
 import { Grants } from './grants.ts'
 import { dealsByGroup, type GroupHealth, isWhole } from './group-health.ts'
@@ -71,8 +81,12 @@ export interface FilesInit {
   maxPrice?: bigint
 }
 
-/** Key space of what is remembered of repairs. */
+/** Key spaces of what is remembered of repairs, of one's own groups and of others'. */
 const REPAIRS = 'repairs'
+const REPAIRS_FOR_OTHERS = 'repairs-for-others'
+/** Key spaces of delegates that were named, and of groups that this node may repair. */
+const DELEGATES = 'delegates'
+const ENTRUSTED = 'entrusted'
 /** Groups that are shown one by one, and of each names of files, losses and repairs. */
 const SHOWN_MAX = 1_000
 const NAMES_MAX = 4
@@ -90,6 +104,9 @@ export class Files implements FileClient {
   readonly #index: FileIndex
   readonly #kept: Kept
   readonly #repairs: Repairs
+  readonly #repairsForOthers: Repairs
+  readonly #delegates: Delegates
+  readonly #entrusted: Entrusted
   readonly #grants: Grants
   readonly #errands: Errands
   /** One at a time: the last file of an upload takes its deals with it. */
@@ -124,16 +141,40 @@ export class Files implements FileClient {
       },
       init,
     )
+    const base = () => this.#kept.base()
+    this.#delegates = new Delegates({
+      ...components,
+      store: components.store.sublevel(DELEGATES),
+      base,
+      publish: envelope => node.publishDeal(envelope),
+    })
+    this.#entrusted = new Entrusted({
+      ...components,
+      store: components.store.sublevel(ENTRUSTED),
+      base,
+    })
+    const repairing = {
+      clock,
+      log,
+      client: this.#client,
+      look: () => this.#kept.present(signer.identity),
+      providerAt: (index: number) => this.#providerAt(index),
+    }
     this.#repairs = new Repairs(
       {
-        clock,
-        log,
+        ...repairing,
         store: components.store.sublevel(REPAIRS),
-        client: this.#client,
         groups: () => this.#groups(),
-        look: () => this.#kept.present(signer.identity),
-        providerAt: index => this.#providerAt(index),
         isWanted: group => !components.unwanted.has(group),
+      },
+      { terms: this.#terms() },
+    )
+    this.#repairsForOthers = new Repairs(
+      {
+        ...repairing,
+        store: components.store.sublevel(REPAIRS_FOR_OTHERS),
+        groups: () => this.#entrusted.groups(),
+        isWanted: () => true,
       },
       { terms: this.#terms() },
     )
@@ -142,7 +183,11 @@ export class Files implements FileClient {
   /** Repairs from now on whenever a checkpoint shows that something is missing. */
   start(): void {
     const { node, signer, unwanted } = this.#components
+    this.#entrusted.start()
     node.checkpointer.onAdopted(adopted => {
+      const base = this.#kept.base()
+      if (base !== undefined) this.#delegates.epoch(base)
+      this.#repairsForOthers.adopted(adopted.accepted.epoch, async () => [])
       if (unwanted.cutOff.length > 0) this.#errands.run(() => this.#clear())
       this.#repairs.adopted(adopted.accepted.epoch, () =>
         this.#kept.ended(signer.identity, adopted),
@@ -152,6 +197,8 @@ export class Files implements FileClient {
 
   async stop(): Promise<void> {
     await this.#repairs.stop()
+    await this.#repairsForOthers.stop()
+    await this.#delegates.stop()
     await this.#errands.stop()
   }
 
@@ -233,9 +280,17 @@ export class Files implements FileClient {
       groups: reports.length,
       whole: reports.filter(({ health }) => isWhole(health)).length,
       repaired: this.#repairs.totals.repaired,
-      shown: shown.slice(0, SHOWN_MAX).map(report => groupView(report, names.get(report.of) ?? [])),
+      repairedForOthers: this.#repairsForOthers.totals.repaired,
+      shown: shown
+        .slice(0, SHOWN_MAX)
+        .map(report => groupView(report, names.get(report.of) ?? [], this.#delegatesOf(report.id))),
       more: Math.max(0, shown.length - SHOWN_MAX),
     }
+  }
+
+  #delegatesOf(group: Uint8Array): number[] {
+    const base = this.#kept.base()
+    return [...((base && this.#delegation(group, base))?.delegates ?? [])]
   }
 
   /** How the last run of repairs left all groups. */
@@ -246,6 +301,34 @@ export class Files implements FileClient {
   /** Called after each run of repairs. */
   onRun(listener: (totals: RepairTotals) => void): void {
     this.#repairs.onRun(listener)
+  }
+
+  /**
+   * Names the nodes that may repair a file's groups while this one is away, those of its whole pack
+   * included. Throws `badLink`, `notListed`, `noBase`, `badDelegates`.
+   */
+  async delegate(link: string, delegates: readonly number[]): Promise<DelegatedView> {
+    const { signer } = this.#components
+    const upload = await this.#index.find(link)
+    const base = this.#kept.base()
+    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet')
+    const entries = delegates.map(index => base.node(index))
+    const isSound =
+      new Set(delegates).size === delegates.length &&
+      delegates.length <= DELEGATES_MAX &&
+      entries.every(entry => entry !== undefined && hex(entry.identity) !== hex(signer.identity))
+    check(
+      isSound,
+      'badDelegates',
+      `expected up to ${DELEGATES_MAX} other active nodes, once each`,
+      {
+        facts: { delegates: delegates.join(', '), max: DELEGATES_MAX },
+        next: 'see the node indices of `cairn peers`',
+      },
+    )
+    const groups = await this.#index.groups(upload)
+    await this.#delegates.name(groups, delegates)
+    return { groups: groups.length, delegates: [...delegates] }
   }
 
   /** With the last file of an upload its deals end. Throws `badLink` and `notListed`. */
@@ -266,7 +349,10 @@ export class Files implements FileClient {
     const present = await this.#kept.present(signer.identity)
     const deals = present && dealsByGroup(present)
     // First what costs money: a file that is still listed can be removed again.
-    if (ids.length > 0) await unwanted.drop(ids)
+    if (ids.length > 0) {
+      await this.#delegates.revoke(groups)
+      await unwanted.drop(ids)
+    }
     const { file, upload: left } = await this.#index.remove(link)
     return {
       name: file.name,
@@ -289,6 +375,11 @@ export class Files implements FileClient {
     await unwanted.drop(cutOff.filter(id => !listed.has(hex(id))))
   }
 
+  #delegation(group: Uint8Array, base: EpochBase): Delegation | undefined {
+    const client = this.#components.signer.identity
+    return delegationOf(base.state(storageKind), { client, group })
+  }
+
   #terms() {
     const { storagePrice, minDealEpochs } = this.#init.profile
     return { epochs: minDealEpochs * DURATION, pricePerGiB: storagePrice }
@@ -298,7 +389,12 @@ export class Files implements FileClient {
     for (const upload of await this.#index.list()) {
       const of = pieceCid(upload.manifest)
       for (const group of await this.#index.groups(upload)) {
-        if (!this.#components.unwanted.has(group.id)) yield { ...group, of }
+        if (this.#components.unwanted.has(group.id)) continue
+        const base = this.#kept.base()
+        const delegation = base && this.#delegation(group.id, base)
+        // What a delegate's operator keeps would end at once.
+        const barred = delegation && delegateOperators(delegation, base)
+        yield { ...group, of, ...(barred === undefined ? {} : { barred }) }
       }
     }
   }
@@ -370,10 +466,12 @@ function kept({ counts: { live, coming } }: GroupHealth): number {
 function groupView(
   { id, health, data, isManifest, isLost, underWay, losses, repairs, error }: GroupReport,
   files: readonly string[],
+  delegates: number[],
 ): GroupView {
   return {
     group: id,
     files: files.slice(0, NAMES_MAX),
+    delegates,
     isManifest,
     k: data,
     n: health.places.length,

@@ -75,6 +75,8 @@ export interface PlaceInit {
   terms: Omit<Deal, 'client' | 'provider' | 'piece' | 'place' | 'nonce'>
   /** A nonce not used before. */
   nonce(): bigint
+  /** Whose deals they are, and who signs them; the client itself unless given. */
+  signer?: DealKey
   /** Told of each deal as it is signed, whatever becomes of the others. */
   agreed?(deal: Deal): void
   signal: AbortSignal
@@ -127,12 +129,13 @@ export class Placement {
     return this.#underWay < PLACING_MAX && (this.#ofPeer.get(peer) ?? 0) < PULLS_PER_PEER
   }
 
-  #deal(provider: number, place: number, { pieces, places, terms }: PlaceInit): Deal {
+  #deal(provider: number, place: number, init: PlaceInit): Deal {
+    const { pieces, places, terms, signer = this.#components.signer } = init
     return {
       ...terms,
       place: places?.[place] ?? place,
       piece: pieces[place] as Piece,
-      client: this.#components.signer.key,
+      client: signer.key,
       provider,
       nonce: 0n,
     }
@@ -171,7 +174,8 @@ export class Placement {
     init: PlaceInit,
     { signal, onEnd }: AgreeOptions,
   ): Promise<Deal> {
-    const { clock, signer, spool, publishDeal } = this.#components
+    const { clock, spool, publishDeal } = this.#components
+    const { signer = this.#components.signer } = init
     const { peer, entry } = candidate
     const deal = { ...this.#deal(entry.index, place, init), nonce: init.nonce() }
     const stalled = new AbortController()

@@ -9,9 +9,10 @@
  */
 import { CairnError, check, type Deal, type EndedDeal, hex, type KnownDeal } from '@cairn/protocol'
 import { Errands } from '../kinds/errands.ts'
+import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { Clock, Log, Store } from '../ports.ts'
 import type { Sited } from './arrange.ts'
-import type { Client } from './client.ts'
+import type { Client, DealLimits } from './client.ts'
 import {
   dealsByGroup,
   type GroupHealth,
@@ -35,6 +36,15 @@ const FAILURES: ReadonlySet<string> = new Set(['lost', 'gone', 'wrong'])
 export interface OwnGroup extends OpenGroup {
   /** What it belongs to, for people. */
   readonly of: string
+  /** Operators that get nothing of it, in hexadecimal. */
+  readonly barred?: ReadonlySet<string>
+  /** Of another client's group: its deal key, and who signs in its place. */
+  readonly client?: Uint8Array
+  readonly signer?: DealKey
+  /** What its deals may be at most, and the places that they may be for. */
+  readonly limits?: DealLimits & { readonly places: ReadonlySet<number> }
+  /** Epochs for which the group may be due before this node repairs it, when nobody else does. */
+  readonly patience?: number
 }
 
 export interface RepairsComponents {
@@ -95,6 +105,8 @@ export class Repairs {
   /** Of the last run, by id in hexadecimal: those that are not whole. */
   readonly #failures = new Map<string, CairnError>()
   readonly #listeners: ((totals: RepairTotals) => void)[] = []
+  /** Since when a group wants repair without anybody at it, by id in hexadecimal. */
+  readonly #dueSince = new Map<string, number>()
   #running: Promise<GroupReport[]> | undefined
   #following = false
   #again = false
@@ -164,6 +176,7 @@ export class Repairs {
     const known = new Set(reports.map(({ id }) => hex(id)))
     await this.#log.keep(known)
     for (const group of this.#failures.keys()) if (!known.has(group)) this.#failures.delete(group)
+    for (const group of this.#dueSince.keys()) if (!known.has(group)) this.#dueSince.delete(group)
     const count = (of: (report: GroupReport) => boolean) => reports.filter(of).length
     this.#totals = {
       groups: reports.length,
@@ -180,13 +193,20 @@ export class Repairs {
   async #pass(task: (found: Found) => Promise<GroupReport>): Promise<GroupReport[] | undefined> {
     const present = await this.#components.look()
     if (present === undefined) return undefined
-    const deals = dealsByGroup(present)
+    const ofClient = new Map<string, ReturnType<typeof dealsByGroup>>()
+    const dealsOf = (client: Uint8Array) => {
+      const key = hex(client)
+      const deals = ofClient.get(key) ?? dealsByGroup({ ...present, client })
+      ofClient.set(key, deals)
+      return deals
+    }
     const reports: GroupReport[] = []
     const left = this.#components.groups()[Symbol.asyncIterator]()
     const work = async () => {
       for (let next = await left.next(); next.done !== true; next = await left.next()) {
         if (this.#errands.signal.aborted) return
-        reports.push(await task(await this.#find(next.value, present, deals)))
+        const { client = present.client } = next.value
+        reports.push(await task(await this.#find(next.value, present, dealsOf(client))))
       }
     }
     await Promise.all(Array.from({ length: REPAIRING_MAX }, work))
@@ -227,7 +247,10 @@ export class Repairs {
     const waiting = new Set(
       [...record.proposed].filter(([, until]) => until > present.settled).map(([place]) => place),
     )
-    const places = underWay ? placesToRepair(health).filter(place => !waiting.has(place)) : []
+    const missing = (underWay ? placesToRepair(health) : [])
+      .filter(place => !waiting.has(place))
+      .filter(place => group.limits?.places.has(place) ?? true)
+    const places = this.#isTurn(found, missing) ? missing : []
     if (underWay !== record.underWay) await this.#log.change(id, () => ({ underWay }))
     if (places.length === 0) {
       if (waiting.size === 0) this.#failures.delete(hex(id))
@@ -246,6 +269,19 @@ export class Repairs {
     }
   }
 
+  /** Whether nobody else has done anything for as long as this node is to be patient. */
+  #isTurn({ group, present, report }: Found, missing: readonly number[]): boolean {
+    const { id, patience = 0 } = group
+    const key = hex(id)
+    if (missing.length === 0 || report.health.counts.coming > 0) {
+      this.#dueSince.delete(key)
+      return patience === 0
+    }
+    const since = this.#dueSince.get(key) ?? present.epoch
+    this.#dueSince.set(key, since)
+    return present.epoch - since >= patience
+  }
+
   /** Adds the deals to a list as they are signed. */
   async #remake(
     { group, present, record, report }: Found,
@@ -259,7 +295,11 @@ export class Repairs {
     const keepers = report.health.places
       .flatMap(place => place.deals.map(({ deal }) => providerAt(deal.provider)))
       .filter(keeper => keeper !== undefined)
+    const { barred, signer, limits } = group
     await client.repair({
+      ...(limits === undefined ? {} : { limits }),
+      ...(barred === undefined ? {} : { barred }),
+      ...(signer === undefined ? {} : { signer }),
       group,
       places,
       keepers,

@@ -66,6 +66,7 @@ describe('HTTP API', () => {
     const queries: Record<string, string> = {
       'GET /v1/ledger': '?epoch=3',
       'POST /v1/volumes/forget': '?location=/mnt/a',
+      'POST /v1/files/delegates': `?link=${encodeURIComponent(link)}&delegates=4,7`,
       'POST /v1/files/remove': `?link=${encodeURIComponent(link)}`,
       'POST /v1/grants': '?link=cairn:some&peer=anna',
       'POST /v1/grants/revoke': '?link=cairn:some&peer=anna',

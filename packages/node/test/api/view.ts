@@ -38,6 +38,7 @@ const MESSAGES = 5
 /** A group that lost a place. */
 const GROUP = {
   group: new Uint8Array(32),
+  delegates: [4],
   isManifest: false,
   k: 2,
   n: 4,
@@ -273,10 +274,12 @@ export async function testView(): Promise<TestView> {
         manifests: 3,
         repairing: true,
       })),
+    delegate: async (_, delegates) => ({ groups: 2, delegates: [...delegates] }),
     repairs: async (link, { now }) => ({
       groups: 2,
       whole: 1,
       repaired: now ? 1 : 0,
+      repairedForOthers: 0,
       shown: [{ ...GROUP, files: [link ?? 'kept'] }],
       more: 0,
     }),

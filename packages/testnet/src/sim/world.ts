@@ -232,6 +232,11 @@ export class World {
     return derive(this.#seed, `account ${index}`).slice(0, 20)
   }
 
+  /** What a node's disk holds beside its pieces, while it runs and after. */
+  store(name: string): MemoryStore {
+    return this.#store(name)
+  }
+
   /** Ends a node as a power cut does; what it stored stays. */
   crash(name: string): SimulatedNode | undefined {
     const at = this.nodes.findIndex(node => node.name === name)

@@ -58,7 +58,15 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
           throw new Error('no such link')
         },
         list: async () => [],
-        repairs: async () => ({ groups: 0, whole: 0, repaired: 0, shown: [], more: 0 }),
+        repairs: async () => ({
+          groups: 0,
+          whole: 0,
+          repaired: 0,
+          repairedForOthers: 0,
+          shown: [],
+          more: 0,
+        }),
+        delegate: async () => ({ groups: 0, delegates: [] }),
         totals: { groups: 0, underWay: 0, lost: 0, failing: 0, repaired: 0 },
         grant: async () => {
           throw new Error('no such link')

@@ -1,13 +1,13 @@
 import { strict as assert } from 'node:assert'
-import type { Log } from '@cairn/node'
-import { type Deal, hex, type StorageState, storageKind } from '@cairn/protocol'
+import { Entrusting, type Log } from '@cairn/node'
+import { type Deal, decode, hex, type StorageState, storageKind } from '@cairn/protocol'
 import { chooseFastHasher, type SimulatedNode, World } from '@cairn/testnet'
 import { pattern, stream } from './world.ts'
 
 /** A dead provider is back after so many epochs, with an empty disk. */
 const AWAY = 9
 
-const nameOf = (index: number) => `node${index + 1}`
+export const nameOf = (index: number) => `node${index + 1}`
 
 export interface FileWorldInit {
   /** The last one is the client. */
@@ -41,7 +41,7 @@ export class FileWorld {
   }
 
   get client(): SimulatedNode {
-    return this.#node(nameOf(this.#init.nodes - 1)) ?? assert.fail()
+    return this.node(nameOf(this.#init.nodes - 1)) ?? assert.fail()
   }
 
   async begin(): Promise<void> {
@@ -80,9 +80,9 @@ export class FileWorld {
     return new Map(files.map(({ link }, i) => [link, Buffer.from(contents[i] as Uint8Array)]))
   }
 
-  async get(link: string): Promise<Buffer> {
+  /** With the client, or with another node. */
+  async get(link: string, { files }: SimulatedNode = this.client): Promise<Buffer> {
     const { signal } = new AbortController()
-    const { files } = this.client
     const read = async () => {
       const parts: Uint8Array[] = []
       const { stream: content } = await files.get(link, {}, signal)
@@ -92,16 +92,29 @@ export class FileWorld {
     return await this.run(read())
   }
 
+  async crash(name: string): Promise<void> {
+    const node = this.world.crash(name) ?? assert.fail()
+    await this.run(this.world.bury(node))
+  }
+
   /** Kills the provider that keeps some of the files and has lived longest since it died last. */
   async kill(epoch: number): Promise<string> {
     const lastDeath = (name: string) => this.died.findLast(dead => dead.name === name)?.epoch ?? -1
-    const keepers = (await this.#keepers()).filter(name => this.#node(name) !== undefined)
+    const keepers = (await this.#keepers()).filter(name => this.node(name) !== undefined)
     const [name] = keepers.sort((a, b) => lastDeath(a) - lastDeath(b))
     assert.ok(name)
-    const node = this.world.crash(name) ?? assert.fail()
     this.died.push({ name, epoch })
-    await this.run(this.world.bury(node))
+    await this.crash(name)
     return name
+  }
+
+  /** What clients gave a node as their delegate, as it lies on its disk. */
+  async entrusted(name: string): Promise<Entrusting[]> {
+    const store = this.world.store(name).sublevel('files').sublevel('entrusted')
+    const found: Entrusting[] = []
+    const all = { gte: new Uint8Array(0), lt: new Uint8Array(65).fill(255) }
+    for await (const [, value] of store.range(all)) found.push(decode(Entrusting, value))
+    return found
   }
 
   async #keepers(): Promise<string[]> {
@@ -109,8 +122,7 @@ export class FileWorld {
   }
 
   /** Carried deals that the client made since the beginning. */
-  async deals(): Promise<Deal[]> {
-    const { node } = this.client
+  async deals({ node }: SimulatedNode = this.client): Promise<Deal[]> {
     const parent = await node.settlements.accepted(node.checkpointer.adopted)
     const { deals } = parent?.state.of<StorageState>(storageKind) ?? assert.fail()
     const client = hex(this.world.places.at(-1)?.signer.identity ?? assert.fail())
@@ -124,7 +136,7 @@ export class FileWorld {
     })
   }
 
-  #node(name: string): SimulatedNode | undefined {
+  node(name: string): SimulatedNode | undefined {
     return this.world.nodes.find(node => node.name === name)
   }
 }

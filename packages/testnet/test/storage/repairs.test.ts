@@ -374,4 +374,54 @@ describe('repairs', () => {
     await run(later)
     assert.equal(made().length, lost.length)
   })
+
+  it('wait for those before, for as long as nobody does anything, when they are a delegate’s', async () => {
+    const { state, groups, repairs, lose, made, run } = await begin()
+    state.carried = state.carried.map(deal => ({ ...deal, endEpoch: 1_000 }))
+    const lost = await lose([0])
+    const patience = 4
+    let epoch = EPOCH
+    const waiting = repairs({
+      groups: async function* () {
+        for (const group of groups) yield { ...group, patience, client: clientKey(1) }
+      },
+      look: async () => ({
+        client: clientKey(2),
+        epoch,
+        settled: epoch - 1,
+        profile: world.base.profile,
+        state: storageWith(state.carried),
+        pending: state.pending,
+      }),
+    })
+    const until = async (next: number) => {
+      for (; epoch < next; epoch++) await run(waiting)
+      await run(waiting)
+    }
+    await until(EPOCH + patience - 1)
+    assert.deepEqual(made(), [])
+    // Somebody begins: everybody behind waits anew.
+    state.pending = lost.map(deal => ({ ...deal, provider: 7, startEpoch: EPOCH + 10, nonce: 99n }))
+    await until(EPOCH + patience + 2)
+    state.pending = []
+    await until(EPOCH + 2 * patience + 1)
+    assert.deepEqual(made(), [])
+    await until(EPOCH + 2 * patience + 2)
+    assert.equal(made().length, lost.length)
+  })
+
+  it('give no piece to an operator that is barred', async () => {
+    const { groups, repairs, lose, made, run } = await begin({ nodes: 6 })
+    await lose([0])
+    const barred = new Set([hex(world.base.nodes[5]?.operator ?? assert.fail())])
+    await run(
+      repairs({
+        groups: async function* () {
+          for (const group of groups) yield { ...group, barred }
+        },
+      }),
+    )
+    assert.ok(made().length > 0)
+    assert.ok(made().every(({ provider }) => provider !== 5))
+  })
 })
