@@ -51,6 +51,7 @@ class Base implements EpochBase {
   readonly genesis: number
   readonly block: BlockRef
   readonly tag: Uint8Array
+  readonly stateEpoch: number
   readonly seed: Uint8Array
   readonly earlierSeeds: ReadonlyMap<number, Uint8Array>
   readonly nodes: readonly RegistryEntry[]
@@ -69,6 +70,7 @@ class Base implements EpochBase {
     this.genesis = init.genesis
     this.block = init.block
     this.tag = init.block.hash.slice(0, 8)
+    this.stateEpoch = init.stateEpoch
     this.seed = init.seed
     this.earlierSeeds = init.earlierSeeds
     this.nodes = init.registry

@@ -23,6 +23,8 @@ export interface EpochBase {
   readonly block: BlockRef
   /** First 8 bytes of the block's hash, as every message of the epoch carries them. */
   readonly tag: Uint8Array
+  /** Epoch of the checkpoint whose state is carried here; -1 for the genesis one. */
+  readonly stateEpoch: number
   readonly seed: Uint8Array
   /**
    * Seeds of all earlier epochs of the current coverage round, by epoch. A node builds no base while

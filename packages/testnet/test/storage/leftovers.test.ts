@@ -74,6 +74,16 @@ describe('pieces whose deals are over', () => {
     assert.ok(has())
   })
 
+  it('are kept while checkpoints wait, one of which may hold a deal about them', async () => {
+    await through(0, 2, [])
+    world.settled = EPOCH
+    await through(3, 3 * WAIT, [])
+    assert.ok(has())
+    world.settled = Number.POSITIVE_INFINITY
+    await through(3 * WAIT + 1, 3 * WAIT + 1, [])
+    assert.equal(has(), false)
+  })
+
   it('are nobody\u2019s business for a node that is not in the registry', async () => {
     Object.assign(world.node(0).voice, { index: () => undefined })
     await through(0, 2 * WAIT, [])

@@ -180,6 +180,8 @@ export class World {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
   base: EpochBase
+  /** No base holds a checkpoint of a later epoch. */
+  settled = Number.POSITIVE_INFINITY
   /** Of the present epoch. */
   set = new MessageSet()
   /** Deals that everybody knows and no state carries. */
@@ -250,13 +252,15 @@ export class World {
     }: { deals: readonly Deal[]; more?: Partial<StorageState>; slotMs: number },
   ): EpochBase {
     const { deposits, state, strangerBytes = TESTNET_PROFILE.strangerBytes } = this.#init
-    return baseOf({
+    const base = baseOf({
       epoch,
       registry: this.#registry,
       state: stateOf([...deals], [], { ...state?.(), ...more }),
       profile: { ...TESTNET_PROFILE, slotMs, strangerBytes },
       ...(deposits === undefined ? {} : { deposits }),
     })
+    const stateEpoch = Math.min(epoch - TESTNET_PROFILE.lookback - 2, this.settled)
+    return Object.assign(base, { stateEpoch })
   }
 
   node(index: number): TestNode {

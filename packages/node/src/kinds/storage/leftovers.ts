@@ -39,7 +39,11 @@ export class Leftovers {
     await this.#components.store.batch([{ key: Piece.serialize(piece) }], { sync: true })
   }
 
-  /** Marks what no deal of a present base needs, and deletes what was marked long enough ago. */
+  /**
+   * Marks what no deal of a present base needs, and deletes what was marked long enough ago. A deal begins
+   * at most `minDealEpochs` after its signature, and is in the set of an epoch before that or never. So
+   * it is that epoch's checkpoint that tells, however long the chain takes for it.
+   */
   async epoch(base: EpochBase): Promise<void> {
     const { pieces, voice, store, log } = this.#components
     const own = voice.index(base)
@@ -59,7 +63,7 @@ export class Leftovers {
       if (mark === undefined) {
         this.#marks.set(key, { piece, since: base.epoch })
         await store.batch([{ key: name, value: u32(base.epoch) }])
-      } else if (base.epoch >= mark.since + waitOf(base)) {
+      } else if (base.stateEpoch >= mark.since + base.profile.minDealEpochs) {
         this.#marks.delete(key)
         // Both begin at once: whoever asks for the piece from here on does not find it.
         await Promise.all([store.batch([{ key: name }]), pieces.delete(piece)])
@@ -68,12 +72,4 @@ export class Leftovers {
     }
     if (deleted > 0) log.info({ pieces: deleted }, 'deleted pieces whose deals are over')
   }
-}
-
-/**
- * A deal begins at most `minDealEpochs` after its signature, is in a set before that or never, and
- * then in a base `lookback` + 1 epochs later.
- */
-function waitOf({ profile }: EpochBase): number {
-  return profile.minDealEpochs + profile.lookback + 2
 }
