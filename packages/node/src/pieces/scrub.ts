@@ -125,7 +125,12 @@ export class Scrub {
   }
 
   async #suspects(): Promise<void> {
-    for (const piece of this.#components.store.suspects()) await this.#verify(piece)
+    const { store } = this.#components
+    for (const piece of store.suspects()) {
+      // Of a volume that is away nothing can be said, and its pieces wait until it is back.
+      if (store.absence !== undefined) return
+      await this.#verify(piece)
+    }
   }
 
   /** False: the volume is away. */

@@ -313,9 +313,10 @@ export class PieceStore implements Pieces {
   }
 
   /**
-   * Gives up what a volume that is away held. Throws `volumePresent` while it is there.
+   * Gives up what a volume that is away held, all of which `remember` is told first. Throws
+   * `volumePresent` while it is there.
    */
-  async abandon(): Promise<readonly Piece[]> {
+  async abandon(remember: (held: readonly Piece[]) => Promise<void>): Promise<readonly Piece[]> {
     await this.check()
     check(this.#absence !== undefined, 'volumePresent', 'the volume is there', {
       facts: { location: this.location },
@@ -323,6 +324,7 @@ export class PieceStore implements Pieces {
     })
     const lost = this.#inState(PieceState.kept)
     await this.#exclusive(async () => {
+      await remember(this.held())
       await this.#catalog?.clear()
       for (const { piece, state } of [...this.#entries.values()]) {
         this.#forgetContent(piece)
@@ -574,18 +576,20 @@ export class PieceStore implements Pieces {
       lost.push(piece)
       log.error({ piece: pieceCid(piece), location: this.location }, 'a piece is gone')
     }
-    for (const entry of found.values()) {
-      // Its removal waits for its turn.
-      if (this.#stateOf(entry.piece) === PieceState.leaving) {
-        add({ ...entry, state: PieceState.leaving })
-      }
-    }
-    await this.#catalog?.replace([...found.values()])
+    const all = () => [...found.values()].map(entry => this.#orLeaving(entry))
+    await this.#catalog?.replace(all())
+    const entries = all()
     this.#entries.clear()
     this.#kept = 0
-    for (const entry of found.values()) this.#remember(entry)
+    for (const entry of entries) this.#remember(entry)
     this.#tell([...damaged.map(({ piece }) => piece), ...lost])
     return { pieces: this.count, bytes: this.#kept, damaged: damaged.length, lost }
+  }
+
+  /** As it was found, unless its removal waits for its turn. */
+  #orLeaving(entry: CatalogEntry): CatalogEntry {
+    const { leaving } = PieceState
+    return this.#stateOf(entry.piece) === leaving ? { ...entry, state: leaving } : entry
   }
 
   /** What a payload of that length is, beside a tree of that length. */

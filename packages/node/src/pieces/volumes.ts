@@ -14,6 +14,7 @@ import {
 } from '@cairn/protocol'
 import type { Clock, Log, Store, Timer } from '../ports.ts'
 import { Catalog } from './catalog.ts'
+import { GivenUp } from './given-up.ts'
 import type { Hashing } from './hashing.ts'
 import type { Pieces, PieceUsage, PutPieceOptions } from './pieces.ts'
 import { pieceMissing } from './refusals.ts'
@@ -25,6 +26,8 @@ import type { Volume } from './volume.ts'
 export const VOLUMES_MAX = 64
 /** A volume that went, or came back, is noticed within this time, ms. */
 const CHECK_EVERY_MS = 30_000
+/** Key space of what was given up; those of volumes are their names. */
+const GIVEN_UP = 'given-up'
 /** Parts of a quota from which on each further piece is worth a warning, the first one first. */
 export const FULLNESS_WARNINGS = [0.9, 0.95] as const
 
@@ -75,6 +78,7 @@ export class Volumes implements Pieces {
   readonly #clock: Clock
   readonly #log: Log
   readonly #book: Book
+  readonly #givenUp: GivenUp
   readonly #scrubs: readonly Scrub[]
   /** How many of the warnings were given, by place. */
   readonly #warned = new Map<string, number>()
@@ -84,12 +88,13 @@ export class Volumes implements Pieces {
   #started = false
 
   private constructor(
-    { clock, log, book }: { clock: Clock; log: Log; book: Book },
+    { clock, log, book, givenUp }: { clock: Clock; log: Log; book: Book; givenUp: GivenUp },
     parts: readonly { store: PieceStore; scrub: Scrub }[],
   ) {
     this.#clock = clock
     this.#log = log
     this.#book = book
+    this.#givenUp = givenUp
     this.stores = parts.map(({ store }) => store)
     this.#scrubs = parts.map(({ scrub }) => scrub)
     for (const store of this.stores) this.#warn(store)
@@ -125,7 +130,9 @@ export class Volumes implements Pieces {
       )
       parts.push({ store, scrub: new Scrub({ clock, store, catalog, log }, { days: scrubDays }) })
     }
-    const volumes = new Volumes({ clock, log, book }, parts)
+    const givenUp = await GivenUp.open(space.sublevel(GIVEN_UP))
+    const volumes = new Volumes({ clock, log, book, givenUp }, parts)
+    for (const piece of givenUp.list()) if (volumes.has(piece)) await givenUp.remove(piece)
     await warnOfForgotten(book, volumes.stores, components)
     return volumes
   }
@@ -177,13 +184,12 @@ export class Volumes implements Pieces {
   }
 
   held(): Piece[] {
-    const held = this.stores.flatMap(store => store.held())
-    return [...new Map(held.map(piece => [pieceKey(piece), piece])).values()]
+    return once([...this.stores.flatMap(store => store.held()), ...this.#givenUp.list()])
   }
 
   lost(): Piece[] {
-    const damaged = this.stores.flatMap(store => store.lost())
-    return damaged.filter(piece => this.#holder(piece) === undefined)
+    const lost = [...this.stores.flatMap(store => store.lost()), ...this.#givenUp.list()]
+    return once(lost).filter(piece => this.#holder(piece) === undefined)
   }
 
   /** Room that a full disk or an absent volume takes away is no part of the quota. */
@@ -200,6 +206,7 @@ export class Volumes implements Pieces {
     this.#warn(chosen)
     this.#turn = this.#turn.then(() => this.#keepOne(piece, chosen))
     await this.#turn
+    await this.#givenUp.remove(piece)
     return piece
   }
 
@@ -217,7 +224,8 @@ export class Volumes implements Pieces {
 
   async delete(piece: Piece): Promise<void> {
     // All begin at once: whoever asks for the piece from here on finds it nowhere.
-    await Promise.all(this.stores.map(store => store.delete(piece)))
+    const removals = this.stores.map(store => store.delete(piece))
+    await Promise.all([...removals, this.#givenUp.remove(piece)])
   }
 
   /** Of all volumes, or the one at this place; throws `unknownVolume`. */
@@ -236,7 +244,7 @@ export class Volumes implements Pieces {
    */
   async forget(location: string): Promise<{ lost: readonly Piece[] }> {
     const store = this.#at(location)
-    const lost = await store.abandon()
+    const lost = await store.abandon(held => this.#givenUp.add(held))
     await this.#book.remove(location)
     this.#log.warn({ location, pieces: lost.length }, 'a volume was given up')
     return { lost }
@@ -383,6 +391,10 @@ async function warnOfForgotten(
     if (pieces === 0) continue
     log.warn({ location, pieces }, 'a volume with pieces is not offered any more')
   }
+}
+
+function once(pieces: readonly Piece[]): Piece[] {
+  return [...new Map(pieces.map(piece => [pieceKey(piece), piece])).values()]
 }
 
 function encode(text: string): Uint8Array {

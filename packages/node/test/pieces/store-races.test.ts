@@ -102,43 +102,54 @@ describe('a piece', () => {
     })
   }
 
+  /** The same space, of which a test is told before it is written to. */
+  const watched = (writing: () => Promise<void>): Store => ({
+    get: key => space.get(key),
+    range: range => space.range(range),
+    sublevel: name => space.sublevel(name),
+    close: () => space.close(),
+    batch: async (writes, options) => {
+      await writing()
+      await space.batch(writes, options)
+    },
+  })
+
   it('takes its space at every moment of coming in', async () => {
     let watching: PieceStore | undefined
     const used: number[] = []
-    const watched: Store = {
-      get: key => space.get(key),
-      range: range => space.range(range),
-      sublevel: name => space.sublevel(name),
-      close: () => space.close(),
-      batch: async (writes, options) => {
+    watching = await open({
+      store: watched(async () => {
         if (watching !== undefined) used.push(watching.usage().used)
-        await space.batch(writes, options)
-      },
-    }
-    watching = await open({ store: watched })
+      }),
+    })
     await watching.put(one(BYTES), { expected: PIECE })
     const { used: whole } = watching.usage()
     assert.deepEqual(used, [whole, whole], 'while it is announced, and while it is kept')
   })
 
-  it('is not given out again by a rebuild that began before it was removed', async () => {
-    const store = await open()
-    await store.put(one(BYTES))
-    const begun = Promise.withResolvers<void>()
-    const goOn = Promise.withResolvers<void>()
-    volume.listing = async () => {
-      begun.resolve()
-      await goOn.promise
-    }
-    const rebuilt = store.rebuild()
-    await begun.promise
-    const removed = store.delete(PIECE)
-    goOn.resolve()
-    await rebuilt
-    assert.equal(store.has(PIECE), false)
-    await removed
-    assert.deepEqual([store.usage().used, await files()], [0, []])
-  })
+  for (const moment of ['reads the volume', 'writes the catalogue']) {
+    it(`is removed although a rebuild ${moment} meanwhile`, async () => {
+      let pause = async () => {}
+      const store = await open({ store: watched(() => pause()) })
+      await store.put(one(BYTES))
+      const begun = Promise.withResolvers<void>()
+      const goOn = Promise.withResolvers<void>()
+      const wait = async () => {
+        begun.resolve()
+        await goOn.promise
+      }
+      if (moment === 'reads the volume') volume.listing = wait
+      else pause = wait
+      const rebuilt = store.rebuild()
+      await begun.promise
+      const removed = store.delete(PIECE)
+      goOn.resolve()
+      await rebuilt
+      assert.equal(store.has(PIECE), false)
+      await removed
+      assert.deepEqual([store.has(PIECE), store.usage().used, await files()], [false, 0, []])
+    })
+  }
 
   it('is not taken for damaged when nobody could look at it', async () => {
     const fault = (code: string) => Object.assign(new Error(code), { code })

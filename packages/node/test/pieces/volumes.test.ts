@@ -284,6 +284,21 @@ describe('volumes', () => {
     assert.deepEqual(states(again), ['present'])
     assert.deepEqual(again.list(), [])
     await again.put(one(bytes(100)))
+    assert.deepEqual(again.lost(), [piece], 'also by a node that was started anew')
+    assert.ok(again.held().some(held => pieceCid(held) === pieceCid(piece)))
+    await again.put(one(bytes(100_000)))
+    assert.deepEqual([again.lost(), (await open(['a'])).lost()], [[], []])
+  })
+
+  it('has nothing to tell of a given up piece that no deal needs', async () => {
+    const volumes = await open(['a'])
+    const piece = await volumes.put(one(bytes(100_000)))
+    await rm(at('a'), { recursive: true })
+    await volumes.forget(at('a'))
+    const again = await open(['a'])
+    await again.delete(piece)
+    assert.deepEqual([again.lost(), again.held()], [[], []])
+    assert.deepEqual((await open(['a'])).lost(), [])
   })
 
   it('gives up a volume whose label alone was in the way, and finds its pieces again', async () => {
@@ -297,6 +312,7 @@ describe('volumes', () => {
     const again = await open(['a', 'b'])
     assert.deepEqual(states(again), ['present', 'present'])
     assert.ok(await again.prove(piece, 0))
+    assert.deepEqual(again.lost(), [])
   })
 
   it('deletes what is on a volume that is away when that is back', async () => {
@@ -452,6 +468,23 @@ describe('volumes', () => {
       while (scrub()?.finished === finished) await clock.until(0)
       const apart = (scrub()?.finished as number) - finished
       assert.ok(apart >= 0.9 * 86_400_000, `${apart} ms between rounds`)
+    })
+
+    it('says nothing of suspects while their volume is away', async () => {
+      const clock = new EagerClock()
+      const volumes = await open(['a'], { clock })
+      const piece = await volumes.put(one(bytes(90_000)))
+      await writeFile(path('a', piece), bytes(90_000, 4))
+      await assert.rejects(volumes.prove(piece, 0), codeOf('pieceDamaged'))
+      await rename(at('a'), at('elsewhere'))
+      await look(volumes)
+      lines.length = 0
+      volumes.start()
+      const end = clock.now() + 60_000
+      while (clock.now() < end) await clock.until(0)
+      assert.deepEqual(lines, [])
+      await rename(at('elsewhere'), at('a'))
+      while (volumes.lost().length === 0) await clock.until(0)
     })
 
     it('does not take an absent volume for a damaged one, and goes on when it is back', async () => {
