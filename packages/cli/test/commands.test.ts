@@ -253,6 +253,16 @@ describe('commands of a running node', () => {
     assert.equal((await cairn(['ls', '--data-dir', directory()])).stdout, 'no files\n')
   })
 
+  it('call no file empty of which nothing is known yet', async () => {
+    for (const [name, text] of Object.entries({ 'unseen a': 'x', 'unseen b': '' })) {
+      await writeFile(join(directory(), name), text)
+      await cairn(['put', join(directory(), name), ...base])
+    }
+    const shown = await cairn(['ls', '--data-dir', directory()])
+    assert.match(shown.stdout, /1 B {2}not known yet +unseen a\n/)
+    assert.match(shown.stdout, /0 B {2}empty +unseen b\n/)
+  })
+
   it('show what is left of files and what was repaired, and repair at once', async () => {
     const shown = await cairn(['repairs', 'cairn:x', '--data-dir', directory()])
     assert.equal(

@@ -129,13 +129,14 @@ function groupLines(group: Json<GroupView>): string[] {
   ]
 }
 
-/** Shards of the worst group, of which any k suffice, and what it is called. */
 function lineOf(file: Json<FileView>): string {
-  const { name, link, bytes, k, n, shards, repairing, createdAt } = file
+  const { name, link, bytes, createdAt } = file
   const date = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ')
-  const health =
-    shards === undefined
-      ? 'empty'
-      : `${shards} of ${n}, needs ${k}${repairing ? ', repairing' : ''}`
-  return `${date}  ${size(bytes).padStart(8)}  ${health.padEnd(20)}  ${name}\n  ${link}`
+  return `${date}  ${size(bytes).padStart(8)}  ${healthText(file).padEnd(20)}  ${name}\n  ${link}`
+}
+
+/** Shards of the worst group, of which any k suffice. */
+function healthText({ bytes, k, n, shards, repairing }: Json<FileView>): string {
+  if (shards !== undefined) return `${shards} of ${n}, needs ${k}${repairing ? ', repairing' : ''}`
+  return bytes === 0 ? 'empty' : 'not known yet'
 }
