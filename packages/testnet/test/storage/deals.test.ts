@@ -341,6 +341,17 @@ describe('deals of a node', () => {
       assert.equal(has(), false)
     })
 
+    it('are not forgotten while checkpoints wait, one of which may bring one to light', async () => {
+      await begin({ deals: [] })
+      await drop(CLIENT, group)
+      world.settled = EPOCH
+      await next([], 20)
+      await settle()
+      await next([unwanted], 21)
+      await settle()
+      assert.deepEqual(endsOf(CLIENT), ids(unwanted))
+    })
+
     it('are known after a crash in the middle of an upload', async () => {
       await begin({ deals: [unwanted, other] })
       const stored = new Uint8Array(32).fill(8)

@@ -2,7 +2,8 @@
  * Ends deals before their time. Either side asks the other by `deal-end`: a provider agrees to what
  * its client wishes, a client to its provider's wish only where its operator set that. A provider that
  * lost a piece says so by `piece-lost`, and its client always agrees: the sooner the deal is over, the
- * sooner what was lost is made again. What both signed is kept and published until no base carries the deal any more.
+ * sooner what was lost is made again. What both signed is kept and published until no base carries the
+ * deal any more.
  */
 import {
   Bytes32,
@@ -149,7 +150,7 @@ export class Endings {
       const { signature: others } = decode(Agreement, answer)
       const signed = verifier.ed25519(root, part.other, others)
       check(signed, 'badSignature', 'the other side’s signature does not hold')
-      await this.#keep(id, signed && together(part, own, others))
+      await this.#keep(id, together(part, own, others))
     } finally {
       limit.clear()
     }

@@ -27,12 +27,12 @@ import type { Endings } from './endings.ts'
 export const ENDING_MAX = 4
 /** Groups that are being stored, on disk: no epoch, all others are. */
 const STORING = 2 ** 32 - 1
-/** Epochs that a deal may begin ahead, and what it needs to show in a base beyond the look-back. */
-const SETTLING_EPOCHS = 4
+/** Epochs after which no set takes in a deal that this node proposed: it has begun by then. */
+const AHEAD_EPOCHS = 2
 
 export interface UnwantedComponents {
   clock: Clock
-  /** A key space of its own: group id -> the last epoch in which a deal of it may come to light. */
+  /** A key space of its own: group id -> last epoch whose checkpoint may hold a deal of it. */
   store: Store
   view: EpochView
   keys: DealKeys
@@ -48,7 +48,7 @@ export class Unwanted {
   readonly #components: UnwantedComponents
   readonly #init: UnwantedInit
   readonly #errands: Errands
-  /** By group in hexadecimal, the last epoch in which a deal of it may come to light. */
+  /** By group in hexadecimal, the last epoch whose checkpoint may hold a deal of it. */
   readonly #groups = new Map<string, number>()
   #cutOff: Uint8Array[] = []
   #working = false
@@ -93,7 +93,7 @@ export class Unwanted {
     const { clock, store } = this.#components
     const { calendar } = this.#init
     const now = Math.max(0, epochAt(calendar, clock.now()))
-    const until = now + SETTLING_EPOCHS + calendar.profile.lookback
+    const until = now + AHEAD_EPOCHS
     await store.batch(
       groups.map(key => ({ key, value: u32(until) })),
       { sync: true },
@@ -138,7 +138,7 @@ export class Unwanted {
     await Promise.all(Array.from({ length: ENDING_MAX }, work))
     const carried = new Set(deals.map(({ deal }) => hex(deal.group)))
     const over = [...this.#groups]
-      .filter(([group, until]) => until < base.epoch && !carried.has(group))
+      .filter(([group, until]) => until < base.stateEpoch && !carried.has(group))
       .map(([group]) => group)
     if (over.length === 0) return
     await store.batch(over.map(group => ({ key: unhex(group) })))
