@@ -230,10 +230,8 @@ export class Client {
 
   async #replace(options: RepairOptions): Promise<void> {
     const { group, places, pricePerGiB, epochs, proposing, agreed, signal, signer } = options
-    const terms = within(
-      this.#terms(pieceAt(group, 0).payload, pricePerGiB, epochs),
-      options.limits,
-    )
+    const { limits } = options
+    const terms = within(this.#terms(pieceAt(group, 0).payload, pricePerGiB, epochs), limits)
     await proposing(terms.startEpoch)
     await this.#placement.place({
       pieces: places.map(place => pieceAt(group, place)),
@@ -244,6 +242,7 @@ export class Client {
       agreed,
       signal,
       ...(signer === undefined ? {} : { signer }),
+      ...(limits === undefined ? {} : { mostPerEpoch: limits.pricePerEpoch }),
     })
   }
 

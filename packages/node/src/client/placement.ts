@@ -77,6 +77,8 @@ export interface PlaceInit {
   nonce(): bigint
   /** Whose deals they are, and who signs them; the client itself unless given. */
   signer?: DealKey
+  /** Base units that a deal may cost per epoch, whatever its provider asks. */
+  mostPerEpoch?: bigint
   /** Told of each deal as it is signed, whatever becomes of the others. */
   agreed?(deal: Deal): void
   signal: AbortSignal
@@ -209,7 +211,8 @@ export class Placement {
         return asked
       }
       return await ask(deal).catch(async (error: unknown) => {
-        const pricePerEpoch = await this.#dearer(error, deal, { peer, signal })
+        const { mostPerEpoch } = init
+        const pricePerEpoch = await this.#dearer(error, deal, { peer, mostPerEpoch, signal })
         return await ask({ ...deal, pricePerEpoch, nonce: init.nonce() })
       })
     } catch (error) {
@@ -229,7 +232,11 @@ export class Placement {
   async #dearer(
     refusal: unknown,
     { pricePerEpoch, piece }: Deal,
-    { peer, signal }: { peer: string; signal: AbortSignal },
+    {
+      peer,
+      mostPerEpoch,
+      signal,
+    }: { peer: string; mostPerEpoch: bigint | undefined; signal: AbortSignal },
   ): Promise<bigint> {
     const { maxPrice } = this.#init
     if (maxPrice === undefined || codeOf(refusal) !== 'priceTooLow') throw refusal
@@ -239,6 +246,7 @@ export class Placement {
       const { pricePerGiB } = await askTerms(network, peer, limit.signal)
       const asked = priceOf(pricePerGiB, piece.payload)
       if (asked <= pricePerEpoch || pricePerGiB > maxPrice) throw refusal
+      if (mostPerEpoch !== undefined && asked > mostPerEpoch) throw refusal
       return asked
     } finally {
       limit.clear()

@@ -410,6 +410,24 @@ describe('repairs', () => {
     assert.equal(made().length, lost.length)
   })
 
+  it('pay no more than they may for somebody else, whatever providers ask', async () => {
+    const { groups, repairs, lose, made, run } = await begin({
+      floorPrice: 10n ** 9n,
+      pays: 10n ** 9n,
+    })
+    await lose([0])
+    const limits = { pricePerEpoch: 1n, endEpoch: 1_000, places: new Set([0, 1, 2, 3]) }
+    const reports = await run(
+      repairs({
+        groups: async function* () {
+          for (const group of groups) yield { ...group, limits }
+        },
+      }),
+    )
+    assert.deepEqual(made(), [])
+    assert.ok(reports.some(({ error }) => error?.code === 'tooFewProviders'))
+  })
+
   it('give no piece to an operator that is barred', async () => {
     const { groups, repairs, lose, made, run } = await begin({ nodes: 6 })
     await lose([0])
