@@ -32,16 +32,18 @@ export function blocks(length: number): (source: Bytes) => AsyncGenerator<Uint8A
 export async function* abortable(source: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const iterator =
     Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  let reject: (reason: unknown) => void = () => {}
   const abort = () => reject(signal.reason)
-  if (signal.aborted) abort()
-  else signal.addEventListener('abort', abort, { once: true })
-  aborted.catch(() => undefined)
+  signal.addEventListener('abort', abort, { once: true })
   let ended = false
   try {
     for (;;) {
       signal.throwIfAborted()
-      const next = await Promise.race([iterator.next(), aborted])
+      // Not a race with one promise for all: that would hold every part until the last has passed.
+      const next = await new Promise<IteratorResult<Uint8Array>>((resolve, fail) => {
+        reject = fail
+        Promise.resolve(iterator.next()).then(resolve, fail)
+      })
       if (next.done === true) {
         ended = true
         return

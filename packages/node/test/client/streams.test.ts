@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { abortable, blocks, Feed, Room, slice } from '@cairn/node'
 import fc from 'fast-check'
 
@@ -62,6 +64,28 @@ describe('an abortable source', () => {
     controller.abort(new Error('enough'))
     await assert.rejects(reading, /enough/)
     await assert.rejects(collect(abortable([], controller.signal)), /enough/)
+  })
+
+  it('holds nothing of what has passed', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const passed: WeakRef<Uint8Array>[] = []
+    async function* source() {
+      for (let i = 0; i < 100; i++) {
+        const part = new Uint8Array(1_000)
+        passed.push(new WeakRef(part))
+        yield part
+        // A reference that was looked at in this turn of the event loop is kept until its end.
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+    let held = 0
+    for await (const _ of abortable(source(), new AbortController().signal)) {
+      if (passed.length < 100) continue
+      collectGarbage()
+      held = passed.filter(part => part.deref() !== undefined).length
+    }
+    assert.ok(held < 10, `${held} of 100 parts are held`)
   })
 
   it('is its source otherwise, and closes it when it is left', async () => {
