@@ -49,11 +49,18 @@ export interface EntrustedComponents {
   base(): EpochBase | undefined
 }
 
+export interface EntrustedInit {
+  /** Other than `ENTRUSTED_MAX` in tests. */
+  max?: number
+}
+
 export class Entrusted {
   readonly #components: EntrustedComponents
+  readonly #max: number
 
-  constructor(components: EntrustedComponents) {
+  constructor(components: EntrustedComponents, { max = ENTRUSTED_MAX }: EntrustedInit = {}) {
     this.#components = components
+    this.#max = max
   }
 
   start(): void {
@@ -70,11 +77,11 @@ export class Entrusted {
     const { store, signer } = this.#components
     const base = this.#components.base()
     if (base === undefined) return
-    const kept: [Uint8Array, Uint8Array][] = []
-    for await (const [key, value] of store.range(withPrefix(new Uint8Array(0)))) {
-      kept.push([key, value])
-    }
-    for (const [key, value] of kept) {
+    const keys: Uint8Array[] = []
+    for await (const [key] of store.range(withPrefix(new Uint8Array(0)))) keys.push(key)
+    for (const key of keys) {
+      const value = await store.get(key)
+      if (value === undefined) continue
       const entrusted = decode(Entrusting, value)
       const delegation = delegationAt(base, entrusted)
       const order = delegation === undefined ? -1 : this.#orderIn(delegation, base)
@@ -119,13 +126,17 @@ export class Entrusted {
       facts: { data: value.data, total: value.pieces.length },
     })
     const key = concatBytes([value.client, value.group])
-    let count = 0
-    for await (const _ of store.range(withPrefix(new Uint8Array(0)))) count++
-    check(count < ENTRUSTED_MAX, 'entrustedFull', 'this node repairs enough groups of others', {
-      facts: { groups: count, max: ENTRUSTED_MAX },
-    })
+    if ((await store.get(key)) === undefined) await this.#checkRoom()
     await store.batch([{ key, value: Entrusting.serialize(value) }], { sync: true })
     return TAKEN
+  }
+
+  async #checkRoom(): Promise<void> {
+    let count = 0
+    for await (const _ of this.#components.store.range(withPrefix(new Uint8Array(0)))) count++
+    check(count < this.#max, 'entrustedFull', 'this node repairs enough groups of others', {
+      facts: { groups: count, max: this.#max },
+    })
   }
 
   /** Place of this node among the delegates; -1 when it is none. */

@@ -6,6 +6,7 @@ import {
   type Entrusting,
   entrustingRoot,
   type Log,
+  type Network,
   type OwnGroup,
   PATIENCE_EPOCHS,
   SignedEntrusting,
@@ -94,15 +95,18 @@ describe('entrusting a delegate', () => {
     return { delegates, said, joined, name: name_, store }
   }
 
-  async function delegate(index: number, store = new MemoryStore()) {
+  async function delegate(index: number, store = new MemoryStore(), max?: number) {
     const joined = network.join(`node${index}`)
-    const entrusted = new Entrusted({
-      network: joined,
-      store,
-      signer: signerOf(nodeSecret(index)),
-      verifier: plainVerifier,
-      base: () => base,
-    })
+    const entrusted = new Entrusted(
+      {
+        network: joined,
+        store,
+        signer: signerOf(nodeSecret(index)),
+        verifier: plainVerifier,
+        base: () => base,
+      },
+      max === undefined ? {} : { max },
+    )
     entrusted.start()
     await joined.start()
     const groups = async () => {
@@ -112,6 +116,34 @@ describe('entrusting a delegate', () => {
     }
     return { groups, joined, store }
   }
+
+  /** Brings the first delegate a group, as its client does; resolves with what came of it. */
+  const asking =
+    (joined: Network) =>
+    async (secret: Uint8Array, change: Partial<Entrusting> = {}) => {
+      const value = {
+        client: clientKey(1),
+        group: group.id,
+        pieces,
+        data: 2,
+        masked: 1,
+        key: KEY,
+        ...change,
+      }
+      const signature = ed25519.sign(entrustingRoot(value, base.network), secret)
+      const request = SignedEntrusting.serialize({ value, signature })
+      const { signal } = new AbortController()
+      const asked = joined.request(`node${FIRST}`, ENTRUST_PROTOCOL, request, {
+        signal,
+        maxResponseBytes: 1,
+      })
+      const outcome = asked.then(
+        () => 'taken',
+        (error: { code: string }) => error.code,
+      )
+      await pass()
+      return await outcome
+    }
 
   it('gives each the key of the group once the state names it, and how long to be patient', async () => {
     const { name, delegates } = await client()
@@ -196,30 +228,7 @@ describe('entrusting a delegate', () => {
     const { name, joined, delegates } = await client()
     const { groups } = await delegate(FIRST)
     const delegation = await name(FIRST)
-    const ask = async (secret: Uint8Array, change: Partial<Entrusting> = {}) => {
-      const value = {
-        client: clientKey(1),
-        group: group.id,
-        pieces,
-        data: 2,
-        masked: 1,
-        key: KEY,
-        ...change,
-      }
-      const signature = ed25519.sign(entrustingRoot(value, base.network), secret)
-      const request = SignedEntrusting.serialize({ value, signature })
-      const { signal } = new AbortController()
-      const asked = joined.request(`node${FIRST}`, ENTRUST_PROTOCOL, request, {
-        signal,
-        maxResponseBytes: 1,
-      })
-      const outcome = asked.then(
-        () => 'taken',
-        (error: { code: string }) => error.code,
-      )
-      await pass()
-      return await outcome
-    }
+    const ask = asking(joined)
     assert.equal(await ask(clientSecret(1)), 'notDelegate')
     base = baseWith([delegation])
     assert.equal(await ask(clientSecret(2)), 'badSignature')
@@ -230,6 +239,20 @@ describe('entrusting a delegate', () => {
     assert.deepEqual(await groups(), [])
     base = baseWith([delegation])
     for (const data of [0, 4]) assert.equal(await ask(clientSecret(1), { data }), 'badShape')
+    assert.equal(await ask(clientSecret(1)), 'taken')
+    assert.equal((await groups()).length, 1)
+    await delegates.stop()
+  })
+
+  it('takes so many groups and no more, and one that it has again', async () => {
+    const { name, joined, delegates } = await client()
+    const { groups } = await delegate(FIRST, new MemoryStore(), 1)
+    const delegation = await name(FIRST)
+    const other = bytes32(2)
+    base = baseWith([delegation, { ...delegation, group: other }])
+    const ask = asking(joined)
+    assert.equal(await ask(clientSecret(1)), 'taken')
+    assert.equal(await ask(clientSecret(1), { group: other }), 'entrustedFull')
     assert.equal(await ask(clientSecret(1)), 'taken')
     assert.equal((await groups()).length, 1)
     await delegates.stop()
