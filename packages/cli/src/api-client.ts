@@ -93,6 +93,13 @@ async function exchange(
 }
 
 function unreachable(error: unknown, url: URL): unknown {
+  if (hasCode(error, 'ECONNRESET')) {
+    return new CairnError('connectionLost', 'the daemon ended the connection before it answered', {
+      facts: { url: url.origin },
+      next: 'see with `cairn status` whether it still runs, and run the command again',
+      cause: error,
+    })
+  }
   if (!hasCode(error, 'ECONNREFUSED')) return error
   return notRunning('no daemon answers', { url: url.origin }, error)
 }

@@ -39,7 +39,14 @@ export const EXIT_CODES = {
   notRunning: {
     code: 4,
     meaning: 'No daemon or testnet answers, or the chain does not',
-    errors: ['notRunning', 'noTestnet', 'unauthorized', 'badHost', 'chainUnavailable'],
+    errors: [
+      'notRunning',
+      'connectionLost',
+      'noTestnet',
+      'unauthorized',
+      'badHost',
+      'chainUnavailable',
+    ],
   },
   notReady: {
     code: 5,

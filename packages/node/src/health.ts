@@ -266,7 +266,7 @@ function base({ baseKnown, epoch }: HealthFacts): Health {
     text: `Base or seed of epoch ${epoch} is not known`,
     facts,
     dependsOn: ['chain', 'peers'],
-    next: 'check the randomness source and the chain RPC',
+    next: 'wait a few seconds where the epoch has just begun; else check the randomness source and the chain RPC',
   }
 }
 

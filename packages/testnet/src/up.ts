@@ -265,7 +265,10 @@ class Run {
         behind < STALL_EPOCHS || this.#testnet.disturbed.size > 0,
         'testnetStalled',
         `no checkpoint was accepted after epoch ${last}`,
-        { facts: { last }, next: 'run it again with --log-level debug' },
+        {
+          facts: { last },
+          next: 'run it with fewer nodes if this machine is busy, or with --log-level debug',
+        },
       )
       await wait(slotMs, over)
       await this.#testnet.monitor.checkAcknowledged(last)

@@ -139,7 +139,8 @@ class ApiServer implements Api {
       this.#admit(request)
     })
     app.addHook('preParsing', async (request, _, payload) => {
-      if (this.#streams(request)) return payload
+      // A request without a body is not read, and so does not end before its answer is on its way.
+      if (this.#streams(request) || !hasBody(request)) return payload
       const { bodyTimeoutMs } = this.#init
       const timer = clock.at(clock.now() + bodyTimeoutMs, () => request.raw.destroy())
       request.raw.once('end', () => timer.cancel())
@@ -383,6 +384,11 @@ function quoted(name: string): string {
 
 function fastifyPath({ path }: Route | StreamRoute): string {
   return path.replace(/\{(\w+)\}/g, ':$1')
+}
+
+function hasBody({ headers }: FastifyRequest): boolean {
+  const length = headers['content-length'] ?? '0'
+  return length !== '0' || headers['transfer-encoding'] !== undefined
 }
 
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { checkpointRoot, hex, parseProofFile, verifyProofFile } from '@cairn/protocol'
 import { ErrorShape } from '../../src/api/errors.ts'
 import {
@@ -415,6 +416,21 @@ describe('HTTP API', () => {
       await reopen({ bodyTimeoutMs: 100 })
       const head = post(api, '/v1/stop', 'application/json', 1000)
       await raw(api, `${head}{`)
+    })
+
+    it('lets an answer take longer than a body may', async () => {
+      await reopen({ bodyTimeoutMs: 50 })
+      const { status, audit } = node.view
+      const slowly = async <T>(answer: () => Promise<T>) => {
+        await delay(200)
+        return await answer()
+      }
+      Object.assign(node.view, {
+        status: () => slowly(() => status.call(node.view)),
+        audit: () => slowly(() => audit.call(node.view)),
+      })
+      assert.equal((await call('/v1/status')).status, 200)
+      assert.equal((await call('/v1/audit', { method: 'POST' })).status, 200)
     })
 
     it('gives up an upload that stalls, and tells the node', async () => {
