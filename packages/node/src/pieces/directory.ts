@@ -40,13 +40,18 @@ export class DirectoryVolume implements Volume {
   }
 
   async create(label: VolumeLabel): Promise<void> {
+    const whole = this.#path(LABEL_NAME)
+    const fresh = `${whole}.new`
     try {
+      if ((await this.size(LABEL_NAME)) !== undefined) throw volumeExists(this.location)
       await mkdir(this.location, { recursive: true })
-      await writeSynced(this.#path(LABEL_NAME), [encodeLabel(label)])
+      await rm(fresh, { force: true })
+      await writeSynced(fresh, [encodeLabel(label)])
+      // A label that a crash cut short would be nobody's.
+      await rename(fresh, whole)
       await syncDirectory(this.location)
     } catch (cause) {
-      if (isCode(cause, 'EEXIST')) throw volumeExists(this.location, cause)
-      throw volumeUnreachable(this.location, cause)
+      throw cause instanceof CairnError ? cause : volumeUnreachable(this.location, cause)
     }
   }
 

@@ -97,14 +97,14 @@ function badVolume(location: string, cause: unknown): CairnError {
   return new CairnError('badVolume', `${LABEL_NAME} does not name a volume`, {
     facts: { location },
     cause,
+    next: `offer another place, or remove ${LABEL_NAME} if no node keeps anything here`,
   })
 }
 
-export function volumeExists(location: string, cause?: unknown): CairnError {
+export function volumeExists(location: string): CairnError {
   return new CairnError('volumeExists', 'the place is a volume already', {
     facts: { location },
     next: 'use it by its name, or choose an empty place',
-    cause,
   })
 }
 

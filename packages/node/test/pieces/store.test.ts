@@ -84,8 +84,19 @@ describe('piece store', () => {
     await assert.rejects(open(), { code: 'newerVolume' })
     for (const text of ['', '{', 'null', '[]', '{"layout":"1","volume":"one"}']) {
       await writeFile(file, text)
-      await assert.rejects(open(), { code: 'badVolume' })
+      await assert.rejects(open(), error => {
+        const { code, next } = error as { code: string; next?: string }
+        assert.equal(code, 'badVolume')
+        assert.match(next ?? '', /remove volume.json if no node keeps anything here/)
+        return true
+      })
     }
+  })
+
+  it('becomes a volume although a crash cut its label short before', async () => {
+    await writeFile(join(directory, 'volume.json.new'), '{"lay')
+    await create()
+    assert.deepEqual(await files(directory), ['volume.json'])
   })
 
   it('cleans up what a crash left half written', async () => {
