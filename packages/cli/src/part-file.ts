@@ -63,12 +63,12 @@ export class PartFile {
   /** Opens the part of an earlier transfer, or a new one. Throws `fileExists` or `cannotWrite`. */
   static async open(init: PartInit): Promise<PartFile> {
     const { path, force } = init
+    await writing(path, () => checkReplaceable(path))
     check(force || !(await exists(path)), 'fileExists', `${path} exists already`, {
       facts: { path },
       next: 'pass --force to replace it',
     })
     return await writing(path, async () => {
-      if (force) await checkReplaceable(path)
       const bytes = await continued(init)
       const handle = await open(partOf(path), bytes === 0 ? 'w' : 'r+')
       try {

@@ -64,7 +64,7 @@ export async function readTestnetFile(dataDir: string): Promise<TestnetFile> {
     throw new CairnError('noTestnet', `no testnet runs from ${dataDir}`, {
       cause,
       facts: { path },
-      next: 'start one with `cairn testnet up`, or name its directory with --data-dir',
+      next: 'start one with `cairn testnet up`, or name its directory with --dir',
     })
   }
   const parsed = TestnetFile.safeParse(parseJson(text))

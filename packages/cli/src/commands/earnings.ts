@@ -1,4 +1,5 @@
 import type { EarningsView, Json, ServiceView } from '@cairn/node'
+import { TOKEN } from '@cairn/protocol'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -24,7 +25,7 @@ async function earnings(session: Session, epoch: string) {
   const lines = found.kinds.flatMap(({ kind, nodes }) =>
     nodes.map(
       ({ node, earned, proven, served }) =>
-        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${earned}  proven ${proven}  served ${served}`,
+        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${tokens(BigInt(earned)).padStart(14)}  proven ${proven}  served ${served}`,
     ),
   )
   session.output.result(found, lines.length === 0 ? 'nobody earned anything' : lines.join('\n'))
@@ -51,4 +52,11 @@ async function service(session: Session) {
   ]
   session.output.result(found, lines.length === 0 ? 'nothing yet' : lines.join('\n'))
   return undefined
+}
+
+/** An amount of base units in tokens, as `12.500000`: six digits, the rest cut off. */
+function tokens(amount: bigint): string {
+  const whole = amount / TOKEN
+  const part = (amount % TOKEN) / (TOKEN / 1_000_000n)
+  return `${whole}.${String(part).padStart(6, '0')}`
 }

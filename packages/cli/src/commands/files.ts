@@ -129,10 +129,13 @@ function groupLines(group: Json<GroupView>): string[] {
   ]
 }
 
+/** As wide as `255 of 256, needs 128, repairing`. */
+const HEALTH_WIDTH = 32
+
 function lineOf(file: Json<FileView>): string {
   const { name, link, bytes, createdAt } = file
   const date = new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ')
-  return `${date}  ${size(bytes).padStart(8)}  ${healthText(file).padEnd(20)}  ${name}\n  ${link}`
+  return `${date}  ${size(bytes).padStart(8)}  ${healthText(file).padEnd(HEALTH_WIDTH)}  ${name}\n  ${link}`
 }
 
 /** Shards of the worst group, of which any k suffice. */

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Json, type PutResult, shortfallText } from '@cairn/node'
-import { CairnError, ENTRIES_MAX } from '@cairn/protocol'
+import { CairnError, ENTRIES_MAX, SHARDS_MAX } from '@cairn/protocol'
 import { InvalidArgumentError, Option } from 'commander'
 import { type Input, openInput } from '../input.ts'
 import { type Progress, progress, size } from '../progress.ts'
@@ -188,5 +188,9 @@ function shapeOf(text: string): Shape {
   if (data === undefined || total === undefined) {
     throw new InvalidArgumentError('expected K/N, as in 10/30')
   }
-  return { data: Number(data), total: Number(total) }
+  const shape = { data: Number(data), total: Number(total) }
+  if (shape.data < 1 || shape.data > shape.total || shape.total > SHARDS_MAX) {
+    throw new InvalidArgumentError(`expected 1 <= K <= N <= ${SHARDS_MAX}`)
+  }
+  return shape
 }
