@@ -1,47 +1,26 @@
 /** The pure core: each line against the bare work that it cannot do without. */
 import {
   Attestation,
-  askedLeaves,
   bls,
   decode,
   decodeEnvelope,
   type Ed25519,
   Envelope,
   ed25519,
-  foundLeaf,
-  hashPiece,
-  inventoryOf,
-  judgeProof,
-  leafProof,
   MessageType,
   messageSigningRoot,
-  payloadCapacity,
   sha256,
-  sha256Pairs,
-  subtreeRange,
-  treeHeight,
-  upperTree,
 } from '@cairn/protocol'
 import {
   bls as portableBls,
   ed25519 as portableEd25519,
 } from '../packages/protocol/src/crypto/portable.ts'
-import {
-  bytes32,
-  dealOf,
-  EPOCH,
-  NETWORK,
-  nodeSecret,
-  stateOf,
-} from '../packages/protocol/test/kinds/storage/world.ts'
-import { pattern } from '../packages/protocol/test/piece/vectors.ts'
-import { commp } from './commp.ts'
+import { bytes32, NETWORK, nodeSecret } from '../packages/protocol/test/kinds/storage/world.ts'
 import { epochOf, settlement } from './epoch.ts'
 import { compare, type Line, perSecond, rounded } from './measure.ts'
 import { tree } from './tree.ts'
 
 export async function* protocol(): AsyncGenerator<Line> {
-  yield* commp()
   yield await verification({
     name: 'ed25519',
     native: ed25519,
@@ -52,7 +31,6 @@ export async function* protocol(): AsyncGenerator<Line> {
   yield await envelopes()
   yield* await settlement()
   yield* tree()
-  yield await proof()
 }
 
 type Scheme = Pick<Ed25519, 'publicKey' | 'sign' | 'verify'>
@@ -100,30 +78,4 @@ async function envelopes(): Promise<Line> {
   const speed = (ms: number) => perSecond(repeated.length, ms)
   const against = `@chainsafe/ssz deserialize alone: ${rounded(speed(other))}/s`
   return { name: 'decode.envelope', value: speed(ours), unit: 'attestations/s', ratio, against }
-}
-
-async function proof(): Promise<Line> {
-  const payload = pattern(payloadCapacity(18))
-  const { piece, subtrees } = hashPiece(payload)
-  const tree = upperTree(piece, subtrees)
-  const question = askedLeaves(inventoryOf(stateOf([dealOf({ piece })]), 0, EPOCH), pattern(96))
-  const answer = question.map(({ leaf: index }) => {
-    const { offset, length } = subtreeRange(piece, index)
-    const part = payload.subarray(offset, offset + length)
-    return foundLeaf(leafProof({ tree, index, payload: part }))
-  })
-  const pair = pattern(64)
-  const hashes = question.length * treeHeight(piece)
-  const TIMES = 20
-  const { ours, other, ratio } = await compare({
-    ours: () => {
-      for (let i = 0; i < TIMES; i++) judgeProof(question, answer)
-    },
-    other: () => {
-      for (let i = 0; i < TIMES * hashes; i++) sha256Pairs(pair)
-    },
-  })
-  const against = `${hashes} pair hashes alone: ${rounded(perSecond(TIMES, other))}/s`
-  const value = perSecond(TIMES, ours)
-  return { name: 'prove.verify', value, unit: 'proofs/s', ratio, against }
 }

@@ -12,7 +12,7 @@ import { simulation } from './simulate.ts'
 import { storage } from './storage.ts'
 
 const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
-  protocol: { about: 'hashing, signatures, codecs, trees, settlement', run: protocol },
+  protocol: { about: 'signatures, codecs, trees, settlement', run: protocol },
   storage: {
     about: 'erasure coding, answering a challenge, storing a file and getting it back',
     run: storage,
