@@ -111,7 +111,8 @@ interface Judged {
 export function settleCoverage(input: SettleInput<CoverageState>): KindSettlement<CoverageState> {
   const { base, challenges } = input
   const messages = messagesBySubject(input.messages)
-  const noises = usualNoise(input.state.window)
+  const window = standingWindow(base, input.state.window)
+  const noises = usualNoise(window)
   const judged: Judged[] = []
   for (const records of byTarget(challenges)) {
     const counted = countedChallenge(records, messages.beacons)
@@ -123,13 +124,10 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
       judged.push({ record, beacon })
     }
   }
-  const state = nextState(input, judged)
+  const state = nextState(input, judged, window)
+  // Without this epoch's beacons: a score does not hang on messages of the epoch that it pays.
+  const scores = judged.length === 0 ? new Map<number, GraphScore>() : scoresOf(base, window)
   const scales = scalesOf(base, state)
-  const scores = judgeGraph({
-    window: state.window,
-    gateways: base.nodes.filter(hasCell),
-    anchors: new Map(base.profile.anchors.map(node => [node, 1])),
-  })
   const proven = new Map<number, bigint>()
   const verdicts = judged.map(item => settleVerdict(item, { input, scales, scores, proven }))
   return {
@@ -385,11 +383,12 @@ function nodesOf(witnesses: readonly WitnessJudgement[]): number[] {
 
 /**
  * Newest nonces, this epoch for every gateway with a valid beacon or report, and the window with this
- * epoch's beacons. Gateways that are gone leave it: nobody is judged by them any more.
+ * epoch's beacons.
  */
 function nextState(
   { base, state }: SettleInput<CoverageState>,
   judged: readonly Judged[],
+  window: readonly HeardBeacon[],
 ): CoverageState {
   const next = new Map<number, GatewayState>()
   for (const gateway of state.gateways) {
@@ -417,19 +416,17 @@ function nextState(
       if (reason === 'ok') change(node, { validEpoch: base.epoch })
     }
   }
+  const added = judged.flatMap(({ beacon }) => beacon.heard ?? [])
   return {
     gateways: [...next.values()].sort((a, b) => a.node - b.node),
-    window: nextWindow(base, state.window, judged),
+    window: [...window, ...added.sort((a, b) => a.beaconer - b.beaconer)],
   }
 }
 
-function nextWindow(
-  base: EpochBase,
-  window: readonly HeardBeacon[],
-  judged: readonly Judged[],
-): HeardBeacon[] {
+/** What the graph rules read: not too old, and without gateways that are gone. */
+function standingWindow(base: EpochBase, window: readonly HeardBeacon[]): HeardBeacon[] {
   const known = (node: number) => base.node(node) !== undefined
-  const kept = window
+  return window
     .filter(
       ({ epoch, beaconer }) => epoch + base.profile.graphEpochs > base.epoch && known(beaconer),
     )
@@ -437,8 +434,14 @@ function nextWindow(
       const hearings = heard.hearings.filter(({ witness }) => known(witness))
       return hearings.length === heard.hearings.length ? heard : { ...heard, hearings }
     })
-  const added = judged.flatMap(({ beacon }) => beacon.heard ?? [])
-  return [...kept, ...added.sort((a, b) => a.beaconer - b.beaconer)]
+}
+
+function scoresOf(base: EpochBase, window: readonly HeardBeacon[]): Map<number, GraphScore> {
+  return judgeGraph({
+    window,
+    gateways: base.nodes.filter(hasCell),
+    anchors: new Map(base.profile.anchors.map(node => [node, 1])),
+  })
 }
 
 function isRecent({ validEpoch }: GatewayState, { epoch, profile }: EpochBase): boolean {

@@ -300,6 +300,31 @@ describe('settlement of a beacon', () => {
     assert.equal(proven.get(0), witnessUnits(14).beacon)
   })
 
+  it('scores by the epochs before this one', () => {
+    // Node 0 is heard and never hears: with three beacons behind it that costs it its own.
+    const heard = (epoch: number) => ({
+      epoch,
+      beaconer: 0,
+      power: encodeLevel(160),
+      hearings: [{ witness: 1, loss: 1_000, noise: ABSENT_LEVEL, spreading: 600 }],
+    })
+    const earned = (before: readonly number[]) => {
+      const state = { gateways: [], window: before.map(heard) }
+      const field = new Field({ places: RING, epoch: 8, state })
+      field.reveal()
+      field.hear(1)
+      field.attest()
+      const settled = field.settle()
+      assert.deepEqual(
+        settled.state.window.map(({ epoch }) => epoch),
+        [...before, 8],
+      )
+      return settled.proven.get(0) ?? 0n
+    }
+    assert.equal(earned([6, 7]), witnessUnits(1).beacon)
+    assert.equal(earned([5, 6, 7]), 0n)
+  })
+
   it('shares the units of one place by density', () => {
     // Two gateways 300 m and more apart from the beaconer but in one cell of resolution 8.
     const field = new Field({ places: [2_000, 2_010, ...RING.slice(4)] })
