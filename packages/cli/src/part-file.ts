@@ -175,7 +175,10 @@ async function hashOf(path: string, bytes: number): Promise<Hash> {
 
 /** Before anything is fetched: a file can take the name of a file alone. */
 async function checkReplaceable(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await stat(path).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT')) throw error
+    return undefined
+  })
   if (found?.isDirectory()) throw Object.assign(new Error(path), { code: 'EISDIR' })
 }
 

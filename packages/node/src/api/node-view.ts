@@ -12,6 +12,7 @@ import type {
   VerdictPart,
 } from '@cairn/protocol'
 import type { Health } from '../health.ts'
+import type { Prospect } from '../kinds/storage/outlook.ts'
 
 export interface Status {
   /** Three words for people. */
@@ -368,7 +369,7 @@ export interface ForgottenView {
   lost: string[]
 }
 
-export interface DealView {
+export interface DealView extends Prospect {
   id: Uint8Array
   piece: string
   bytes: number
@@ -380,24 +381,6 @@ export interface DealView {
   lastEpoch: number
   /** Base units. */
   price: bigint
-  /** Absent where this node is no party. */
-  role?: 'client' | 'provider'
-  /** Epochs for which the client's deposit pays all of its live deals. */
-  lasts?: number
-  /** `agreed`, or the code with which the provider refused to renew it. */
-  renewal?: string
-  /** What came of the last look at it: `given`, or why the leaf was not. */
-  audit?: string
-  /** The epoch since which its provider owes an answer. */
-  owed?: number
-  /** From this epoch on the deal ends unless its provider answers. */
-  lostFrom?: number
-  /** Its provider answers others meanwhile, and loses score. */
-  withheld: boolean
-  /** Its provider sealed a wrong leaf: another costs its bond. */
-  contained: boolean
-  /** Client and provider have agreed to end it. */
-  ending: boolean
 }
 
 export interface AuditView {
