@@ -330,8 +330,9 @@ export class Libp2pNetwork implements Network {
     check(!this.#admission.denies(target), 'denied', 'this node has no connections with the peer')
     const end = `/p2p/${target}`
     for (;;) {
-      const stored = await host.peerStore.get(peer).catch(() => undefined)
-      const known = stored?.addresses.map(({ multiaddr: address }) => address) ?? []
+      const met = await host.peerStore.has(peer)
+      const stored = met ? (await host.peerStore.get(peer)).addresses : []
+      const known = stored.map(({ multiaddr: address }) => address)
       const found =
         known.length > 0 ? known : (await host.peerRouting.findPeer(peer, { signal })).multiaddrs
       if (found.length > 0) {

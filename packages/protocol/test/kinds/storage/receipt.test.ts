@@ -29,6 +29,7 @@ import {
   type Message,
   message,
   NETWORK,
+  NOTHING,
   receiptOf,
   registry,
   settleOf,
@@ -40,12 +41,6 @@ const rule = storageKind.messages.find(({ type }) => type === MessageType.receip
 const GIB = 2n ** 30n
 /** At this price a byte costs a unit, so that sums can be read. */
 const profile = { ...TESTNET_PROFILE, servedPrice: GIB, receiptBytes: 1 }
-const NOTHING = {
-  ofType: () => [],
-  anyOfType: () => [],
-  standing: () => [],
-  challenge: () => undefined,
-}
 
 interface Scene {
   served?: Served[]

@@ -32,6 +32,7 @@ import {
   entryOf,
   type Message,
   message,
+  NOTHING,
   pieceOf,
   receiptOf,
   registry,
@@ -43,12 +44,6 @@ const rule = storageKind.messages.find(({ type }) => type === MessageType.strang
 const GIB = 2n ** 30n
 /** At this price a byte costs a unit, so that sums can be read. */
 const profile = { ...TESTNET_PROFILE, servedPrice: GIB, receiptBytes: 1 }
-const NOTHING = {
-  ofType: () => [],
-  anyOfType: () => [],
-  standing: () => [],
-  challenge: () => undefined,
-}
 const votingSecret = (index: number) => bytes32(0, index + 1)
 const OUTPUT = new Uint8Array(96).fill(7)
 

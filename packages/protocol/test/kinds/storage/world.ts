@@ -428,3 +428,11 @@ export function settleOf({ base, messages, state, available }: SettleInit) {
     available: available ?? (client => base.deposits.get(client)?.amount ?? 0n),
   })
 }
+
+/** An epoch of which no message is known. */
+export const NOTHING = {
+  ofType: () => [],
+  anyOfType: () => [],
+  standing: () => [],
+  challenge: () => undefined,
+}
