@@ -4,7 +4,8 @@
  * that comes later still is dropped.
  */
 import { hex } from '@cairn/protocol'
-import type { Clock, Reception, Timer } from '../ports.ts'
+import type { Clock, Timer } from '../ports.ts'
+import type { HeardPacket } from './heard.ts'
 
 /** How long a frame waits for its ghosts, ms: forwarders fetch from the concentrator every 10 ms. */
 const HOLD_MS = 40
@@ -19,19 +20,19 @@ const COUNTER = 2 ** 32
 
 export interface DuplicatesInit {
   clock: Clock
-  pass(reception: Reception): void
+  pass(heard: HeardPacket): void
 }
 
 interface Heard {
   key: string
-  best: Reception
+  best: HeardPacket
   passed: boolean
   timer: Timer
 }
 
 export class Duplicates {
   readonly #clock: Clock
-  readonly #pass: (reception: Reception) => void
+  readonly #pass: (heard: HeardPacket) => void
   /** In the order in which they came. */
   readonly #heard = new Set<Heard>()
   readonly #byKey = new Map<string, Heard[]>()
@@ -42,15 +43,15 @@ export class Duplicates {
   }
 
   /** Returns false for a ghost of a frame that is known. */
-  offer(reception: Reception): boolean {
-    const key = keyOf(reception)
-    const known = this.#byKey.get(key)?.find(heard => sameInstant(heard.best, reception))
+  offer(next: HeardPacket): boolean {
+    const key = keyOf(next)
+    const known = this.#byKey.get(key)?.find(heard => sameInstant(heard.best, next))
     if (known !== undefined) {
-      if (!known.passed && reception.rssi > known.best.rssi) known.best = reception
+      if (!known.passed && next.packet.rssi > known.best.packet.rssi) known.best = next
       return false
     }
     if (this.#heard.size >= HEARD_MAX) this.#dropOldest()
-    const heard: Heard = { key, best: reception, passed: false, timer: NO_TIMER }
+    const heard: Heard = { key, best: next, passed: false, timer: NO_TIMER }
     heard.timer = this.#clock.at(this.#clock.now() + HOLD_MS, () => this.#release(heard))
     this.#heard.add(heard)
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), heard])
@@ -88,11 +89,16 @@ export class Duplicates {
 
 const NO_TIMER: Timer = { cancel: () => {} }
 
-function keyOf({ payload, spreadingFactor, bandwidth }: Reception): string {
-  return `${spreadingFactor}/${bandwidth}/${hex(payload)}`
+/** A damaged copy is no ghost of a whole one: the CRC is part of what they share. */
+function keyOf({ eui, packet: { payload, modulation, crc } }: HeardPacket): string {
+  const rate =
+    modulation.name === 'LORA'
+      ? `${modulation.spreadingFactor}/${modulation.bandwidth}`
+      : `${modulation.bitrate}`
+  return `${eui}/${rate}/${crc}/${hex(payload)}`
 }
 
-function sameInstant(a: Reception, b: Reception): boolean {
-  const apart = (((a.tmst - b.tmst) % COUNTER) + COUNTER) % COUNTER
+function sameInstant(a: HeardPacket, b: HeardPacket): boolean {
+  const apart = (((a.packet.tmst - b.packet.tmst) % COUNTER) + COUNTER) % COUNTER
   return Math.min(apart, COUNTER - apart) <= SAME_INSTANT_US
 }

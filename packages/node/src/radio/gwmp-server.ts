@@ -12,7 +12,7 @@
  * version 1 has none: then a transmission counts as sent when its request has left.
  */
 import { randomInt } from 'node:crypto'
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import {
   CairnError,
@@ -23,10 +23,8 @@ import {
   encodeDatagram,
   type ForwarderStat,
   hex,
-  invariant,
   type PushData,
   type RegionalPlan,
-  type Rxpk,
   type TxAck,
   type Txpk,
   unhex,
@@ -36,12 +34,16 @@ import type { Clock, Log, Radio, Reception, Store, Transmission, TransmitResult 
 import { admit } from './admission.ts'
 import { Duplicates } from './duplicates.ts'
 import { type Booking, DutyCycleLedger } from './duty-cycle.ts'
+import { faultOf, type HeardPacket, type HeardStat, receptionOf } from './heard.ts'
 
 /** Three keep-alives of the usual forwarder: longer silence means that it is gone, ms. */
 export const SILENCE_MS = 30_000
 
 /** Transmissions that wait for their TX_ACK. A radio sends one frame at a time. */
 export const IN_FLIGHT_MAX = 16
+
+/** Datagrams that wait to leave: what would be more is not answered, as if it had been lost. */
+export const LEAVING_MAX = 1_024
 
 /** The same trouble is logged once in so many ms: whoever can send datagrams must not fill a disk. */
 const LOG_EVERY_MS = 60_000
@@ -102,6 +104,12 @@ interface Route {
   heardAt: number
 }
 
+/** Where a datagram came from. */
+export interface Sender {
+  address: string
+  port: number
+}
+
 type Answer = TxAck | 'stopped'
 
 const EUI_KEY = new TextEncoder().encode('eui')
@@ -115,6 +123,8 @@ export class GwmpServer implements Radio {
   readonly #init: Required<Omit<GwmpInit, 'eui'>>
   readonly #duplicates: Duplicates
   readonly #listeners = new Set<(reception: Reception) => void>()
+  readonly #packetListeners = new Set<(heard: HeardPacket) => void>()
+  readonly #statListeners = new Set<(heard: HeardStat) => void>()
   readonly #inFlight = new Map<number, (answer: Answer) => void>()
   /** When each kind of trouble was last logged. */
   readonly #logged = new Map<string, number>()
@@ -144,7 +154,7 @@ export class GwmpServer implements Radio {
         next: 'Take it from the label of the gateway or the log of its packet forwarder.',
       })
     }
-    this.#duplicates = new Duplicates({ clock, pass: reception => this.#pass(reception) })
+    this.#duplicates = new Duplicates({ clock, pass: heard => this.#pass(heard) })
   }
 
   /** Errors: `radioPort` when the address cannot be bound; those of the store. */
@@ -166,7 +176,9 @@ export class GwmpServer implements Radio {
       socket.close()
       throw error
     }
-    socket.on('message', (bytes, from) => this.#receive(socket, bytes, from))
+    socket.on('message', (bytes, from) => {
+      if (socket === this.#socket) this.receive(bytes, from)
+    })
     socket.on('error', cause => this.#trouble('socket', { cause }, 'the radio socket failed'))
   }
 
@@ -208,10 +220,17 @@ export class GwmpServer implements Radio {
   }
 
   onReception(listener: (reception: Reception) => void): () => void {
-    this.#listeners.add(listener)
-    return () => {
-      this.#listeners.delete(listener)
-    }
+    return subscribe(this.#listeners, listener)
+  }
+
+  /** Every packet of the gateway, beacons among them: LoRa and FSK, whatever the CRC. */
+  onPacket(listener: (heard: HeardPacket) => void): () => void {
+    return subscribe(this.#packetListeners, listener)
+  }
+
+  /** Every report of a forwarder's counters. */
+  onStat(listener: (heard: HeardStat) => void): () => void {
+    return subscribe(this.#statListeners, listener)
   }
 
   /** Rejects with the signal's reason, `badFrame`, or what the store throws. */
@@ -307,8 +326,9 @@ export class GwmpServer implements Radio {
     return this.#token
   }
 
-  #receive(socket: Socket, bytes: Uint8Array, from: RemoteInfo): void {
-    if (socket !== this.#socket) return
+  /** Takes one datagram, as the socket hands it over. Never throws, whatever it holds. */
+  receive(bytes: Uint8Array, from: Sender): void {
+    if (this.#socket === undefined) return
     try {
       const head = decodeHead(bytes)
       if (!this.#speaksForGateway(head, from)) return
@@ -322,7 +342,7 @@ export class GwmpServer implements Radio {
   }
 
   /** The rules of the module comment; counts what it refuses. */
-  #speaksForGateway({ id, eui }: DatagramHead, from: RemoteInfo): boolean {
+  #speaksForGateway({ id, eui }: DatagramHead, from: Sender): boolean {
     if (eui === undefined) return this.#refuse('wrongDirection', from, `${id} is for forwarders`)
     if (this.#eui === undefined && id !== 'pullData') {
       return this.#refuse('unknownEui', from, 'a forwarder sends PULL_DATA before anything counts')
@@ -336,26 +356,26 @@ export class GwmpServer implements Radio {
     return true
   }
 
-  #refuse(outcome: string, from: RemoteInfo, text: string): false {
+  #refuse(outcome: string, from: Sender, text: string): false {
     this.#count('radio_frames_total', { direction: 'datagram', outcome })
     this.#trouble(outcome, { ...where(from), ...(this.#eui && { eui: this.#eui }) }, text)
     return false
   }
 
-  #acknowledge({ id, version, token }: DatagramHead, from: RemoteInfo): void {
+  #acknowledge({ id, version, token }: DatagramHead, from: Sender): void {
     if (id === 'txAck') return
     const answer = id === 'pushData' ? 'pushAck' : 'pullAck'
     void this.#send(from, { version, token, id: answer })
   }
 
-  #take(datagram: Datagram, from: RemoteInfo): void {
+  #take(datagram: Datagram, from: Sender): void {
     this.#count('radio_frames_total', { direction: 'datagram', outcome: 'ok' })
-    if (datagram.id === 'pushData') this.#takeData(datagram)
+    if (datagram.id === 'pushData') this.#takeData(datagram, from)
     else if (datagram.id === 'txAck') this.#takeAck(datagram)
     else if (datagram.id === 'pullData') this.#takePull(datagram, from)
   }
 
-  #takePull({ eui, version }: { eui: string; version: 1 | 2 }, from: RemoteInfo): void {
+  #takePull({ eui, version }: { eui: string; version: 1 | 2 }, from: Sender): void {
     const { address, port } = from
     const known = this.online()
     this.#route = { address, port, version, heardAt: this.#clock.now() }
@@ -374,15 +394,19 @@ export class GwmpServer implements Radio {
     }
   }
 
-  #takeData({ rxpk, foreign, stat }: PushData): void {
-    if (stat !== undefined) this.#stat = stat
+  #takeData({ eui, rxpk, foreign, malformed = [], stat }: PushData, from: Sender): void {
+    const at = this.#clock.now()
+    if (stat !== undefined) {
+      this.#stat = stat
+      for (const listener of this.#statListeners) listener({ eui, stat, at })
+    }
     for (let i = 0; i < foreign; i++) this.#received('otherModulation')
+    for (const reason of malformed) {
+      this.#received('malformed')
+      this.#trouble('malformed', { reason, ...where(from) }, 'a packet could not be read')
+    }
     for (const packet of rxpk) {
-      const outcome = faultOf(packet)
-      if (outcome !== undefined) this.#received(outcome)
-      else if (!this.#duplicates.offer(receptionOf(packet, this.#clock.now()))) {
-        this.#received('duplicate')
-      }
+      if (!this.#duplicates.offer({ eui, packet, at })) this.#received('duplicate')
     }
   }
 
@@ -392,8 +416,12 @@ export class GwmpServer implements Radio {
     else this.#count('radio_frames_total', { direction: 'datagram', outcome: 'unexpectedAck' })
   }
 
-  #pass(reception: Reception): void {
-    this.#received('ok')
+  #pass(heard: HeardPacket): void {
+    const fault = faultOf(heard.packet)
+    this.#received(fault ?? 'ok')
+    for (const listener of this.#packetListeners) listener(heard)
+    if (fault !== undefined) return
+    const reception = receptionOf(heard)
     for (const listener of this.#listeners) listener(reception)
   }
 
@@ -410,6 +438,9 @@ export class GwmpServer implements Radio {
         resolve()
       }
       if (this.#socket === undefined) return resolve()
+      if (this.#socket.getSendQueueCount() >= LEAVING_MAX) {
+        return done(new Error(`${LEAVING_MAX} datagrams wait to leave`))
+      }
       this.#socket.send(encodeDatagram(datagram), to.port, to.address, done)
     })
   }
@@ -428,32 +459,6 @@ export class GwmpServer implements Radio {
   }
 }
 
-function receptionOf(packet: Rxpk, at: number): Reception {
-  const { payload, frequency, modulation, rssi, rssis, snr, tmst, tmms, ftime } = packet
-  invariant(modulation.name === 'LORA' && snr !== undefined, 'only LoRa frames are passed on')
-  const { spreadingFactor, bandwidth } = modulation
-  return {
-    payload,
-    frequency,
-    spreadingFactor,
-    bandwidth,
-    rssi,
-    ...(rssis !== undefined && { rssis }),
-    snr,
-    tmst,
-    ...(tmms !== undefined && { tmms }),
-    ...(ftime !== undefined && { ftime }),
-    at,
-  }
-}
-
-/** Why a packet is no frame for the listeners; undefined: it is one. */
-function faultOf({ modulation, crc }: Rxpk): string | undefined {
-  if (modulation.name !== 'LORA') return 'fsk'
-  if (crc === 'bad') return 'badCrc'
-  return crc === 'none' ? 'noCrc' : undefined
-}
-
 /** A forwarder drops a packet without `codr` or `size` in silence, so both are always there. */
 function encodeTransmission(transmission: Transmission, power: number): Txpk {
   const { payload, frequency, spreadingFactor, bandwidth } = transmission
@@ -467,6 +472,16 @@ function encodeTransmission(transmission: Transmission, power: number): Txpk {
     preamble: SYMBOLS_OF_PREAMBLE,
     inverted: false,
     noCrc: false,
+  }
+}
+
+function subscribe<T>(
+  listeners: Set<(value: T) => void>,
+  listener: (value: T) => void,
+): () => void {
+  listeners.add(listener)
+  return () => {
+    listeners.delete(listener)
   }
 }
 
@@ -496,6 +511,6 @@ function wordOf(error: string): string {
   return /^[A-Z_]{1,32}$/.test(error) ? error : 'the forwarder refused in unknown words'
 }
 
-function where({ address, port }: { address: string; port: number }): object {
+function where({ address, port }: Sender): object {
   return { address, port }
 }

@@ -1,6 +1,12 @@
 import { strict as assert } from 'node:assert'
-import { GwmpServer, IN_FLIGHT_MAX, type Transmission } from '@cairn/node'
-import { type Datagram, EU868, type Rxpk } from '@cairn/protocol'
+import {
+  GwmpServer,
+  type HeardPacket,
+  type HeardStat,
+  IN_FLIGHT_MAX,
+  type Transmission,
+} from '@cairn/node'
+import { type Datagram, EU868, encodeDatagram, type Rxpk } from '@cairn/protocol'
 import { EUI, type RadioBench, type RawForwarder, radioBench } from './world.ts'
 
 const never = new AbortController().signal
@@ -101,20 +107,65 @@ describe('GWMP server', () => {
       assert.equal(bench.counts.get('received/duplicate'), undefined)
     })
 
-    it('drops FSK, foreign modulations, and what has no good CRC', async () => {
+    it('receives no FSK, no bad CRC, and nothing without its SNR', async () => {
       await forwarder.pull()
       const { snr: _, ...bare } = PACKET
       const list: Rxpk[] = [
         { ...bare, modulation: { name: 'FSK', bitrate: 50_000 } },
         { ...PACKET, crc: 'bad' },
         { ...PACKET, crc: 'none' },
+        { ...bare, tmst: 2_000_000 },
       ]
       await forwarder.say(pushOf([...list, PACKET]))
       await bench.heard(1)
       assert.deepEqual(bench.received[0]?.payload, PACKET.payload)
-      for (const outcome of ['fsk', 'badCrc', 'noCrc']) {
+      for (const outcome of ['fsk', 'badCrc', 'noCrc', 'noSnr']) {
         assert.equal(bench.counts.get(`received/${outcome}`), 1)
       }
+    })
+
+    it('tells every packet to who listens, with the gateway that heard it', async () => {
+      const heard: HeardPacket[] = []
+      const leave = server.onPacket(packet => heard.push(packet))
+      await forwarder.pull()
+      const { snr: _, ...bare } = PACKET
+      const fsk: Rxpk = { ...bare, modulation: { name: 'FSK', bitrate: 50_000 }, channel: 9 }
+      const damaged: Rxpk = { ...PACKET, crc: 'bad', rssi: -800 }
+      const ghost: Rxpk = { ...fsk, channel: 8, rssi: -1_100 }
+      await forwarder.say(pushOf([ghost, fsk, damaged, PACKET]))
+      await bench.heard(1)
+      assert.deepEqual(
+        heard.map(({ eui, packet }) => ({ eui, packet })),
+        [fsk, damaged, PACKET].map(packet => ({ eui: EUI, packet })),
+      )
+      assert.ok(heard.every(({ at }) => Math.abs(at - bench.clock.now()) < 60_000))
+      leave()
+      await forwarder.say(pushOf([{ ...PACKET, tmst: 9_000_000 }], 8))
+      await bench.heard(2)
+      assert.equal(heard.length, 3)
+    })
+
+    it('keeps the rest of a datagram in which a packet cannot be read', async () => {
+      await forwarder.pull()
+      const good = JSON.parse(new TextDecoder().decode(encodeDatagram(pushOf([PACKET])).slice(12)))
+      const json = JSON.stringify({ rxpk: [{ freq: 'high' }, ...good.rxpk, { modu: 'LR-FHSS' }] })
+      const eui = EUI.match(/../g)?.map(h => Number.parseInt(h, 16)) as number[]
+      await forwarder.send(Uint8Array.of(2, 0, 1, 0, ...eui, ...new TextEncoder().encode(json)))
+      await bench.heard(1)
+      assert.deepEqual(bench.received[0]?.payload, PACKET.payload)
+      assert.equal(bench.counts.get('received/malformed'), 1)
+      assert.equal(bench.counts.get('received/otherModulation'), 1)
+    })
+
+    it('tells every report of the forwarder', async () => {
+      const heard: HeardStat[] = []
+      server.onStat(stat => heard.push(stat))
+      await forwarder.pull()
+      const acknowledged = forwarder.until(d => d.id === 'pushAck')
+      await forwarder.say({ ...pushOf([]), stat: { received: 3, temperature: 21.5 } } as Datagram)
+      await acknowledged
+      const [first] = heard
+      assert.deepEqual([first?.eui, first?.stat], [EUI, { received: 3, temperature: 21.5 }])
     })
 
     it('keeps the latest statistics of the forwarder', async () => {

@@ -91,12 +91,13 @@ describe('GWMP server under attack', () => {
       push(`{"rxpk":[${Array(10_000).fill('{}').join()}]}`),
       push('{"rxpk":'),
       push(nested),
-      push(`{"rxpk":${nested}}`),
-      push('{"rxpk":[{"datr":"SF7BW125","data":{"toString":1}}]}'),
       push('{"stat":{"rxnb":"many"}}'),
     ]
     for (const bytes of hostile) await forwarder.send(bytes)
+    await forwarder.send(push('{"rxpk":[{"datr":"SF7BW125","data":{"toString":1}}]}'))
+    await forwarder.send(push(`{"rxpk":${nested}}`))
     await forwarder.pull()
+    assert.equal(bench.counts.get('received/malformed'), 2)
     assert.equal(bench.counts.get('datagram/badDatagram'), hostile.length)
     assert.equal(bench.received.length, 0)
   })

@@ -5,6 +5,7 @@ export type Fields = Readonly<Record<string, unknown>>
 
 const MHZ_MAX = 10_000
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+const RFC3339 = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/
 const DATARATE = /^SF(\d{1,2})BW(\d{2,4})$/
 
 /** Bytes of a LoRa payload. */
@@ -51,14 +52,19 @@ export function fieldsOf(parent: Fields, name: string): Fields {
   return asFields(own(parent, name), name)
 }
 
+/** A field of any shape; absent and null are the same. */
+export function optional(fields: Fields, name: string): unknown {
+  return own(fields, name) ?? undefined
+}
+
 export function optionalNumber(
   fields: Fields,
   name: string,
   min: number,
   max: number,
 ): number | undefined {
-  const value = own(fields, name)
-  if (value === undefined || value === null) return undefined
+  const value = optional(fields, name)
+  if (value === undefined) return undefined
   if (typeof value !== 'number' || !(value >= min && value <= max)) {
     throw bad(name, `${name} is a number from ${min} to ${max}`)
   }
@@ -77,8 +83,8 @@ export function optionalInteger(
 }
 
 export function optionalText(fields: Fields, name: string, max: number): string | undefined {
-  const value = own(fields, name)
-  if (value === undefined || value === null) return undefined
+  const value = optional(fields, name)
+  if (value === undefined) return undefined
   if (typeof value !== 'string' || value.length > max) {
     throw bad(name, `${name} is a text of at most ${max} characters`)
   }
@@ -86,8 +92,8 @@ export function optionalText(fields: Fields, name: string, max: number): string 
 }
 
 export function optionalBoolean(fields: Fields, name: string): boolean | undefined {
-  const value = own(fields, name)
-  if (value === undefined || value === null) return undefined
+  const value = optional(fields, name)
+  if (value === undefined) return undefined
   if (typeof value !== 'boolean') throw bad(name, `${name} is true or false`)
   return value
 }
@@ -132,22 +138,53 @@ export function dataRateOf(fields: Fields): DataRate {
 
 /** Base64 with or without padding; `size`, where present, must agree. */
 export function payloadOf(fields: Fields): Uint8Array {
-  const text = required(optionalText(fields, 'data', 344), 'data')
+  const bytes = required(bytesOf(fields, 'data', PAYLOAD_MAX), 'data')
+  const size = optionalInteger(fields, 'size', 0, PAYLOAD_MAX)
+  if (size !== undefined && size !== bytes.length) throw bad('size', 'size is the length of data')
+  return bytes
+}
+
+/** At most `max` bytes in base64 with or without padding. */
+export function bytesOf(fields: Fields, name: string, max: number): Uint8Array | undefined {
+  const text = optionalText(fields, name, Math.ceil(max / 3) * 4 + 4)
+  if (text === undefined) return undefined
   const bare = text.replace(/=+$/, '')
   const padded = text.length !== bare.length
   if (!BASE64.test(text) || bare.length % 4 === 1 || (padded && text.length % 4 !== 0)) {
-    throw bad('data', 'data is base64')
+    throw bad(name, `${name} is base64`)
   }
   const bytes = Uint8Array.from(atob(bare), c => c.charCodeAt(0))
-  if (bytes.length > PAYLOAD_MAX) throw bad('data', `a payload has at most ${PAYLOAD_MAX} bytes`)
-  const size = optionalInteger(fields, 'size', 0, PAYLOAD_MAX)
-  if (size !== undefined && size !== bytes.length) throw bad('size', 'size is the length of data')
+  if (bytes.length > max) throw bad(name, `${name} has at most ${max} bytes`)
   return bytes
 }
 
 export function encodePayload(payload: Uint8Array, padding: boolean): string {
   const text = btoa(String.fromCharCode(...payload))
   return padding ? text : text.replace(/=+$/, '')
+}
+
+/** Microseconds since 1970, from RFC 3339; undefined for what is none. */
+export function timeOf(text: string | undefined): bigint | undefined {
+  const found = RFC3339.exec(text ?? '')
+  if (found === null) return undefined
+  const [, date, time, fraction = '', zone = 'Z'] = found
+  const ms = Date.parse(`${date}T${time}${zone}`)
+  if (Number.isNaN(ms)) return undefined
+  return BigInt(ms) * 1_000n + BigInt(fraction.slice(0, 6).padEnd(6, '0'))
+}
+
+/** RFC 3339 with microseconds, in UTC. */
+export function writeTime(us: bigint): string {
+  const within = ((us % 1_000_000n) + 1_000_000n) % 1_000_000n
+  const seconds = new Date(Number((us - within) / 1_000n)).toISOString().slice(0, 19)
+  return `${seconds}.${String(within).padStart(6, '0')}Z`
+}
+
+export function withoutUndefined<T extends object>(
+  record: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(record).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> }
 }
 
 /** Fields are looked up as own ones: a body may be named `__proto__`, but inherits nothing. */

@@ -5,8 +5,18 @@
  * what the gateway sends; then JSON. Source: Lora-net/packet_forwarder PROTOCOL.TXT and the sx1302
  * forwarder. What is read is checked field by field; every fault is one coded error.
  */
-import { check } from '../errors.ts'
-import { bad, type Fields, fieldsOf, optionalNumber, optionalText, parseJson } from './gwmp-json.ts'
+import { CairnError, check } from '../errors.ts'
+import {
+  bad,
+  type Fields,
+  fieldsOf,
+  optional,
+  optionalNumber,
+  optionalText,
+  parseJson,
+  timeOf,
+  writeTime,
+} from './gwmp-json.ts'
 import { decodeRxpk, encodeRxpk, RXPK_MAX, type Rxpk } from './rxpk.ts'
 import { decodeTxpk, encodeTxpk, type Txpk } from './txpk.ts'
 
@@ -31,8 +41,10 @@ interface FromGateway extends GwmpHeader {
   eui: string
 }
 
-/** A forwarder's own counters since its last report. */
+/** A forwarder's own counters since its last report, and what it knows of the gateway. */
 export interface ForwarderStat {
+  /** Of the gateway's clock, ms since 1970; absent where it is no time. */
+  time?: number
   received?: number
   receivedOk?: number
   forwarded?: number
@@ -43,6 +55,10 @@ export interface ForwarderStat {
   /** Degrees, as its configuration or GPS says. */
   latitude?: number
   longitude?: number
+  /** Metres. */
+  altitude?: number
+  /** Of the concentrator, degrees Celsius. */
+  temperature?: number
 }
 
 export interface PushData extends FromGateway {
@@ -50,6 +66,8 @@ export interface PushData extends FromGateway {
   rxpk: readonly Rxpk[]
   /** Packets of a modulation that is neither LoRa nor FSK. */
   foreign: number
+  /** Of each packet that could not be read the field that is wrong; the others are not harmed. */
+  malformed?: readonly string[]
   stat?: ForwarderStat
 }
 
@@ -153,22 +171,38 @@ function fromGateway(code: number): boolean {
   return code === PUSH_DATA || code === PULL_DATA || code === TX_ACK
 }
 
-function pushBody(json: Fields): Pick<PushData, 'rxpk' | 'foreign' | 'stat'> {
-  const list = json.rxpk ?? []
+function pushBody(json: Fields): Pick<PushData, 'rxpk' | 'foreign' | 'malformed' | 'stat'> {
+  const list = optional(json, 'rxpk') ?? []
   if (!Array.isArray(list)) throw bad('shape', 'rxpk is a list')
   if (list.length > RXPK_MAX) {
     throw bad('packets', `a PUSH_DATA has at most ${RXPK_MAX} packets, found ${list.length}`)
   }
   const rxpk: Rxpk[] = []
+  const malformed: string[] = []
   for (const item of list) {
-    const packet = decodeRxpk(item)
-    if (packet !== undefined) rxpk.push(packet)
+    const packet = readPacket(item)
+    if (typeof packet === 'string') malformed.push(packet)
+    else if (packet !== undefined) rxpk.push(packet)
   }
-  const body = { rxpk, foreign: list.length - rxpk.length }
-  return json.stat === undefined ? body : { ...body, stat: statOf(fieldsOf(json, 'stat')) }
+  return {
+    rxpk,
+    foreign: list.length - rxpk.length - malformed.length,
+    ...(malformed.length > 0 && { malformed }),
+    ...(optional(json, 'stat') !== undefined && { stat: statOf(fieldsOf(json, 'stat')) }),
+  }
 }
 
-const STAT_FIELDS = {
+/** The packet; undefined for a foreign modulation; the name of the field that is wrong. */
+function readPacket(item: unknown): Rxpk | string | undefined {
+  try {
+    return decodeRxpk(item)
+  } catch (error) {
+    if (!(error instanceof CairnError)) throw error
+    return String(error.facts.reason)
+  }
+}
+
+const STAT_NUMBERS = {
   received: 'rxnb',
   receivedOk: 'rxok',
   forwarded: 'rxfw',
@@ -177,15 +211,18 @@ const STAT_FIELDS = {
   transmitted: 'txnb',
   latitude: 'lati',
   longitude: 'long',
+  altitude: 'alti',
+  temperature: 'temp',
 } as const
 
 function statOf(fields: Fields): ForwarderStat {
   const stat: ForwarderStat = {}
-  for (const [name, field] of Object.entries(STAT_FIELDS)) {
+  for (const [name, field] of Object.entries(STAT_NUMBERS)) {
     const value = optionalNumber(fields, field, -1e9, 1e9)
     if (value !== undefined) stat[name as keyof ForwarderStat] = value
   }
-  return stat
+  const time = timeOf(optionalText(fields, 'time', 64)?.replace(/ (GMT|UTC)$/, 'Z'))
+  return time === undefined ? stat : { ...stat, time: Number(time / 1_000n) }
 }
 
 /** An acknowledgement without a body, or with the error NONE, is a plain yes. */
@@ -196,12 +233,19 @@ function ackBody(body: Uint8Array): Pick<TxAck, 'error' | 'warn' | 'value'> {
   const fields = fieldsOf(json, 'txpk_ack')
   const error = optionalText(fields, 'error', 64)
   const warn = optionalText(fields, 'warn', 64)
-  const value = optionalNumber(fields, 'value', -1e9, 1e9)
+  const value = limitOf(fields)
   return {
     ...(error !== undefined && error !== 'NONE' && error !== '' && { error }),
     ...(warn !== undefined && warn !== '' && { warn }),
     ...(value !== undefined && { value }),
   }
+}
+
+/** PROTOCOL.md of the sx1302 forwarder allows a number and a text. */
+function limitOf(fields: Fields): number | undefined {
+  const value = optional(fields, 'value')
+  if (typeof value !== 'string') return optionalNumber(fields, 'value', -1e9, 1e9)
+  return /^-?\d{1,9}(\.\d{1,6})?$/.test(value) ? Number(value) : undefined
 }
 
 function bodyText(datagram: Datagram, padding: boolean): string {
@@ -228,9 +272,16 @@ function bodyText(datagram: Datagram, padding: boolean): string {
   }
 }
 
-function encodeStat(stat: ForwarderStat): Record<string, number | undefined> {
-  const named = Object.entries(STAT_FIELDS) as [keyof ForwarderStat, string][]
-  return Object.fromEntries(named.map(([name, field]) => [field, stat[name]]))
+function encodeStat({ time, ...stat }: ForwarderStat): Record<string, number | string | undefined> {
+  const named = Object.entries(STAT_NUMBERS) as [keyof typeof STAT_NUMBERS, string][]
+  return {
+    ...(time !== undefined && {
+      time: `${writeTime(BigInt(time) * 1_000n)
+        .slice(0, 19)
+        .replace('T', ' ')} GMT`,
+    }),
+    ...Object.fromEntries(named.map(([name, field]) => [field, stat[name]])),
+  }
 }
 
 function hexOf(bytes: Uint8Array): string {

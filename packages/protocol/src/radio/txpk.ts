@@ -12,6 +12,7 @@ import {
   optionalText,
   payloadOf,
   required,
+  withoutUndefined,
 } from './gwmp-json.ts'
 import type { Modulation } from './rxpk.ts'
 
@@ -65,7 +66,7 @@ export function decodeTxpk(fields: Fields): Txpk {
     modulation,
     when: whenOf(fields),
     power: required(optionalInteger(fields, 'powe', -128, 127), 'powe'),
-    ...(withoutUndefined(optional) as Partial<Txpk>),
+    ...withoutUndefined(optional),
   }
 }
 
@@ -98,8 +99,4 @@ function whenOf(fields: Fields): Txpk['when'] {
   if (tmst !== undefined) return { tmst }
   const tmms = optionalInteger(fields, 'tmms', 0, Number.MAX_SAFE_INTEGER)
   return { tmms: BigInt(required(tmms, 'tmst')) }
-}
-
-function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))
 }

@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert'
 import {
+  type Antenna,
   CairnError,
   DATAGRAM_MAX_BYTES,
   type Datagram,
   decodeDatagram,
   decodeHead,
   encodeDatagram,
+  type PushData,
   RXPK_MAX,
   type Rxpk,
   type Txpk,
@@ -58,6 +60,13 @@ function pushData(json: unknown) {
   return datagram
 }
 
+/** Reads one packet beside a good one, and expects it alone to be set aside for that field. */
+function assertMalformed(packet: unknown, reason?: string): void {
+  const { rxpk: list, malformed = [] } = pushData({ rxpk: [packet, FSK_RXPK] })
+  assert.deepEqual([list.length, malformed.length], [1, 1])
+  if (reason !== undefined) assert.equal(malformed[0], reason)
+}
+
 function assertBad(bytes: Uint8Array, reason?: string): void {
   assert.throws(
     () => decodeDatagram(bytes),
@@ -91,14 +100,51 @@ const rxpkRest = {
   ftime: fc.integer({ min: 0, max: 999_999_999 }),
   crc: fc.constantFrom('ok' as const, 'bad' as const, 'none' as const),
   codingRate: fc.constantFrom('4/5', '4/8'),
+  time: fc.bigInt({ min: -(10n ** 15n), max: 4n * 10n ** 15n }),
+  channel: fc.nat(255),
+  chain: fc.nat(255),
+  modem: fc.nat(255),
+  board: fc.nat(255),
+  frequencyOffset: fc.integer({ min: -1_000_000, max: 1_000_000 }),
+  timeKey: fc.nat(255),
 }
-const rxpk = fc
+const antenna = fc.record(
+  {
+    antenna: fc.nat(255),
+    channel: fc.nat(255),
+    rssi: fc.integer({ min: -2_500, max: 500 }),
+    rssis: fc.integer({ min: -2_500, max: 500 }),
+    rssiDeviation: fc.nat(2_500),
+    snr: fc.integer({ min: -300, max: 150 }),
+    ftime: fc.integer({ min: 0, max: 999_999_999 }),
+    encryptedTime: fc.uint8Array({ maxLength: 64 }),
+    frequencyOffset: fc.integer({ min: -1_000_000, max: 1_000_000 }),
+  },
+  { requiredKeys: ['rssi'] },
+)
+const plain = fc
   .tuple(
     fc.record(rxpkRest, { requiredKeys: [...optional.requiredKeys] }),
-    fc.oneof(fc.tuple(lora, fc.integer({ min: -300, max: 150 })), fc.tuple(fsk)),
+    fc.oneof(
+      fc.tuple(lora, fc.option(fc.integer({ min: -300, max: 150 }), { nil: undefined })),
+      fc.tuple(fsk),
+    ),
   )
   .map(([rest, [modulation, snr]]) => {
     return { ...rest, modulation, ...(snr !== undefined && { snr }) } as Rxpk
+  })
+/** Of version 2: the levels of the packet are those of the first of its loudest antennas. */
+const rxpk: fc.Arbitrary<Rxpk> = fc
+  .tuple(plain, fc.option(fc.array(antenna, { minLength: 1, maxLength: 16 }), { nil: undefined }))
+  .map(([packet, antennas]) => {
+    if (antennas === undefined) return packet
+    const { rssi: _, rssis: __, snr: ___, ftime: ____, ...rest } = packet
+    const most = Math.max(...antennas.map(({ rssi }) => rssi))
+    const best = antennas.find(({ rssi }) => rssi === most) as (typeof antennas)[0]
+    const levels = { rssi: best.rssi, rssis: best.rssis, ftime: best.ftime }
+    const snr = packet.modulation.name === 'LORA' ? best.snr : undefined
+    const told = Object.entries({ ...levels, snr }).filter(([, value]) => value !== undefined)
+    return { ...rest, ...Object.fromEntries(told), antennas } as unknown as Rxpk
   })
 const txpk = fc
   .record(
@@ -132,9 +178,17 @@ const eui = fc
   .map(b => Array.from(b, x => x.toString(16).padStart(2, '0')).join(''))
 const stat = fc.record(
   {
+    time: fc.integer({ min: 0, max: 4e9 }).map(seconds => seconds * 1_000),
     received: fc.nat(1_000),
+    receivedOk: fc.nat(1_000),
+    forwarded: fc.nat(1_000),
     acknowledged: fc.nat(100),
+    downlinks: fc.nat(1_000),
+    transmitted: fc.nat(1_000),
     latitude: fc.integer({ min: -90, max: 90 }),
+    longitude: fc.integer({ min: -180, max: 180 }),
+    altitude: fc.integer({ min: -400, max: 9_000 }),
+    temperature: fc.integer({ min: -400, max: 1_000 }).map(tenths => tenths / 10),
   },
   { requiredKeys: [] },
 )
@@ -209,6 +263,105 @@ describe('GWMP datagrams', () => {
     assert.deepEqual([packet.rssi, packet.rssis, packet.snr, packet.ftime], [-970, -980, 98, 17])
   })
 
+  it('keep every field of a sx1302 forwarder', () => {
+    const text =
+      '{"rxpk":[{"jver":1,"tmst":3512348611,"time":"2020-02-29T23:59:59.000007Z",' +
+      '"tmms":1266965999000,"chan":3,"rfch":1,"freq":868.300000,"mid":8,"stat":-1,' +
+      '"modu":"LORA","datr":"SF12BW125","codr":"4/5","rssis":-121,"lsnr":-13.2,"foff":-412,' +
+      '"rssi":-107,"size":3,"data":"4AEC"}]}'
+    const { rxpk: list } = pushData(JSON.parse(text))
+    assert.deepEqual(list[0], {
+      payload: Uint8Array.of(0xe0, 1, 2),
+      frequency: 868_300_000,
+      modulation: { name: 'LORA', spreadingFactor: 12, bandwidth: 125 },
+      rssi: -1_070,
+      rssis: -1_210,
+      snr: -132,
+      tmst: 3_512_348_611,
+      tmms: 1_266_965_999_000n,
+      crc: 'bad',
+      codingRate: '4/5',
+      time: 1_583_020_799_000_007n,
+      channel: 3,
+      chain: 1,
+      modem: 8,
+      frequencyOffset: -412,
+    })
+  })
+
+  it('keep every antenna of version 2 and what it heard', () => {
+    const { rssi: _, lsnr: __, ...rest } = LORA_RXPK
+    const etime = 'gX0b6jT8oBJyZrJqJHrd7Q=='
+    const rsig = [
+      { ant: 0, chan: 7, rssic: -101, rssis: -103, rssisd: 2, lsnr: -2.5, etime, foff: -412 },
+      { ant: 1, chan: 23, rssic: -102, lsnr: 9.75, ftime: 17 },
+    ]
+    const [packet] = pushData({ rxpk: [{ ...rest, brd: 2, aesk: 1, rsig }] }).rxpk as [Rxpk]
+    const [first, second] = packet.antennas as [Antenna, Antenna]
+    assert.equal(first.encryptedTime?.length, 16)
+    assert.deepEqual([packet.board, packet.timeKey, packet.rssi, packet.snr], [2, 1, -1_010, -25])
+    const { encryptedTime: ___, ...others } = first
+    assert.deepEqual(others, {
+      antenna: 0,
+      channel: 7,
+      rssi: -1_010,
+      rssis: -1_030,
+      rssiDeviation: 20,
+      snr: -25,
+      frequencyOffset: -412,
+    })
+    assert.deepEqual(second, { antenna: 1, channel: 23, rssi: -1_020, snr: 98, ftime: 17 })
+  })
+
+  it('keep every field of the statistics', () => {
+    const stat = {
+      time: '2014-01-12 08:59:28 GMT',
+      lati: 46.24,
+      long: 3.2523,
+      alti: 145,
+      rxnb: 2,
+      rxok: 3,
+      rxfw: 4,
+      ackr: 99.5,
+      dwnb: 5,
+      txnb: 6,
+      temp: 23.2,
+    }
+    assert.deepEqual(pushData({ stat }).stat, {
+      time: Date.UTC(2014, 0, 12, 8, 59, 28),
+      latitude: 46.24,
+      longitude: 3.2523,
+      altitude: 145,
+      received: 2,
+      receivedOk: 3,
+      forwarded: 4,
+      acknowledged: 99.5,
+      downlinks: 5,
+      transmitted: 6,
+      temperature: 23.2,
+    })
+  })
+
+  it('tell no time where the gateway knows none', () => {
+    for (const time of ['', 'now', '2014-01-12', '2014-13-12T00:00:00Z', null]) {
+      const { rxpk: list, stat } = pushData({ rxpk: [{ ...LORA_RXPK, time }], stat: { time } })
+      assert.deepEqual([list[0]?.time, stat?.time], [undefined, undefined])
+    }
+    const { rxpk: list } = pushData({ rxpk: [{ ...LORA_RXPK, time: '2013-03-31 18:21:17+02:00' }] })
+    assert.equal(list[0]?.time, BigInt(Date.UTC(2013, 2, 31, 16, 21, 17)) * 1_000n)
+  })
+
+  it('set a packet aside that cannot be read, and keep the others', () => {
+    const {
+      rxpk: list,
+      malformed,
+      foreign,
+    } = pushData({
+      rxpk: [LORA_RXPK, { ...LORA_RXPK, freq: null }, { modu: 'LR-FHSS' }, 7, FSK_RXPK],
+    })
+    assert.deepEqual([list.length, malformed, foreign], [2, ['freq', 'rxpk'], 1])
+  })
+
   it('do without every field that is optional', () => {
     const bare = { tmst: 1, freq: 868.1, datr: 'SF12BW125', rssi: -120, lsnr: -17, data: '4A' }
     assert.deepEqual(pushData({ rxpk: [bare] }).rxpk, [
@@ -251,6 +404,11 @@ describe('GWMP datagrams', () => {
     assert.deepEqual(ack('{"txpk_ack":{"error":"TOO_LATE"}}'), ['TOO_LATE', undefined, undefined])
     const warned = ack('{"txpk_ack":{"warn":"TX_POWER","value":20}}')
     assert.deepEqual(warned, [undefined, 'TX_POWER', 20])
+    const texts = { '20': 20, '-1.5': -1.5, '20 dBm': undefined, '': undefined, '1e999': undefined }
+    for (const [value, expected] of Object.entries(texts)) {
+      const found = ack(JSON.stringify({ txpk_ack: { warn: 'TX_POWER', value } }))
+      assert.deepEqual(found, [undefined, 'TX_POWER', expected])
+    }
   })
 
   it('hold up to 255 packets and 65,507 bytes', () => {
@@ -291,7 +449,7 @@ describe('GWMP datagrams', () => {
     assertBad(push('[]'), 'shape')
     assertBad(push('null'), 'shape')
     assertBad(push('{"rxpk":{}}'), 'shape')
-    assertBad(push('{"rxpk":[1]}'), 'rxpk')
+    assertMalformed(1, 'rxpk')
     assertBad(push('{"stat":7}'), 'stat')
     const wrong: Record<string, unknown> = {
       tmst: -1,
@@ -306,12 +464,19 @@ describe('GWMP datagrams', () => {
       ftime: 1e9,
       codr: 'four fifths',
       modu: 7,
+      time: 7,
+      chan: -1,
+      rfch: 256,
+      mid: 0.5,
+      brd: 'A',
+      foff: 2e6,
+      aesk: [],
     }
     for (const [field, value] of Object.entries(wrong)) {
-      assertBad(push(JSON.stringify({ rxpk: [{ ...LORA_RXPK, [field]: value }] })), field)
+      assertMalformed({ ...LORA_RXPK, [field]: value }, field)
     }
-    for (const field of ['tmst', 'freq', 'datr', 'rssi', 'lsnr', 'data']) {
-      assertBad(push(JSON.stringify({ rxpk: [{ ...LORA_RXPK, [field]: undefined }] })), field)
+    for (const field of ['tmst', 'freq', 'datr', 'rssi', 'data']) {
+      assertMalformed({ ...LORA_RXPK, [field]: undefined }, field)
     }
     for (const data of [
       'a=b=',
@@ -324,11 +489,13 @@ describe('GWMP datagrams', () => {
       '-_-_',
       'x'.repeat(345),
     ]) {
-      const packet = { ...LORA_RXPK, size: undefined, data }
-      assertBad(push(JSON.stringify({ rxpk: [packet] })), 'data')
+      assertMalformed({ ...LORA_RXPK, size: undefined, data }, 'data')
     }
-    for (const rsig of [[], {}, [1], [{}], Array(17).fill({ rssic: -1 })]) {
-      assertBad(push(JSON.stringify({ rxpk: [{ ...LORA_RXPK, rsig }] })))
+    const antenna = { rssic: -101 }
+    const bad = { ant: -1, rssisd: -1, etime: '=', ftime: 1e9, foff: 'x', lsnr: '5' }
+    const antennas = Object.entries(bad).map(([field, value]) => [{ ...antenna, [field]: value }])
+    for (const rsig of [[], {}, [1], [{}], Array(17).fill(antenna), ...antennas]) {
+      assertMalformed({ ...LORA_RXPK, rsig })
     }
   })
 
@@ -358,14 +525,15 @@ describe('GWMP datagrams', () => {
 
   it('are not read through prototypes', () => {
     const nested = '{"rxpk":[{"__proto__":{"tmst":1,"freq":868.1,"datr":"SF7BW125"}}]}'
-    assertBad(push(nested), 'datr')
-    assertBad(push('{"rxpk":[{"constructor":1}]}'), 'datr')
+    assertMalformed(JSON.parse(nested).rxpk[0], 'datr')
+    assertMalformed({ constructor: 1 }, 'datr')
   })
 
   it('fail with a coded error alone, whatever nesting', () => {
     assertBad(push('['.repeat(60_000)))
     assertBad(push(`${'['.repeat(30_000)}${']'.repeat(30_000)}`), 'shape')
-    assertBad(push(`{"rxpk":${'['.repeat(30_000)}${']'.repeat(30_000)}}`), 'rxpk')
+    const lists = push(`{"rxpk":${'['.repeat(30_000)}${']'.repeat(30_000)}}`)
+    assert.deepEqual((decodeDatagram(lists) as PushData).malformed, ['rxpk'])
     const objects = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
     assert.equal(decodeDatagram(push(objects)).id, 'pushData')
     assertBad(push(`{"rxpk":${objects}}`), 'shape')
