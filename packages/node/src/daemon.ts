@@ -183,26 +183,27 @@ async function build(
       count: countNetwork(metrics),
     },
   )
-  const radio =
+  const gwmp =
     options.radio &&
     new GwmpServer(
+      { clock, log: log.child({ part: 'radio' }), count: metrics.count },
       {
-        clock,
-        store: store.sublevel('radio'),
-        log: log.child({ part: 'radio' }),
-        count: metrics.count,
-      },
-      {
-        plan: regionalPlan(options.radio.plan ?? EU868.name),
+        gateways: [
+          {
+            store: store.sublevel('radio'),
+            plan: regionalPlan(options.radio.plan ?? EU868.name),
+            ...(options.radio.eui === undefined ? {} : { eui: options.radio.eui }),
+            ...(options.radio.gain === undefined ? {} : { gain: options.radio.gain }),
+          },
+        ],
         transmitTimeoutMs: profile.transmitTimeoutMs,
         host: options.radio.host,
         port: options.radio.port,
-        ...(options.radio.eui === undefined ? {} : { eui: options.radio.eui }),
-        ...(options.radio.gain === undefined ? {} : { gain: options.radio.gain }),
       },
     )
-  await radio?.start()
-  if (radio !== undefined) closers.push(() => radio.stop())
+  await gwmp?.start()
+  if (gwmp !== undefined) closers.push(() => gwmp.stop())
+  const radio = gwmp?.gateways[0]
 
   const hashing = options.hashing ?? ownPool(closers)
   const pieces =
@@ -334,7 +335,7 @@ async function build(
     chain,
     view,
     api: { url: api.url, tokenPath },
-    gwmpPort: radio?.port,
+    gwmpPort: gwmp?.port,
     stopped,
     stop: () => {
       stop()

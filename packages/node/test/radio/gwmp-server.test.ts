@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  type Gateway,
   GwmpServer,
   type HeardPacket,
   type HeardStat,
@@ -37,9 +38,9 @@ type Response = Extract<Datagram, { id: 'pullResp' }>
 type Ack = Omit<Extract<Datagram, { id: 'txAck' }>, 'token' | 'version' | 'id' | 'eui'>
 
 /** Transmits, lets the forwarder answer, and gives both sides. */
-async function exchange(server: GwmpServer, forwarder: RawForwarder, ack: Ack, frame = FRAME) {
+async function exchange(radio: Gateway, forwarder: RawForwarder, ack: Ack, frame = FRAME) {
   const asked = forwarder.until(isResponse)
-  const outcome = server.transmit(frame, never)
+  const outcome = radio.transmit(frame, never)
   const { token, txpk } = (await asked) as Response
   await forwarder.say({ version: 2, token, id: 'txAck', eui: EUI, ...ack })
   return { txpk, result: await outcome }
@@ -48,11 +49,13 @@ async function exchange(server: GwmpServer, forwarder: RawForwarder, ack: Ack, f
 describe('GWMP server', () => {
   let bench: RadioBench
   let server: GwmpServer
+  let radio: Gateway
   let forwarder: RawForwarder
 
   beforeEach(async () => {
     bench = await radioBench()
     server = bench.server
+    radio = bench.radio
     forwarder = await bench.forwarder()
   })
   afterEach(() => bench.close())
@@ -173,7 +176,7 @@ describe('GWMP server', () => {
       const acknowledged = forwarder.until(d => d.id === 'pushAck')
       await forwarder.say({ ...pushOf([]), stat: { received: 3, acknowledged: 99.5 } } as Datagram)
       await acknowledged
-      assert.deepEqual(server.status().stat, { received: 3, acknowledged: 99.5 })
+      assert.deepEqual(radio.status().stat, { received: 3, acknowledged: 99.5 })
     })
   })
 
@@ -182,7 +185,7 @@ describe('GWMP server', () => {
       await forwarder.say(pushOf([PACKET]))
       await forwarder.pull()
       assert.equal(bench.counts.get('datagram/unknownEui'), 1)
-      assert.equal(server.status().eui, EUI)
+      assert.equal(radio.status().eui, EUI)
       await forwarder.say(pushOf([PACKET], 1, '00000000000000ff'))
       await forwarder.pull()
       assert.equal(bench.counts.get('datagram/foreignEui'), 1)
@@ -198,7 +201,7 @@ describe('GWMP server', () => {
         const other = await named.forwarder()
         await other.say({ version: 2, token: 1, id: 'pullData', eui: EUI })
         await other.pull('aabbccddeeff0011')
-        assert.equal(named.server.online(), true)
+        assert.equal(named.radio.online(), true)
         assert.equal(named.counts.get('datagram/foreignEui'), 1)
       } finally {
         await named.close()
@@ -208,8 +211,9 @@ describe('GWMP server', () => {
     it('refuses a name that is no EUI', () => {
       const { clock, store } = bench
       const log = { error() {}, warn() {}, info() {}, debug() {}, child: () => log }
-      const components = { clock, store, log, count: () => {} }
-      const init = { plan: EU868, transmitTimeoutMs: 1, eui: 'my gateway' }
+      const components = { clock, log, count: () => {} }
+      const gateways = [{ store, plan: EU868, eui: 'my gateway' }]
+      const init = { gateways, transmitTimeoutMs: 1 }
       assert.throws(() => new GwmpServer(components, init), { code: 'badEui' })
     })
 
@@ -217,7 +221,7 @@ describe('GWMP server', () => {
       await forwarder.pull()
       const restarted = await bench.forwarder()
       await restarted.pull()
-      const { result } = await exchange(server, restarted, {})
+      const { result } = await exchange(radio, restarted, {})
       assert.equal(result.sent, true)
     })
 
@@ -230,9 +234,9 @@ describe('GWMP server', () => {
       assert.equal(bench.counts.get('datagram/foreignAddress'), 2)
       assert.equal(bench.received.length, 0)
       bench.clock.setOffset(30_001)
-      assert.equal(server.online(), false)
+      assert.equal(radio.online(), false)
       await elsewhere.pull()
-      assert.equal(server.status().forwarder?.address, '127.0.0.2')
+      assert.equal(radio.status().forwarder?.address, '127.0.0.2')
     })
   })
 
@@ -240,7 +244,7 @@ describe('GWMP server', () => {
     beforeEach(() => forwarder.pull())
 
     it('asks for a frame that no forwarder drops: coding rate, size, at once', async () => {
-      const { txpk, result } = await exchange(server, forwarder, {})
+      const { txpk, result } = await exchange(radio, forwarder, {})
       assert.deepEqual(txpk, {
         payload: FRAME.payload,
         frequency: 868_100_000,
@@ -258,7 +262,7 @@ describe('GWMP server', () => {
 
     it('records the power that the forwarder says it used', async () => {
       const ack = { warn: 'TX_POWER', value: 12 }
-      const { result } = await exchange(server, forwarder, ack, { ...FRAME, power: 20 })
+      const { result } = await exchange(radio, forwarder, ack, { ...FRAME, power: 20 })
       assert.deepEqual(result, { sent: true, power: 120 })
     })
 
@@ -267,7 +271,7 @@ describe('GWMP server', () => {
       try {
         const its = await gained.forwarder()
         await its.pull()
-        const { txpk, result } = await exchange(gained.server, its, {})
+        const { txpk, result } = await exchange(gained.radio, its, {})
         assert.equal(txpk.power, 11)
         assert.deepEqual(result, { sent: true, power: 135 })
       } finally {
@@ -277,27 +281,27 @@ describe('GWMP server', () => {
 
     it('says why the forwarder refused, and gives the airtime back', async () => {
       for (let i = 0; i < 600; i++) {
-        const { result } = await exchange(server, forwarder, { error: 'COLLISION_PACKET' })
+        const { result } = await exchange(radio, forwarder, { error: 'COLLISION_PACKET' })
         assert.deepEqual(result, { sent: false, reason: 'refused', detail: 'COLLISION_PACKET' })
       }
-      const { result } = await exchange(server, forwarder, { error: 'NONE' })
+      const { result } = await exchange(radio, forwarder, { error: 'NONE' })
       assert.equal(result.sent, true)
     })
 
     it('does not repeat what a forwarder says in untrusted words', async () => {
-      const { result } = await exchange(server, forwarder, { error: '\u001b[31m$(rm)' })
+      const { result } = await exchange(radio, forwarder, { error: '\u001b[31m$(rm)' })
       assert.ok(!result.sent && !result.detail.includes('rm'))
     })
 
     it('times out without a word, and keeps the airtime spent', async () => {
-      const result = await server.transmit(FRAME, never)
+      const result = await radio.transmit(FRAME, never)
       assert.ok(!result.sent && result.reason === 'timeout')
-      assert.deepEqual(server.status().inFlight, 0)
+      assert.deepEqual(radio.status().inFlight, 0)
     })
 
     it('ignores a TX_ACK that comes late, twice or for nothing', async () => {
       const asked = forwarder.until(isResponse)
-      await server.transmit(FRAME, never)
+      await radio.transmit(FRAME, never)
       const { token } = (await asked) as Response
       for (const t of [token, token, token ^ 0x8000]) {
         await forwarder.say({ version: 2, token: t, id: 'txAck', eui: EUI })
@@ -309,7 +313,7 @@ describe('GWMP server', () => {
     it('counts as sent what a forwarder of version 1 was told', async () => {
       await forwarder.pull(EUI, 1)
       const asked = forwarder.until(isResponse)
-      assert.deepEqual(await server.transmit(FRAME, never), { sent: true, power: 140 })
+      assert.deepEqual(await radio.transmit(FRAME, never), { sent: true, power: 140 })
       assert.equal((await asked).version, 1)
     })
 
@@ -317,7 +321,7 @@ describe('GWMP server', () => {
       const controller = new AbortController()
       const reason = new Error('enough')
       const asked = forwarder.until(isResponse)
-      const waiting = assert.rejects(server.transmit(FRAME, controller.signal), e => e === reason)
+      const waiting = assert.rejects(radio.transmit(FRAME, controller.signal), e => e === reason)
       await asked
       controller.abort(reason)
       await waiting
@@ -325,7 +329,7 @@ describe('GWMP server', () => {
 
     it('ends what waits when it is stopped', async () => {
       const asked = forwarder.until(isResponse)
-      const waiting = server.transmit(FRAME, never)
+      const waiting = radio.transmit(FRAME, never)
       await asked
       await server.stop()
       const result = await waiting
@@ -333,7 +337,7 @@ describe('GWMP server', () => {
     })
 
     it('has at most 16 frames in flight', async () => {
-      const all = Array.from({ length: IN_FLIGHT_MAX + 3 }, () => server.transmit(FRAME, never))
+      const all = Array.from({ length: IN_FLIGHT_MAX + 3 }, () => radio.transmit(FRAME, never))
       const results = await Promise.all(all)
       const reasons = results.map(r => (r.sent ? 'sent' : r.reason))
       assert.equal(reasons.filter(r => r === 'refused').length, 3)
@@ -342,7 +346,7 @@ describe('GWMP server', () => {
 
     it('sends nothing once its forwarder has been silent for 30 s', async () => {
       bench.clock.setOffset(30_001)
-      const result = await server.transmit(FRAME, never)
+      const result = await radio.transmit(FRAME, never)
       assert.ok(!result.sent && result.reason === 'noGateway')
     })
   })
@@ -350,8 +354,9 @@ describe('GWMP server', () => {
   it('says which port is taken, and can be started again', async () => {
     const { clock, store } = bench
     const log = { error() {}, warn() {}, info() {}, debug() {}, child: () => log }
-    const init = { plan: EU868, transmitTimeoutMs: 300, port: server.port }
-    const second = new GwmpServer({ clock, store, log, count: () => {} }, init)
+    const gateways = [{ store, plan: EU868 }]
+    const init = { gateways, transmitTimeoutMs: 300, port: server.port }
+    const second = new GwmpServer({ clock, log, count: () => {} }, init)
     await assert.rejects(second.start(), { code: 'radioPort' })
     await server.stop()
     await second.start()

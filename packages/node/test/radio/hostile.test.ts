@@ -73,8 +73,8 @@ describe('GWMP server under attack', () => {
     assert.ok(counted() > 15_000)
     assert.ok(process.memoryUsage().heapUsed - before < 200e6)
     assert.ok(bench.logged.length < 20, 'a flood does not fill the log')
-    assert.equal(bench.server.status().inFlight, 0)
-    assert.equal(bench.server.status().eui, EUI)
+    assert.equal(bench.radio.status().inFlight, 0)
+    assert.equal(bench.radio.status().eui, EUI)
   }).timeout(60_000)
 
   it('refuses what is malformed, by its reason, and goes on', async () => {

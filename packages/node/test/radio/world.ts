@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type CountFrame,
+  type Gateway,
+  type GatewayInit,
   type GwmpInit,
   GwmpServer,
   type Log,
@@ -77,6 +79,8 @@ export class RawForwarder {
 
 export interface RadioBench {
   server: GwmpServer
+  /** The first gateway of the server. */
+  radio: Gateway
   clock: SystemClock
   store: Store
   received: Reception[]
@@ -88,11 +92,13 @@ export interface RadioBench {
   counts: Map<string, number>
   forwarder(address?: string): Promise<RawForwarder>
   /** Another server over the same store; the first is stopped. */
-  restart(): Promise<GwmpServer>
+  restart(): Promise<Gateway>
   close(): Promise<void>
 }
 
-export async function radioBench(init: Partial<GwmpInit> = {}): Promise<RadioBench> {
+type BenchInit = Partial<Omit<GwmpInit, 'gateways'> & Omit<GatewayInit, 'store'>>
+
+export async function radioBench(init: BenchInit = {}): Promise<RadioBench> {
   const directory = await mkdtemp(join(tmpdir(), 'cairn-radio-'))
   const store = await openLevelStore(directory)
   const clock = systemClock()
@@ -107,19 +113,22 @@ export async function radioBench(init: Partial<GwmpInit> = {}): Promise<RadioBen
   const note = (_: object, text: string) => void logged.push(text)
   const log: Log = { error: note, warn: note, info: note, debug: note, child: () => log }
   const open = async () => {
-    const all = { plan: EU868, transmitTimeoutMs: 300, port: 0, ...init }
-    const server = new GwmpServer({ clock, store, log, count }, all)
-    server.onReception(reception => {
+    const gateways = [{ store, plan: EU868, ...init }]
+    const all = { transmitTimeoutMs: 300, port: 0, ...init, gateways }
+    const server = new GwmpServer({ clock, log, count }, all)
+    const [radio] = server.gateways as [Gateway]
+    radio.onReception(reception => {
       received.push(reception)
       arrivals.emit('reception')
     })
     await server.start()
-    return server
+    return { server, radio }
   }
-  let server = await open()
+  let { server, radio } = await open()
   const forwarders: RawForwarder[] = []
   return {
     server,
+    radio,
     clock,
     store,
     received,
@@ -135,8 +144,8 @@ export async function radioBench(init: Partial<GwmpInit> = {}): Promise<RadioBen
     },
     async restart() {
       await server.stop()
-      server = await open()
-      return server
+      ;({ server, radio } = await open())
+      return radio
     },
     async close() {
       await Promise.all(forwarders.map(f => f.close()))

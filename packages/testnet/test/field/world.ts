@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { GwmpServer, type Log, type Radio, type RadioWorld, systemClock } from '@cairn/node'
+import {
+  type Gateway,
+  GwmpServer,
+  type Log,
+  type Radio,
+  type RadioWorld,
+  systemClock,
+} from '@cairn/node'
 import type { RegionalPlan } from '@cairn/protocol'
 import { MemoryStore, RadioField, SimRadio, VirtualClock, VirtualForwarder } from '@cairn/testnet'
 
@@ -29,14 +36,15 @@ export async function udpWorld({ plan }: { plan: RegionalPlan }): Promise<RadioW
   const serve = async (name: string) => {
     const store = stores.get(name) ?? new MemoryStore()
     stores.set(name, store)
-    const components = { clock, store, log: silent, count: () => {} }
-    const init = { plan, transmitTimeoutMs: 1_000, port: 0, gain: 20 }
-    const server = new GwmpServer(components, init)
+    const components = { clock, log: silent, count: () => {} }
+    const gateways = [{ store, plan, gain: 20 }]
+    const server = new GwmpServer(components, { gateways, transmitTimeoutMs: 1_000, port: 0 })
     await server.start()
     servers.push(server)
-    return server
+    const [radio] = server.gateways as [Gateway]
+    return { radio, server }
   }
-  const attach = async (gateway: string, server: GwmpServer) => {
+  const attach = async (gateway: string, { radio, server }: Served) => {
     const init = { gateway, eui: gateway === 'radio' ? EUIS[0] : EUIS[1] }
     const forwarder = new VirtualForwarder(
       { clock, field },
@@ -44,7 +52,7 @@ export async function udpWorld({ plan }: { plan: RegionalPlan }): Promise<RadioW
     )
     await forwarder.start()
     forwarders.push(forwarder)
-    while (!server.online()) await sleep(5)
+    while (!radio.online()) await sleep(5)
   }
   const radio = await serve('radio')
   const neighbour = await serve('neighbour')
@@ -52,23 +60,28 @@ export async function udpWorld({ plan }: { plan: RegionalPlan }): Promise<RadioW
   await attach('radio', radio)
   await attach('neighbour', neighbour)
   return {
-    radio,
-    neighbour,
-    deaf,
+    radio: radio.radio,
+    neighbour: neighbour.radio,
+    deaf: deaf.radio,
     during: work => work,
     pass: sleep,
     async restart() {
-      await radio.stop()
+      await radio.server.stop()
       await forwarders[0]?.stop()
       const again = await serve('radio')
       await attach('radio', again)
-      return again
+      return again.radio
     },
     async close() {
       await Promise.all(forwarders.map(f => f.stop()))
       await Promise.all(servers.map(s => s.stop()))
     },
   }
+}
+
+interface Served {
+  radio: Gateway
+  server: GwmpServer
 }
 
 const EUIS = ['0016c001f00d0001', '0016c001f00d0002'] as const
