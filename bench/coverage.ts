@@ -8,6 +8,7 @@
  */
 import {
   ABSENT_LEVEL,
+  type Anchors,
   demodulationLimit,
   densityScales,
   encodeLevel,
@@ -109,7 +110,7 @@ function judge({ gateways, transmissions }: Town): Judged {
   const scores = judgeGraph({
     window: passed.map(({ sent, heard }) => remembered(sent, heard)),
     gateways: gateways.map(({ node, cell }) => ({ index: node, cell })),
-    anchors: new Map(honest.slice(0, ANCHORS).map(({ node }) => [node, 1])),
+    anchors: named(honest.slice(0, ANCHORS)),
   })
   const factor = (node: number, as: 'beaconing' | 'witnessing') => scores.get(node)?.[as] ?? PPM
   const found = gateways.filter(
@@ -119,6 +120,10 @@ function judge({ gateways, transmissions }: Town): Judged {
     earnings: earningsOf(gateways, passed, (node, as) => factor(node, as) / PPM),
     found: new Set(found.map(({ node }) => node)),
   }
+}
+
+function named(gateways: readonly { node: number }[]): Anchors {
+  return { named: gateways.map(({ node }) => node), service: new Map() }
 }
 
 function remembered(sent: Transmission, heard: readonly Reception[]): HeardBeacon {
@@ -234,7 +239,7 @@ async function* judging(): AsyncGenerator<Line> {
     })
     const window = transmissions.map(sent => remembered(sent, sent.receptions))
     const last = transmissions.slice(-count)
-    const anchors = new Map(gateways.slice(0, ANCHORS).map(({ node }) => [node, 1]))
+    const anchors = named(gateways.slice(0, ANCHORS))
     const ms = await time(() => {
       const passed = last.map(sent => ({
         sent,

@@ -36,6 +36,7 @@ export const DomainType = {
   introduction: 0x105,
   stranger: 0x106,
   entrusting: 0x107,
+  bought: 0x108,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

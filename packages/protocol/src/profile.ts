@@ -7,6 +7,8 @@ import { CairnError, type Facts } from './errors.ts'
 export const PPM = 1_000_000n
 /** Base units of one token. */
 export const TOKEN = 10n ** 18n
+/** Parts of `anchorEpochs` that paid service is carried in: the oldest is forgotten as a whole. */
+export const ANCHOR_PARTS = 24
 /** Most debts that one challenge may ask again: with them a storage proof has 184 KiB. */
 export const DEBTS_PER_CHALLENGE_MAX = 200
 
@@ -62,8 +64,10 @@ export interface Profile {
   staleEpochs: number
   /** Epochs whose beacons the graph rules of coverage look at. */
   graphEpochs: number
-  /** Nodes at which trust in gateways begins while no service is paid. */
+  /** Nodes named as known to be of use: trust in gateways begins at them. */
   anchors: readonly number[]
+  /** Epochs whose paid service trust in gateways begins at: a multiple of `ANCHOR_PARTS`. */
+  anchorEpochs: number
   /** Minted per epoch at most, base units. */
   emission: bigint
   /** Weight of each kind in the emission, by kind code. */
@@ -84,6 +88,8 @@ export interface Profile {
   storagePrice: bigint
   /** What a GiB delivered to a client costs, base units. */
   servedPrice: bigint
+  /** What a packet bought of a gateway costs, base units. */
+  packetPrice: bigint
   /** A receipt claims at least so many bytes: what it costs the client bounds how many there are. */
   receiptBytes: number
   /** Weight in the committee counts at most this bond, base units. */
@@ -105,6 +111,7 @@ const shared = {
   penaltyCap: 20_000n,
   storagePrice: TOKEN,
   servedPrice: TOKEN / 1_000n,
+  packetPrice: TOKEN / 1_000_000n,
   receiptBytes: MIB,
   emission: 1_000n * TOKEN,
   weights: { 1: 1, 2: 1 },
@@ -148,6 +155,7 @@ export const PUBLIC_PROFILE: Profile = {
   staleEpochs: 48,
   graphEpochs: 168,
   anchors: [],
+  anchorEpochs: 720,
 }
 
 /** Epochs of twelve seconds, for a whole network on one machine. */
@@ -183,6 +191,7 @@ export const TESTNET_PROFILE: Profile = {
   staleEpochs: 12,
   graphEpochs: 24,
   anchors: [],
+  anchorEpochs: 48,
 }
 
 /** Throws `badProfile`, naming the sum that does not fit. */
@@ -248,6 +257,10 @@ export function checkProfile(p: Profile): void {
     })
   }
   if (p.servedPrice <= 0n) refuse('servedPrice > 0', { servedPrice: p.servedPrice })
+  if (p.packetPrice <= 0n) refuse('packetPrice > 0', { packetPrice: p.packetPrice })
+  if (p.anchorEpochs < 1 || p.anchorEpochs % ANCHOR_PARTS !== 0) {
+    refuse(`anchorEpochs is a multiple of ${ANCHOR_PARTS}`, { anchorEpochs: p.anchorEpochs })
+  }
   if (p.receiptBytes < 1) refuse('receiptBytes >= 1', { receiptBytes: p.receiptBytes })
   for (const field of ['baseShare', 'dutyShare', 'feeBurn', 'burnMatch'] as const) {
     if (p[field] < 0n || p[field] > PPM) refuse(`${field} <= 1,000,000`, { [field]: p[field] })

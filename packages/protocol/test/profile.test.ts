@@ -103,6 +103,12 @@ const refusals: Refusal[] = [
     facts: { debtsPerChallenge: 0, max: 200 },
   },
   { title: 'bytes served for nothing', change: { servedPrice: 0n }, facts: { servedPrice: 0n } },
+  { title: 'packets for nothing', change: { packetPrice: 0n }, facts: { packetPrice: 0n } },
+  {
+    title: 'paid service that no number of parts holds',
+    change: { anchorEpochs: 50 },
+    facts: { anchorEpochs: 50 },
+  },
   { title: 'receipts for nothing', change: { receiptBytes: 0 }, facts: { receiptBytes: 0 } },
   {
     title: 'no time to answer a debt',

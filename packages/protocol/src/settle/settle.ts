@@ -42,7 +42,7 @@ import { type Deposit, Payout } from '../state.ts'
 import { ListDepth, listRoot } from '../tree.ts'
 import { challengeRecords } from './records.ts'
 import type { MessageSet } from './set.ts'
-import { divide, type Part, ppm } from './shares.ts'
+import { divide, type Part, ppm, smaller } from './shares.ts'
 import { State } from './state.ts'
 
 export const Penalty = new ContainerType(
@@ -468,11 +468,6 @@ function checkpointOf({
 
 export function penaltyLeaves(penalties: readonly PenaltyRecord[]): Uint8Array[] {
   return penalties.map(penalty => Penalty.hashTreeRoot(penalty))
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  if (a < b) return a
-  return b
 }
 
 function add<K>(map: Map<K, bigint>, key: K, amount: bigint): void {

@@ -42,3 +42,8 @@ export function divide<K>(amount: bigint, parts: readonly Part<K>[]): Map<K, big
 function compare(a: { order: string }, b: { order: string }): number {
   return a.order < b.order ? -1 : 1
 }
+
+export function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a
+  return b
+}

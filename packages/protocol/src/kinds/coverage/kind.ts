@@ -2,6 +2,7 @@
 import { MessageType } from '../../domain.ts'
 import type { EpochBase, Kind, MessageRule } from '../../kind.ts'
 import type { Challenge, EpochMessage } from '../../messages.ts'
+import { packetReceiptRule } from './bought.ts'
 import { COVERAGE, hasNonce, isDrawn, isGateway } from './draw.ts'
 import { checkEvidence } from './evidence.ts'
 import { hasCell, hasRegion } from './place.ts'
@@ -39,6 +40,7 @@ export const coverage: Kind<CoverageState> = {
     commitRule,
     beaconRule(base => base.state(coverage)),
     reportRule,
+    packetReceiptRule(base => base.state(coverage)),
   ] as unknown as readonly MessageRule<EpochMessage>[],
   standing: [],
   checkEvidence,

@@ -19,6 +19,7 @@ import type {
 import { Verdict } from '../../messages.ts'
 import { densityScales, SCALE_ONE, WITNESSES_MAX, witnessUnits } from '../../radio/density.ts'
 import type { RegistryEntry } from '../../registry.ts'
+import { feesByNode } from '../../settle/claims.ts'
 import {
   Bytes32,
   Bytes96,
@@ -29,6 +30,8 @@ import {
   Uint32,
 } from '../../ssz.ts'
 import { epochAt } from '../../time.ts'
+import { nextService, serviceOf } from './anchors.ts'
+import { settleBought } from './bought.ts'
 import { COVERAGE, gatewayPlaces, hasNonce, isDrawn, ownRound } from './draw.ts'
 import { type CoverageEvidence, decodeEvidence } from './evidence.ts'
 import { beaconPlan, type Emission } from './frame.ts'
@@ -124,9 +127,14 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
       judged.push({ record, beacon })
     }
   }
-  const state = nextState(input, judged, window)
+  const { fees, bought, packets } = settleBought(input)
+  const state = {
+    ...nextState(input, judged, window),
+    bought: [...bought],
+    service: nextService(input.state.service, packets, base),
+  }
   // Without this epoch's beacons: a score does not hang on messages of the epoch that it pays.
-  const scores = judged.length === 0 ? new Map<number, GraphScore>() : scoresOf(base, window)
+  const scores = judged.length === 0 ? new Map<number, GraphScore>() : scoresOf(input, window)
   const scales = scalesOf(base, state)
   const proven = new Map<number, bigint>()
   const verdicts = judged.map(item => settleVerdict(item, { input, scales, scores, proven }))
@@ -135,8 +143,8 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
     verdicts,
     proven,
     provenIsFees: false,
-    served: new Map(),
-    fees: [],
+    served: feesByNode(fees),
+    fees,
   }
 }
 
@@ -389,7 +397,7 @@ function nextState(
   { base, state }: SettleInput<CoverageState>,
   judged: readonly Judged[],
   window: readonly HeardBeacon[],
-): CoverageState {
+): Pick<CoverageState, 'gateways' | 'window'> {
   const next = new Map<number, GatewayState>()
   for (const gateway of state.gateways) {
     const gone = base.node(gateway.node) === undefined
@@ -436,11 +444,14 @@ function standingWindow(base: EpochBase, window: readonly HeardBeacon[]): HeardB
     })
 }
 
-function scoresOf(base: EpochBase, window: readonly HeardBeacon[]): Map<number, GraphScore> {
+function scoresOf(
+  { base, state }: SettleInput<CoverageState>,
+  window: readonly HeardBeacon[],
+): Map<number, GraphScore> {
   return judgeGraph({
     window,
     gateways: base.nodes.filter(hasCell),
-    anchors: new Map(base.profile.anchors.map(node => [node, 1])),
+    anchors: { named: base.profile.anchors, service: serviceOf(state.service, base) },
   })
 }
 
@@ -461,7 +472,7 @@ export function isStale(
 }
 
 /** Scale of every gateway that was valid of late, this epoch included; 2^32 is 1. */
-function scalesOf(base: EpochBase, state: CoverageState): Map<number, bigint> {
+function scalesOf(base: EpochBase, state: Pick<CoverageState, 'gateways'>): Map<number, bigint> {
   const cells = new Map<number, bigint>()
   for (const gateway of state.gateways) {
     const entry = base.node(gateway.node)

@@ -2,6 +2,8 @@
 import { ListCompositeType } from '@chainsafe/ssz'
 import type { RegistryEntry } from '../../registry.ts'
 import { Bytes32, ContainerType, Uint32, type ValueOf } from '../../ssz.ts'
+import { PaidService } from './anchors.ts'
+import { Bought } from './bought.ts'
 import { Window } from './graph/window.ts'
 import type { NonceAnchor } from './nonce.ts'
 
@@ -10,6 +12,8 @@ export const NEVER = 2 ** 32 - 1
 
 /** Registered nodes at most, as in the tree of penalties. */
 const GATEWAY_STATES_MAX = 2 ** 24
+/** Pairs of server and gateway, and parts of paid service. */
+const SERVICE_MAX = 2 ** 32
 
 export const GatewayState = new ContainerType(
   {
@@ -30,13 +34,17 @@ export const CoverageState = new ContainerType(
     gateways: new ListCompositeType(GatewayState, GATEWAY_STATES_MAX),
     /** The beacons of the last `graphEpochs`. */
     window: Window,
+    /** Packets paid since the beginning, by ascending server and gateway, without repetition. */
+    bought: new ListCompositeType(Bought, SERVICE_MAX),
+    /** Packets paid in the last `anchorEpochs`, by ascending part and gateway, likewise. */
+    service: new ListCompositeType(PaidService, SERVICE_MAX),
   },
   { typeName: 'CoverageState' },
 )
 export type CoverageState = ValueOf<typeof CoverageState>
 
 export function emptyCoverageState(): CoverageState {
-  return { gateways: [], window: [] }
+  return { gateways: [], window: [], bought: [], service: [] }
 }
 
 /** By bisection, so that a single look-up needs no index of its own. */

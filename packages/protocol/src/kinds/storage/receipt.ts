@@ -8,6 +8,7 @@ import { DomainType, signingRoot } from '../../domain.ts'
 import type { EpochBase, MessageRule } from '../../kind.ts'
 import { epochFields, MessageType } from '../../messages.ts'
 import type { Profile } from '../../profile.ts'
+import { feeOf, type Tariff } from '../../settle/claims.ts'
 import {
   ByteListType,
   Bytes32,
@@ -94,14 +95,14 @@ export function introductionSigningRoot(
   return signingRoot(DomainType.introduction, network, sha256(bytes))
 }
 
-/** What bytes delivered cost, base units. */
-export function servedFee(bytes: bigint, { servedPrice }: Pick<Profile, 'servedPrice'>): bigint {
-  return (bytes * servedPrice) / GIB
+/** What bytes delivered cost. */
+export function servedTariff({ servedPrice }: Pick<Profile, 'servedPrice'>): Tariff {
+  return { price: servedPrice, per: GIB }
 }
 
-/** How many bytes an amount pays, at most. */
-export function paidBytes(amount: bigint, { servedPrice }: Pick<Profile, 'servedPrice'>): bigint {
-  return (amount * GIB) / servedPrice
+/** Base units. */
+export function servedFee(bytes: bigint, profile: Pick<Profile, 'servedPrice'>): bigint {
+  return feeOf(bytes, servedTariff(profile))
 }
 
 /** What a receipt claims beyond what the base has counted, in bytes; not positive: nothing. */

@@ -4,6 +4,7 @@
  * on. Each step is a file of its own.
  */
 import type { Fee, KindSettlement } from '../../kind.ts'
+import { feesByNode } from '../../settle/claims.ts'
 import { compareBytes, hex } from '../../ssz.ts'
 import { newAudits, settleAudits } from './audits.ts'
 import { chargeDeals } from './charges.ts'
@@ -39,7 +40,7 @@ export function settleStorage(input: StorageSettleInput): StorageSettlement {
   const { uncovered } = charged
   const receipts = settleReceipts(input, charged.left)
   const strangers = settleStrangers(input)
-  const delivered = sumByNode(receipts.fees)
+  const delivered = feesByNode(receipts.fees)
   const early = new Map<string, EndReason>([...uncovered].map(key => [key, 'uncovered']))
   for (const { key } of debts.lost) early.set(key, 'lost')
   for (const key of containment.caught.keys()) early.set(key, 'wrong')
@@ -109,7 +110,7 @@ function scores(
   withheld: ReadonlyMap<number, readonly KnownDeal[]>,
   weight: number,
 ): Map<number, bigint> {
-  const proven = sumByNode(fees)
+  const proven = feesByNode(fees)
   for (const [node, deals] of withheld) {
     const prices = deals.reduce((sum, { deal }) => sum + deal.pricePerEpoch, 0n)
     const left = (proven.get(node) ?? 0n) - prices * BigInt(weight)
@@ -127,10 +128,4 @@ function withoutRefusing(
   const counted = new Map(served)
   for (const { node, refusing } of strangers) if (refusing) counted.delete(node)
   return counted
-}
-
-function sumByNode(fees: readonly Fee[]): Map<number, bigint> {
-  const sums = new Map<number, bigint>()
-  for (const { node, amount } of fees) sums.set(node, (sums.get(node) ?? 0n) + amount)
-  return sums
 }

@@ -29,6 +29,8 @@ interface Row {
   readonly extra?: (beaconer: number, witness: number) => number
   readonly revealed?: (node: number) => boolean
   readonly anchors?: readonly number[]
+  /** Packets sold. */
+  readonly service?: readonly (readonly [number, bigint])[]
 }
 
 const cellAt = (place: number): bigint =>
@@ -60,7 +62,7 @@ function judge(row: Row): Map<number, GraphScore> {
   return judgeGraph({
     window,
     gateways: cells.map((cell, index) => ({ index, cell })),
-    anchors: new Map((row.anchors ?? []).map(node => [node, 1])),
+    anchors: { named: row.anchors ?? [], service: new Map(row.service) },
   })
 }
 
@@ -134,6 +136,46 @@ describe('graph of witnesses', () => {
     assert.equal(score(scores, 25).facts.trust, undefined)
   })
 
+  it('lets trust begin where packets were sold, in proportion', () => {
+    const towns = [...row(20), ...row(20).map(place => 100 + place)]
+    const mean = (scores: Map<number, GraphScore>, first: number) => {
+      const trusts = row(20).map(at => score(scores, first + at).facts.trust as number)
+      return trusts.reduce((sum, trust) => sum + trust, 0) / 20
+    }
+    const both = judge({
+      at: towns,
+      service: [
+        [10, 3_000n],
+        [30, 1_000n],
+      ],
+    })
+    assert.ok(Math.abs(mean(both, 0) / mean(both, 20) - 3) < 0.1)
+    const one = judge({ at: towns, service: [[10, 3_000n]] })
+    assert.equal(score(one, 15).facts.independence, FULL)
+    assert.equal(score(one, 35).facts.independence, FULL / 4)
+  })
+
+  it('keeps half of the trust for those that the profile names, however much a ring buys', () => {
+    const town = row(20)
+    const ring = row(10).map(place => 100 + place)
+    const bought = [22, 25].map(node => [node, 10n ** 12n] as const)
+    const at = [...town, ...ring]
+    const named = judge({ at, anchors: [0, 5, 10, 15], service: bought })
+    for (const node of town) assert.equal(score(named, node).facts.independence, FULL)
+    // This is what its packets buy: it is no longer cut to the quarter.
+    assert.equal(score(named, 27).facts.independence, FULL)
+    const unnamed = judge({ at, service: bought })
+    for (const node of town) assert.equal(score(unnamed, node).facts.independence, FULL / 4)
+    const honest = judge({ at, service: [...bought, [3, 10n ** 12n], [9, 10n ** 12n]] })
+    for (const node of town) assert.equal(score(honest, node).facts.independence, FULL)
+  })
+
+  it('counts only anchors that were heard and hear', () => {
+    const at = [...row(20), 500, 501_000]
+    const named = judge({ at, anchors: [0], service: [[21, 5n]] })
+    assert.deepEqual(named, judge({ at, anchors: [0] }))
+  })
+
   it('does not judge levels that no radio gave', () => {
     const window = [
       {
@@ -144,7 +186,10 @@ describe('graph of witnesses', () => {
       },
     ]
     const gateways = [0, 1].map(index => ({ index, cell: cellAt(index) }))
-    const { facts } = score(judgeGraph({ window, gateways, anchors: new Map() }), 1)
+    const { facts } = score(
+      judgeGraph({ window, gateways, anchors: { named: [], service: new Map() } }),
+      1,
+    )
     assert.equal(facts.links, 0)
     assert.equal(facts.hears, 1_000)
   })
@@ -159,7 +204,7 @@ describe('graph of witnesses', () => {
         .map(witness => ({ witness, loss: 1_000, noise: ABSENT_LEVEL, spreading: 600 })),
     }))
     const gateways = [0, 1, 2].map(index => ({ index, cell: cellAt(index) }))
-    const anchors = new Map([[0, 1]])
+    const anchors = { named: [0], service: new Map([[2, 5n]]) }
     const one = judgeGraph({ window, gateways, anchors })
     const other = judgeGraph({ window, gateways: gateways.toReversed(), anchors })
     assert.deepEqual([...one].sort(), [...other].sort())

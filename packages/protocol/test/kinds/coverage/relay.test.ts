@@ -291,7 +291,12 @@ describe('evidence of a verifier', () => {
 describe('coverage kind', () => {
   it('is number 2 and starts with nothing carried', () => {
     assert.equal(coverage.code, 2)
-    assert.deepEqual(coverage.emptyState(), { gateways: [], window: [] })
+    assert.deepEqual(coverage.emptyState(), {
+      gateways: [],
+      window: [],
+      bought: [],
+      service: [],
+    })
     assert.equal(EVERY_EPOCH.roundEpochs, 1)
   })
 })

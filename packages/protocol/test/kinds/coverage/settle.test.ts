@@ -5,6 +5,7 @@ import {
   CoverageState,
   commitLeaf,
   coverage,
+  emptyCoverageState,
   encodeLevel,
   hex,
   isNonce,
@@ -163,7 +164,11 @@ describe('settlement of a beacon', () => {
 
   it('carries the nonce so that the next is checked against it', () => {
     const seen = { node: 0, nonceRound: 0, nonce: new Uint8Array(32), validEpoch: 99 }
-    const field = new Field({ places: RING, epoch: 100, state: { gateways: [seen], window: [] } })
+    const field = new Field({
+      places: RING,
+      epoch: 100,
+      state: { ...emptyCoverageState(), gateways: [seen] },
+    })
     field.reveal()
     field.attest()
     const { state } = field.settle()
@@ -309,7 +314,7 @@ describe('settlement of a beacon', () => {
       hearings: [{ witness: 1, loss: 1_000, noise: ABSENT_LEVEL, spreading: 600 }],
     })
     const earned = (before: readonly number[]) => {
-      const state = { gateways: [], window: before.map(heard) }
+      const state = { ...emptyCoverageState(), window: before.map(heard) }
       const field = new Field({ places: RING, epoch: 8, state })
       field.reveal()
       field.hear(1)
@@ -412,8 +417,8 @@ describe('settlement of a beacon', () => {
 
   it('leaves the state as it was when nothing was asked', () => {
     const state = {
+      ...emptyCoverageState(),
       gateways: [{ node: 3, nonceRound: 2, nonce: bytes32(1), validEpoch: 7 }],
-      window: [],
     }
     const field = new Field({ places: RING, state })
     const next = field.settle(new MessageSet())
@@ -424,9 +429,11 @@ describe('settlement of a beacon', () => {
   it('forgets a gateway that left once its last valid epoch is out of every window', () => {
     const gone = { node: 99, nonceRound: 2, nonce: bytes32(1), validEpoch: 5 }
     const at = (epoch: number) =>
-      new Field({ places: RING, epoch, state: { gateways: [gone], window: [] } }).settle(
-        new MessageSet(),
-      ).state
+      new Field({
+        places: RING,
+        epoch,
+        state: { ...emptyCoverageState(), gateways: [gone] },
+      }).settle(new MessageSet()).state
     assert.equal(at(5 + EVERY_EPOCH.staleEpochs).gateways.length, 1)
     assert.equal(at(6 + EVERY_EPOCH.staleEpochs).gateways.length, 0)
   })

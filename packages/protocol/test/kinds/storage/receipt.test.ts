@@ -8,14 +8,15 @@ import {
   introductionSigningRoot,
   MessageType,
   messageId,
-  paidBytes,
   plainVerifier,
   Receipt,
   type Served,
   STORAGE,
   servedFee,
+  servedTariff,
   storageKind,
   TESTNET_PROFILE,
+  unitsFor,
 } from '@cairn/protocol'
 import fc from 'fast-check'
 import {
@@ -303,7 +304,7 @@ describe('settlement of receipts', () => {
         fc.bigInt({ min: 0n, max: 10n ** 24n }),
         fc.bigInt({ min: 1n, max: 10n ** 20n }),
         (amount, servedPrice) => {
-          const fee = servedFee(paidBytes(amount, { servedPrice }), { servedPrice })
+          const fee = servedFee(unitsFor(amount, servedTariff({ servedPrice })), { servedPrice })
           assert.ok(fee <= amount)
         },
       ),

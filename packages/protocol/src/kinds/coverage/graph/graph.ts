@@ -7,6 +7,7 @@ import type { VerdictFacts } from '../../../kind.ts'
 import { chord, type Vector, vectorOf } from '../../../radio/geo.ts'
 import { ratioLevel } from '../../../radio/levels.ts'
 import type { RegistryEntry } from '../../../registry.ts'
+import type { Anchors } from '../anchors.ts'
 import { type Consistency, judgeConsistency } from './consistency.ts'
 import { type Independence, judgeIndependence } from './independence.ts'
 import { tiesOf } from './links.ts'
@@ -23,8 +24,7 @@ export interface GraphInput {
   readonly window: readonly HeardBeacon[]
   /** With a cell of resolution 10 or finer. */
   readonly gateways: readonly Pick<RegistryEntry, 'index' | 'cell'>[]
-  /** Weight of each anchor, by node. */
-  readonly anchors: ReadonlyMap<number, number>
+  readonly anchors: Anchors
 }
 
 export interface GraphScore {

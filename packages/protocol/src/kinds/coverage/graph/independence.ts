@@ -4,6 +4,7 @@
  * rest, and little trust crosses. (SybilRank, NSDI 2012: as many steps as an honest graph needs to
  * mix, then trust by degree.)
  */
+import { type Anchors, anchorWeights } from '../anchors.ts'
 import type { Tie } from './links.ts'
 import { FULL, ramp } from './ramp.ts'
 
@@ -25,21 +26,21 @@ export interface Independence {
   readonly trust?: number
 }
 
-/** `anchors`: weight by node. Without one nothing is judged, and everybody counts in full. */
+/** Without an anchor that has links nothing is judged, and everybody counts in full. */
 export function judgeIndependence(
   ties: ReadonlyMap<number, readonly Tie[]>,
-  anchors: ReadonlyMap<number, number>,
+  anchors: Anchors,
 ): Map<number, Independence> {
   const nodes = [...ties.keys()].sort((a, b) => a - b)
   const degrees = new Map(nodes.map(node => [node, degreeOf(ties.get(node) ?? [])]))
-  const roots = nodes.filter(node => (anchors.get(node) ?? 0) > 0 && degrees.get(node) !== 0)
+  const roots = anchorWeights(anchors, node => (degrees.get(node) ?? 0) > 0)
   const found = new Map<number, Independence>()
-  if (roots.length === 0) {
+  if (roots.size === 0) {
     for (const node of nodes) found.set(node, { factor: FULL, degree: degrees.get(node) ?? 0 })
     return found
   }
-  const trust = walk({ nodes, ties, degrees, roots, anchors })
-  const reached = reachable(roots, ties)
+  const trust = walk({ nodes, ties, degrees, roots })
+  const reached = reachable([...roots.keys()], ties)
   let mass = 0
   let weight = 0
   for (const node of reached) {
@@ -63,14 +64,14 @@ interface WalkInput {
   readonly nodes: readonly number[]
   readonly ties: ReadonlyMap<number, readonly Tie[]>
   readonly degrees: ReadonlyMap<number, number>
-  readonly roots: readonly number[]
-  readonly anchors: ReadonlyMap<number, number>
+  /** Weight by node. */
+  readonly roots: ReadonlyMap<number, bigint>
 }
 
-function walk({ nodes, ties, degrees, roots, anchors }: WalkInput): Map<number, number> {
-  const total = roots.reduce((sum, node) => sum + (anchors.get(node) as number), 0)
+function walk({ nodes, ties, degrees, roots }: WalkInput): Map<number, number> {
+  const total = [...roots.values()].reduce((sum, weight) => sum + weight, 0n)
   let trust = new Map(
-    roots.map(node => [node, Math.floor(MASS / total) * (anchors.get(node) as number)]),
+    [...roots].map(([node, weight]) => [node, Number((BigInt(MASS) * weight) / total)]),
   )
   const steps = 32 - Math.clz32(nodes.length - 1) + 2
   for (let step = 0; step < steps; step++) {
