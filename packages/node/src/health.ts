@@ -65,6 +65,8 @@ export interface HealthFacts {
   /** Base and seed of the present epoch are known. */
   baseKnown: boolean
   epoch: number
+  /** Slot of the epoch, from 0. */
+  slot: number
   /** First epoch in which the node signs again; undefined when it may sign. */
   mutedUntil?: number
   /** Absent without a radio. */
@@ -255,18 +257,21 @@ function bonded({ bonded: yes }: HealthFacts): Health {
   }
 }
 
-function base({ baseKnown, epoch }: HealthFacts): Health {
+function base({ baseKnown, epoch, slot }: HealthFacts): Health {
   const code = 'base'
   const facts = { epoch }
-  if (baseKnown)
+  if (baseKnown) {
     return { code, severity: 'ok', text: `Epoch ${epoch} has its base and seed`, facts }
+  }
+  // Both arrive in the first slot, in which nothing is asked of anybody.
+  if (slot === 0) return { code, severity: 'ok', text: `Epoch ${epoch} has just begun`, facts }
   return {
     code,
     severity: 'critical',
     text: `Base or seed of epoch ${epoch} is not known`,
     facts,
     dependsOn: ['chain', 'peers'],
-    next: 'wait a few seconds where the epoch has just begun; else check the randomness source and the chain RPC',
+    next: 'check the randomness source and the chain RPC',
   }
 }
 

@@ -214,6 +214,10 @@ export class DaemonView implements NodeView {
     })
   }
 
+  accepted(): number {
+    return this.#components.node.checkpointer.adopted
+  }
+
   async epoch(epoch: number): Promise<EpochView | undefined> {
     const { node } = this.#components
     const now = node.epochs.now()
@@ -512,6 +516,7 @@ export class DaemonView implements NodeView {
       // Before genesis there is nothing to rest on yet.
       baseKnown: epoch < 0 || node.epochs.base(epoch) !== undefined,
       epoch,
+      slot: slotAt(node.epochs.calendar, epoch, clock.now()),
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
       ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),

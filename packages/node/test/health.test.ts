@@ -31,6 +31,7 @@ const WELL: HealthFacts = {
   bonded: true,
   baseKnown: true,
   epoch: 40,
+  slot: 5,
   radio: { online: true },
   volumes: [VOLUME],
 }
@@ -55,6 +56,11 @@ describe('health', () => {
       rootCauses(healthOf({ ...untimed, peers: 0 })).map(({ code }) => code),
       ['peers'],
     )
+  })
+
+  it('waits for base and seed through the first slot of an epoch', () => {
+    assert.deepEqual(shown({ baseKnown: false, slot: 0 }), [])
+    assert.deepEqual(shown({ baseKnown: false, slot: 1 }), ['base'])
   })
 
   it('stays useful with a warning, and says so', () => {
@@ -193,6 +199,7 @@ describe('health', () => {
       bonded: fc.boolean(),
       baseKnown: fc.boolean(),
       epoch: fc.nat(50),
+      slot: fc.nat(12),
       mutedUntil: fc.nat(50),
       radio: fc.record({ online: fc.boolean() }),
       storage: fc.record({

@@ -14,6 +14,7 @@ export const PROOF_FILE_SCHEMA = 1
 
 /** The longest one holds a message of 16 KiB, in hexadecimal; the rest is under 8 KiB. */
 export const PROOF_FILE_MAX_CHARS = 64 * 1024
+const NEXT = 'pass the file that `cairn ledger prove` wrote'
 
 const CHECKPOINT_DIGITS = 2 * 468
 const PATH_NODES_MAX = 64
@@ -92,14 +93,16 @@ export function parseProofFile(text: string): ProofFile {
   try {
     json = JSON.parse(text)
   } catch (cause) {
-    throw new CairnError('badProofFile', 'the proof file is not JSON', { cause })
+    throw new CairnError('badProofFile', 'not a proof file: it is not JSON', { cause, next: NEXT })
   }
   const result = ProofFileSchema.safeParse(json)
   if (!result.success) {
     const issue = result.error.issues[0]
     const path = issue?.path.join('.')
-    throw new CairnError('badProofFile', `the proof file at '${path}': ${issue?.message}`, {
+    const where = path === '' ? 'it' : `its '${path}'`
+    throw new CairnError('badProofFile', `not a proof file: ${where} is wrong: ${issue?.message}`, {
       facts: { path },
+      next: NEXT,
     })
   }
   const file = result.data

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { apiToken, carriesToken, ErrorShape, errorAnswer } from '@cairn/node'
 import { CairnError } from '@cairn/protocol'
 import { z } from 'zod'
+import type { Violation } from './monitor.ts'
 import { readTestnetFile } from './testnet-file.ts'
 
 export const FAULTS = ['stop', 'start', 'partition', 'heal', 'rpc-down', 'rpc-up'] as const
@@ -22,9 +23,29 @@ const FaultRequest = z.strictObject({
 /** A request's body is a short list of names. */
 const BODY_MAX_BYTES = 64 * 1024
 
+export interface TestnetStatus {
+  /** Network id, hex. */
+  network: string
+  /** Seconds since 1970. */
+  genesis: number
+  nodes: MemberStatus[]
+  violations: Violation[]
+}
+
+export interface MemberStatus {
+  name: string
+  running: boolean
+  /** Whether its way to the chain is open. */
+  rpc: boolean
+  /** These two while it runs. */
+  peers?: number
+  /** Last epoch of which it holds the accepted checkpoint. */
+  accepted?: number
+}
+
 export interface ControlTarget {
   fault(fault: Fault, nodes: readonly string[]): Promise<object>
-  status(): Promise<object>
+  status(): Promise<TestnetStatus>
   /** Begins to stop; returns at once. */
   down(): void
 }

@@ -62,7 +62,7 @@ import {
   toHex,
 } from 'viem'
 import { LocalBeacon } from './beacon.ts'
-import { ControlServer, controlToken, type Fault } from './control.ts'
+import { ControlServer, controlToken, type Fault, type TestnetStatus } from './control.ts'
 import { testnetCells } from './field/cells.ts'
 import { RadioField } from './field/field.ts'
 import { VirtualForwarder } from './field/forwarder.ts'
@@ -268,7 +268,7 @@ export class Testnet {
     return { fault, nodes: names }
   }
 
-  async status(): Promise<object> {
+  async status(): Promise<TestnetStatus> {
     const nodes = await Promise.all(
       this.members.map(async ({ name, daemon, gate }) => ({
         name,

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
 import { CairnError, COVERAGE, check } from '@cairn/protocol'
-import { askTestnet, FAULTS, type Fault } from './control.ts'
+import { askTestnet, FAULTS, type Fault, type TestnetStatus } from './control.ts'
 import { LiveView, type Screen } from './live.ts'
 import { violationText } from './monitor.ts'
 import {
@@ -128,8 +128,8 @@ export async function testnetDown(dataDir: string): Promise<void> {
   await askTestnet(dataDir, 'POST', '/down')
 }
 
-export async function testnetStatus(dataDir: string): Promise<Record<string, unknown>> {
-  return await askTestnet(dataDir, 'GET', '/status')
+export async function testnetStatus(dataDir: string): Promise<TestnetStatus> {
+  return (await askTestnet(dataDir, 'GET', '/status')) as unknown as TestnetStatus
 }
 
 /** Throws `usage` for a fault that there is not. */

@@ -45,7 +45,7 @@ describe('the control of a testnet', () => {
             faults.push({ fault, nodes })
             return { fault, nodes }
           },
-          status: async () => ({ nodes: [] }),
+          status: async () => ({ network: '', genesis: 0, nodes: [], violations: [] }),
           down: () => {
             downs++
           },

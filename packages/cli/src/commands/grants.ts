@@ -34,7 +34,8 @@ export function grantsCommands({ program, action }: Commands): void {
           query,
         })
         session.output.note('its grant still opens the file: put the file anew to change its key')
-        session.output.result(revoked, `revoked ${revoked.name || revoked.manifest}`)
+        const what = revoked.name || revoked.manifest
+        session.output.result(revoked, `${what}: revoked ${dateOf(revoked.revokedAt ?? 0)}`)
         return undefined
       }),
     )

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { MemberStatus } from '@cairn/testnet'
 import { pinoLog } from '../log.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -59,9 +60,10 @@ export function testnetCommand({ program, action }: Commands): void {
     .option('--dir <dir>', 'directory of the testnet')
     .action(
       action(async (session, { dir }: { dir?: string }) => {
-        const { testnetStatus } = await import('@cairn/testnet')
+        const { testnetStatus, violationText } = await import('@cairn/testnet')
         const status = await testnetStatus(await directory(session, dir))
-        session.output.result(status, JSON.stringify(status, undefined, 2))
+        const lines = [...status.nodes.map(memberText), ...status.violations.map(violationText)]
+        session.output.result(status, lines.join('\n'))
         return undefined
       }),
     )
@@ -77,6 +79,12 @@ export function testnetCommand({ program, action }: Commands): void {
         return undefined
       }),
     )
+}
+
+function memberText({ name, running, rpc, peers = 0, accepted = -1 }: MemberStatus): string {
+  if (!running) return `${name}  stopped`
+  const epoch = accepted < 0 ? 'nothing accepted yet' : `accepted up to epoch ${accepted}`
+  return `${name}  ${peers} peers, ${epoch}${rpc ? '' : ', cut off from the chain'}`
 }
 
 /** In the working directory unless said otherwise: a testnet belongs to what is developed there. */

@@ -417,6 +417,8 @@ export interface NodeEvent {
 export interface NodeView {
   status(): Promise<Status>
   peers(): Promise<PeerView[]>
+  /** The last epoch with an accepted checkpoint that this node holds; -1 before the first. */
+  accepted(): number
   epoch(epoch: number): Promise<EpochView | undefined>
   messages(query: MessageQuery): Promise<MessagePage>
   message(id: Uint8Array): Promise<MessageView | undefined>

@@ -1,5 +1,5 @@
 /** Every route of the API in one table, from which the server and the OpenAPI document follow. */
-import { encodeProofFile, NAME_MAX_BYTES, PLACES_MAX, unhex } from '@cairn/protocol'
+import { CairnError, encodeProofFile, NAME_MAX_BYTES, PLACES_MAX, unhex } from '@cairn/protocol'
 import { z } from 'zod'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
@@ -191,7 +191,7 @@ export const ROUTES: readonly Route[] = [
     params: z.strictObject({ epoch }),
     response: shapes.RecomputeShape,
     answer: async (view, { params }) => ({
-      body: toJson(given(await view.recompute(params.epoch), 'an accepted epoch', params)),
+      body: toJson(settled(view, params.epoch, await view.recompute(params.epoch))),
     }),
   }),
   ...['coverage', 'storage'].map(kind =>
@@ -202,7 +202,7 @@ export const ROUTES: readonly Route[] = [
       params: z.strictObject({ epoch }),
       response: shapes.VerdictsShape,
       answer: async (view, { params }) => ({
-        body: toJson(given(await view.verdicts(params.epoch, kind), 'an accepted epoch', params)),
+        body: toJson(settled(view, params.epoch, await view.verdicts(params.epoch, kind))),
       }),
     }),
   ),
@@ -337,7 +337,7 @@ export const ROUTES: readonly Route[] = [
     params: z.strictObject({ epoch }),
     response: shapes.EarningsShape,
     answer: async (view, { params }) => ({
-      body: toJson(given(await view.earnings(params.epoch), 'an accepted epoch', params)),
+      body: toJson(settled(view, params.epoch, await view.earnings(params.epoch))),
     }),
   }),
   route({
@@ -450,4 +450,21 @@ function integer(minimum: number, maximum: number) {
 function given<T>(value: T | undefined, what: string, facts: Record<string, string | number>): T {
   if (value === undefined) throw notFound(what, facts)
   return value
+}
+
+/** What settlement gave for `epoch`; where there is nothing, the error says how far the node is. */
+function settled<T>(view: NodeView, epoch: number, value: T | undefined): T {
+  if (value !== undefined) return value
+  const accepted = view.accepted()
+  const facts = { epoch, accepted }
+  if (epoch > accepted) {
+    throw new CairnError('notFound', `epoch ${epoch} is not accepted yet`, {
+      facts,
+      next: accepted < 0 ? 'wait for the first checkpoint' : `ask for epoch ${accepted} or earlier`,
+    })
+  }
+  throw new CairnError('notFound', `this node cannot settle epoch ${epoch} again`, {
+    facts,
+    next: 'it keeps the messages of recent epochs only: ask a node that keeps an archive',
+  })
 }

@@ -393,6 +393,14 @@ describe('HTTP API', () => {
       assert.deepEqual(await refused(await call('/v1/epochs/77')), [404, 'notFound'])
     })
 
+    it('says how far it is when asked for an epoch that is not accepted yet', async () => {
+      const answer = await call(`/v1/storage/${EPOCH + 1}`)
+      assert.equal(answer.status, 404)
+      const { error } = (await answer.json()) as { error: Record<string, unknown> }
+      assert.match(String(error['message']), /not accepted yet/)
+      assert.deepEqual(error['facts'], { epoch: EPOCH + 1, accepted: EPOCH })
+    })
+
     it('refuses a body that is too large, and one that is not JSON', async () => {
       const large = 'x'.repeat(BODY_MAX_BYTES + 1)
       const json = { 'content-type': 'application/json' }

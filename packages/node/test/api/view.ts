@@ -138,6 +138,7 @@ export async function testView(): Promise<TestView> {
   })
 
   const view: NodeView = {
+    accepted: () => EPOCH,
     status: async () => status(health.ready),
     peers: async () => [{ peerId: '12D3KooW', index: 1 }],
     epoch: async epoch =>
