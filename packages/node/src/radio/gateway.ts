@@ -25,12 +25,16 @@ import { Duplicates } from './duplicates.ts'
 import { type Booking, DutyCycleLedger } from './duty-cycle.ts'
 import { faultOf, type HeardPacket, type HeardStat, receptionOf } from './heard.ts'
 import type { RareWarnings } from './rare-warnings.ts'
+import { refusal } from './refusals.ts'
 
 /** Three keep-alives of the usual forwarder: longer silence means that it is gone, ms. */
 export const SILENCE_MS = 30_000
 
 /** Transmissions that wait for their TX_ACK. A radio sends one frame at a time. */
 export const IN_FLIGHT_MAX = 16
+
+/** No concentrator sends louder than this, nor more quietly than its negative, dBm. */
+const POWER_MAX = 60
 
 const TOKENS = 0x1_0000
 const SYMBOLS_OF_PREAMBLE = 8
@@ -272,10 +276,13 @@ export class Gateway implements Radio {
     }
     if (answer.error !== undefined) {
       await this.#ledger?.release(booking)
-      return { sent: false, reason: 'refused', detail: wordOf(answer.error) }
+      return { sent: false, reason: 'refused', detail: refusal(answer.error) }
     }
-    const corrected = answer.warn === 'TX_POWER' ? answer.value : undefined
-    return { sent: true, power: this.#eirp(corrected ?? txpk.power) }
+    const used = (answer.warn === 'TX_POWER' ? answer.value : undefined) ?? txpk.power
+    if (Math.abs(used) > POWER_MAX) {
+      return { sent: false, reason: 'refused', detail: `no radio sends at ${used} dBm` }
+    }
+    return { sent: true, power: this.#eirp(used) }
   }
 
   #eirp(dbm: number): number {
@@ -372,9 +379,4 @@ function encodeTransmission(transmission: Transmission, power: number): Txpk {
 
 function noGateway(detail: string): TransmitResult {
   return { sent: false, reason: 'noGateway', detail }
-}
-
-/** A forwarder's word, as far as it is one: what came in is not repeated blindly. */
-function wordOf(error: string): string {
-  return /^[A-Z_]{1,32}$/.test(error) ? error : 'the forwarder refused in unknown words'
 }

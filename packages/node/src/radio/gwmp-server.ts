@@ -64,6 +64,7 @@ export class GwmpServer {
   readonly #packetListeners = new Set<(heard: HeardPacket) => void>()
   readonly #statListeners = new Set<(heard: HeardStat) => void>()
   #socket: Socket | undefined
+  #leaving = 0
 
   /** Errors: `badEui`, `badGateways`. */
   constructor({ clock, log, count }: GwmpComponents, init: GwmpInit) {
@@ -184,20 +185,23 @@ export class GwmpServer {
     void this.#send(from, { version, token, id: answer })
   }
 
+  /** Resolves when the system took it; a datagram that cannot leave is like one that was lost. */
   #send(to: Endpoint, datagram: Datagram): Promise<void> {
-    return new Promise(resolve => {
-      const done = (cause: Error | null) => {
-        if (cause !== null) {
-          this.#warnings.warn('send', { cause, ...where(to) }, 'a datagram did not leave')
-        }
-        resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (this.#socket === undefined) return Promise.resolve()
+    if (this.#leaving >= LEAVING_MAX) {
+      this.#count('radio_frames_total', { direction: 'datagram', outcome: 'notSent' })
+      return Promise.resolve()
+    }
+    this.#leaving++
+    this.#socket.send(encodeDatagram(datagram), to.port, to.address, cause => {
+      this.#leaving--
+      if (cause !== null) {
+        this.#warnings.warn('send', { cause, ...where(to) }, 'a datagram did not leave')
       }
-      if (this.#socket === undefined) return resolve()
-      if (this.#socket.getSendQueueCount() >= LEAVING_MAX) {
-        return done(new Error(`${LEAVING_MAX} datagrams wait to leave`))
-      }
-      this.#socket.send(encodeDatagram(datagram), to.port, to.address, done)
+      resolve()
     })
+    return promise
   }
 }
 

@@ -282,7 +282,8 @@ describe('GWMP server', () => {
     it('says why the forwarder refused, and gives the airtime back', async () => {
       for (let i = 0; i < 600; i++) {
         const { result } = await exchange(radio, forwarder, { error: 'COLLISION_PACKET' })
-        assert.deepEqual(result, { sent: false, reason: 'refused', detail: 'COLLISION_PACKET' })
+        assert.ok(!result.sent && result.reason === 'refused')
+        assert.match(result.detail, /^COLLISION_PACKET: .*another server/)
       }
       const { result } = await exchange(radio, forwarder, { error: 'NONE' })
       assert.equal(result.sent, true)
@@ -291,6 +292,19 @@ describe('GWMP server', () => {
     it('does not repeat what a forwarder says in untrusted words', async () => {
       const { result } = await exchange(radio, forwarder, { error: '\u001b[31m$(rm)' })
       assert.ok(!result.sent && !result.detail.includes('rm'))
+    })
+
+    it('repeats a word that it does not know, and no power that no radio has', async () => {
+      const { result } = await exchange(radio, forwarder, { error: 'QUEUE_FULL' })
+      assert.deepEqual(result, { sent: false, reason: 'refused', detail: 'QUEUE_FULL' })
+      for (const value of [61, -61]) {
+        const odd = await exchange(radio, forwarder, { warn: 'TX_POWER', value })
+        assert.ok(!odd.result.sent && odd.result.detail.includes(`${value} dBm`))
+      }
+      for (const value of [60, -60]) {
+        const { result: used } = await exchange(radio, forwarder, { warn: 'TX_POWER', value })
+        assert.deepEqual(used, { sent: true, power: value * 10 })
+      }
     })
 
     it('times out without a word, and keeps the airtime spent', async () => {
