@@ -2,7 +2,9 @@
 import {
   CairnError,
   Checkpoint,
+  COUNTED_TYPES,
   check,
+  countedPlace,
   Deal,
   dealIndex,
   decode,
@@ -233,8 +235,9 @@ export class DaemonView implements NodeView {
     if (accepted !== undefined) {
       const { counts } = decode(Checkpoint, accepted.checkpoint)
       for (const [name, type] of Object.entries(MessageType)) {
-        messages[name] = counts.messages[type] ?? 0
+        if (type < COUNTED_TYPES) messages[name] = counts.messages[type] ?? 0
       }
+      messages.others = counts.messages[countedPlace(COUNTED_TYPES)] ?? 0
       for (const { code, name } of node.book.kinds) {
         const [pass, fail, inconclusive] = counts.verdicts.slice(3 * code, 3 * code + 3)
         verdicts[name] = { pass: pass ?? 0, fail: fail ?? 0, inconclusive: inconclusive ?? 0 }

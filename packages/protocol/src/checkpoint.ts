@@ -15,6 +15,11 @@ export const GENESIS_EPOCH = 2n ** 64n - 1n
 export const COUNTED_TYPES = 16
 export const COUNTED_KINDS = 8
 
+/** Place of a message's type in `Counts.messages`: types from 16 on are counted together, in place 0. */
+export function countedPlace(type: number): number {
+  return type < COUNTED_TYPES ? type : 0
+}
+
 /** `messages[type]`, and `verdicts[3 * kind + verdict - 1]`. */
 export const Counts = new ContainerType(
   {

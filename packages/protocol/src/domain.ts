@@ -22,6 +22,7 @@ export const MessageType = {
   strangerFetch: 13,
   delegation: 14,
   audit: 15,
+  measurement: 16,
 } as const
 export type MessageType = (typeof MessageType)[keyof typeof MessageType]
 
@@ -37,6 +38,7 @@ export const DomainType = {
   stranger: 0x106,
   entrusting: 0x107,
   bought: 0x108,
+  pinged: 0x109,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

@@ -124,6 +124,7 @@ describe('message types', () => {
         strangerFetch: 13,
         delegation: 14,
         audit: 15,
+        measurement: 16,
         vote: 9,
         proposal: 10,
       },

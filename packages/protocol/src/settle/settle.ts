@@ -14,7 +14,7 @@
  *     payouts + burned + unminted = emission + fees
  */
 import type { Checkpoint } from '../checkpoint.ts'
-import { COUNTED_KINDS, COUNTED_TYPES, checkpointRoot } from '../checkpoint.ts'
+import { COUNTED_KINDS, COUNTED_TYPES, checkpointRoot, countedPlace } from '../checkpoint.ts'
 import { MessageType } from '../domain.ts'
 import type { CommitteeMember } from '../draw.ts'
 import { invariant } from '../errors.ts'
@@ -446,7 +446,8 @@ function checkpointOf({
   const { base, kinds, set, parent } = input
   const messages = new Array<number>(COUNTED_TYPES).fill(0)
   for (const { envelope } of set.messages()) {
-    messages[envelope.type] = (messages[envelope.type] as number) + 1
+    const place = countedPlace(envelope.type)
+    messages[place] = (messages[place] as number) + 1
   }
   const withDeals = kinds.find(kind => kind.dealsRoot !== undefined)
   return {

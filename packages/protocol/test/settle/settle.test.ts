@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
   Checkpoint,
+  COUNTED_TYPES,
   checkpointRoot,
   compareBytes,
   decode,
@@ -593,6 +594,17 @@ describe('checkpoint of an epoch', () => {
     expected[3 * ECHO] = counts.get(MessageType.challenge) as number
     assert.deepEqual(checkpoint.counts.verdicts, expected)
     assert.equal(checkpoint.counts.verdicts[3 * KERNEL_KIND], 0)
+  })
+
+  it('counts messages of types beyond its places together', () => {
+    const set = new MessageSet()
+    for (const type of [COUNTED_TYPES, COUNTED_TYPES + 1, COUNTED_TYPES - 1]) {
+      const envelope = { type, body: Uint8Array.of(type), signature: new Uint8Array() }
+      set.add({ id: messageId(envelope), envelope, value: {} }, `type ${type}`, 'standing')
+    }
+    const counted = settle(new KernelWorld().settlement([], { set })).checkpoint.counts.messages
+    assert.equal(counted.length, COUNTED_TYPES)
+    assert.deepEqual([counted[0], counted[COUNTED_TYPES - 1]], [2, 1])
   })
 
   it('has no deals, or those of the kind that has them', () => {

@@ -5,6 +5,7 @@ import type { Challenge, EpochMessage } from '../../messages.ts'
 import { packetReceiptRule } from './bought.ts'
 import { COVERAGE, hasNonce, isDrawn, isGateway } from './draw.ts'
 import { checkEvidence } from './evidence.ts'
+import { measurementRule } from './latency/measurement.ts'
 import { hasCell, hasRegion } from './place.ts'
 import { beaconRule, commitRule, reportRule } from './relay.ts'
 import { settleCoverage } from './settle.ts'
@@ -41,6 +42,7 @@ export const coverage: Kind<CoverageState> = {
     beaconRule(base => base.state(coverage)),
     reportRule,
     packetReceiptRule(base => base.state(coverage)),
+    measurementRule((base, target) => base.isTarget(coverage, target)),
   ] as unknown as readonly MessageRule<EpochMessage>[],
   standing: [],
   checkEvidence,

@@ -45,6 +45,7 @@ export function linkOf(beaconer: RegistryEntry, witness: RegistryEntry, sent: Em
   }
 }
 
-function slackOf({ cell }: RegistryEntry): number {
+/** Metres by which a cell may mislead about where in it the node is. */
+export function slackOf({ cell }: Pick<RegistryEntry, 'cell'>): number {
   return cellResolution(cell) === COARSEST_RESOLUTION ? WIDE_CELL_METRES : 0
 }

@@ -34,6 +34,8 @@ export const CoverageReason = {
   stale: 22,
   /** Of the witness. */
   noiseMismatch: 23,
+  /** Passed, but the node answers from where its cell is not: no units while that stands. */
+  elsewhere: 24,
 } as const
 export type CoverageReasonName = keyof typeof CoverageReason
 

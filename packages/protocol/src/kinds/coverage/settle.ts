@@ -64,6 +64,14 @@ import {
   signalOf,
 } from './judgement.ts'
 import {
+  judgeLocation,
+  type Location,
+  nextTimings,
+  standingTimings,
+  type TargetTimings,
+} from './latency/location.ts'
+import type { Measurement } from './latency/measurement.ts'
+import {
   ABSENT_LEVEL,
   type Beacon,
   commitRoot,
@@ -115,6 +123,7 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
   const { base, challenges } = input
   const messages = messagesBySubject(input.messages)
   const window = standingWindow(base, input.state.window)
+  const timings = standingTimings(base, input.state.timings)
   const noises = usualNoise(window)
   const judged: Judged[] = []
   for (const records of byTarget(challenges)) {
@@ -132,12 +141,20 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
     ...nextState(input, judged, window),
     bought: [...bought],
     service: nextService(input.state.service, packets, base),
+    timings: nextTimings(
+      base,
+      timings,
+      input.messages.ofType<Measurement>(MessageType.measurement, COVERAGE),
+    ),
   }
   // Without this epoch's beacons: a score does not hang on messages of the epoch that it pays.
   const scores = judged.length === 0 ? new Map<number, GraphScore>() : scoresOf(input, window)
+  const locations = locationsOf(timings)
   const scales = scalesOf(base, state)
   const proven = new Map<number, bigint>()
-  const verdicts = judged.map(item => settleVerdict(item, { input, scales, scores, proven }))
+  const verdicts = judged.map(item =>
+    settleVerdict(item, { input, scales, scores, locations, proven }),
+  )
   return {
     state,
     verdicts,
@@ -455,6 +472,10 @@ function scoresOf(
   })
 }
 
+function locationsOf(timings: readonly TargetTimings[]): Map<number, Location> {
+  return new Map(timings.map(({ target, timings: list }) => [target, judgeLocation(list)]))
+}
+
 function isRecent({ validEpoch }: GatewayState, { epoch, profile }: EpochBase): boolean {
   return validEpoch !== NEVER && epoch - validEpoch <= profile.staleEpochs
 }
@@ -486,12 +507,14 @@ interface UnitsInput {
   readonly input: SettleInput<CoverageState>
   readonly scales: ReadonlyMap<number, bigint>
   readonly scores: ReadonlyMap<number, GraphScore>
+  readonly locations: ReadonlyMap<number, Location>
   /** Receives the units of everybody who took part. */
   readonly proven: Map<number, bigint>
 }
 
 /** Turns a judged challenge into its verdict, adding its units to `proven`. */
-function settleVerdict({ record, beacon }: Judged, { input, scales, scores, proven }: UnitsInput) {
+function settleVerdict({ record, beacon }: Judged, settling: UnitsInput) {
+  const { input, scales, scores, locations, proven } = settling
   const { base, state } = input
   const units = witnessUnits(beacon.selected.length)
   const earn = (node: number, full: bigint, as: 'beaconing' | 'witnessing'): VerdictFacts => {
@@ -499,7 +522,8 @@ function settleVerdict({ record, beacon }: Judged, { input, scales, scores, prov
     const scale = scales.get(node) ?? 0n
     const stale = entry === undefined || isStale(entry, state, base)
     const score = scores.get(node)
-    const factor = BigInt(score?.[as] ?? FULL)
+    const location = locations.get(node)
+    const factor = BigInt(location?.factor === 0 ? 0 : (score?.[as] ?? FULL))
     const earned = stale ? 0n : (((full * scale) / SCALE_ONE) * factor) / BigInt(FULL)
     if (earned > 0n) proven.set(node, (proven.get(node) ?? 0n) + earned)
     return {
@@ -507,25 +531,29 @@ function settleVerdict({ record, beacon }: Judged, { input, scales, scores, prov
       fullUnits: String(full),
       densityScale: String(scale),
       ...score?.facts,
+      ...location?.facts,
     }
   }
   const { target } = record.value
   const passed = beacon.reason === 'ok'
   const own = passed ? earn(target, units.beacon, 'beaconing') : {}
-  const staleOwn = passed && isStaleNode(target, base, state)
+  const outcomeOf = (node: number): CoverageReasonName => {
+    if (isStaleNode(node, base, state)) return 'stale'
+    return locations.get(node)?.factor === 0 ? 'elsewhere' : 'ok'
+  }
   const selected = new Set(beacon.selected)
   const parts: VerdictPart[] = beacon.witnesses.map(({ node, reason, facts }) => {
     if (reason !== 'ok') return { node, reason, facts }
     if (!selected.has(node)) return { node, reason: 'notSelected', facts }
     const paid = { ...facts, ...earn(node, units.witness, 'witnessing') }
-    return { node, reason: isStaleNode(node, base, state) ? 'stale' : 'ok', facts: paid }
+    return { node, reason: outcomeOf(node), facts: paid }
   })
   const expected = beacon.revealOnTime ? Verdict.pass : Verdict.inconclusive
   const verdict: SettledVerdict = {
     challenge: record.id,
     target,
     verdict: passed ? Verdict.pass : Verdict.inconclusive,
-    reason: staleOwn ? 'stale' : beacon.reason,
+    reason: passed ? outcomeOf(target) : beacon.reason,
     facts: { ...beacon.facts, ...own },
     parts,
     // Verifiers attest what they saw in time; whether the radio rules hold is not theirs to say.

@@ -5,6 +5,7 @@ import { Bytes32, ContainerType, Uint32, type ValueOf } from '../../ssz.ts'
 import { PaidService } from './anchors.ts'
 import { Bought } from './bought.ts'
 import { Window } from './graph/window.ts'
+import { Timings } from './latency/location.ts'
 import type { NonceAnchor } from './nonce.ts'
 
 /** `validEpoch` of a gateway that never had a valid beacon or report. */
@@ -38,13 +39,15 @@ export const CoverageState = new ContainerType(
     bought: new ListCompositeType(Bought, SERVICE_MAX),
     /** Packets paid in the last `anchorEpochs`, by ascending part and gateway, likewise. */
     service: new ListCompositeType(PaidService, SERVICE_MAX),
+    /** The newest measurements of where gateways answer from. */
+    timings: Timings,
   },
   { typeName: 'CoverageState' },
 )
 export type CoverageState = ValueOf<typeof CoverageState>
 
 export function emptyCoverageState(): CoverageState {
-  return { gateways: [], window: [], bought: [], service: [] }
+  return { gateways: [], window: [], bought: [], service: [], timings: [] }
 }
 
 /** By bisection, so that a single look-up needs no index of its own. */

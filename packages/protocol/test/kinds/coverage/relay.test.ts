@@ -296,6 +296,7 @@ describe('coverage kind', () => {
       window: [],
       bought: [],
       service: [],
+      timings: [],
     })
     assert.equal(EVERY_EPOCH.roundEpochs, 1)
   })
