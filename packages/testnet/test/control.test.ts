@@ -18,6 +18,8 @@ import { fileOf } from './testnet-file.ts'
 
 const BODY_MAX_BYTES = 64 * 1024
 
+const STATUS = { network: '00', genesis: 9, nodes: [], violations: [] }
+
 describe('the control of a testnet', () => {
   let dataDir = ''
   let token = ''
@@ -45,7 +47,7 @@ describe('the control of a testnet', () => {
             faults.push({ fault, nodes })
             return { fault, nodes }
           },
-          status: async () => ({ network: '', genesis: 0, nodes: [], violations: [] }),
+          status: async () => STATUS,
           down: () => {
             downs++
           },
@@ -68,7 +70,7 @@ describe('the control of a testnet', () => {
   }
 
   it('passes faults, status and the wish to end on', async () => {
-    assert.deepEqual(await testnetStatus(dataDir), { nodes: [] })
+    assert.deepEqual(await testnetStatus(dataDir), STATUS)
     const answer = await testnetFault(dataDir, 'rpc-down', ['node1', 'node2'])
     assert.deepEqual(answer, { fault: 'rpc-down', nodes: ['node1', 'node2'] })
     assert.deepEqual(faults, [answer])

@@ -396,9 +396,9 @@ describe('HTTP API', () => {
     it('says how far it is when asked for an epoch that is not accepted yet', async () => {
       const answer = await call(`/v1/storage/${EPOCH + 1}`)
       assert.equal(answer.status, 404)
-      const { error } = (await answer.json()) as { error: Record<string, unknown> }
-      assert.match(String(error['message']), /not accepted yet/)
-      assert.deepEqual(error['facts'], { epoch: EPOCH + 1, accepted: EPOCH })
+      const { error } = (await answer.json()) as { error: { message: string; facts: unknown } }
+      assert.match(error.message, /not accepted yet/)
+      assert.deepEqual(error.facts, { epoch: EPOCH + 1, accepted: EPOCH })
     })
 
     it('refuses a body that is too large, and one that is not JSON', async () => {
