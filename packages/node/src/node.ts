@@ -15,6 +15,7 @@ import {
   type Kind,
   type Known,
   type MessageType,
+  nodeName,
   type Profile,
   plainReader,
   type Reader,
@@ -27,7 +28,6 @@ import {
 } from '@cairn/protocol'
 import { Checkpointer } from './checkpoints/checkpointer.ts'
 import { ClockCheck } from './clock-check.ts'
-import { Duties } from './kinds/duties.ts'
 import type { NodeKind, Voice } from './kinds/kind.ts'
 import { type DrandInit, Epochs } from './ledger/epochs.ts'
 import { Ingest } from './ledger/ingest.ts'
@@ -37,8 +37,9 @@ import { StateCache } from './ledger/states.ts'
 import { Sync } from './ledger/sync.ts'
 import { dealsTopic, kernelTopic, kindTopic } from './ledger/topics.ts'
 import type { Acceptance, Chain, Clock, Log, Network, Randomness, Store, Timer } from './ports.ts'
+import { Seat } from './seat.ts'
 import type { Signer } from './signer.ts'
-import { Speaker } from './voice.ts'
+import type { Speaker } from './voice.ts'
 
 /** The world, as one node meets it. */
 export interface NodePorts {
@@ -88,12 +89,21 @@ export interface CairnNodeInit {
   deposits: readonly Deposit[]
   /** Builds this node's half of each kind. */
   halves(services: KindServices): NodeKind[]
+  /** Further nodes that the daemon speaks for. */
+  tenants?: readonly Tenant[]
   /** The genesis state's bytes from beside the manifest; undefined: ask peers. */
   genesisState(): Promise<Uint8Array | undefined>
   /** Keep every message and state; by default those of `retainEpochs`. */
   archive?: boolean
   /** libp2p peer id of a registered node. */
   peerOf(entry: RegistryEntry): string
+}
+
+/** A registered node that has no daemon of its own. */
+export interface Tenant {
+  signer: Signer
+  /** Builds its half of each kind; the network is the daemon's, and serves its halves already. */
+  halves(services: KindServices): NodeKind[]
 }
 
 /** Deadline of a direct request, in slots' parts: a round has two slots for several of them. */
@@ -107,14 +117,14 @@ export class CairnNode {
   readonly ingest: Ingest
   readonly settlements: Settlements
   readonly checkpointer: Checkpointer
-  readonly speaker: Speaker
+  /** Its own, then its tenants'. */
+  readonly seats: readonly Seat[]
   readonly clockCheck: ClockCheck
   readonly book: Rulebook
-  readonly kinds: readonly NodeKind[]
   readonly #ports: NodePorts
   readonly #init: CairnNodeInit
   readonly #sync: Sync
-  readonly #duties: Duties
+  readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
   #muteUntil = 0
@@ -145,25 +155,41 @@ export class CairnNode {
       { network: id, book },
     )
     const { ingest } = this
-    this.speaker = new Speaker(
-      { network, ledger, ingest, signer, log },
-      { network: id, kinds, book, muted, mutedRound },
-    )
-    const voice = this.speaker
-    this.kinds = init.halves({
-      clock,
-      network,
-      store,
-      voice,
-      epochs,
-      signer,
-      verifier,
-      log,
-      peerOf,
-      envelopeOf: (epoch, messageId) => epochs.record(epoch)?.set.get(messageId)?.envelope,
-      publishDeal: envelope => this.publishDeal(envelope),
-      refusalOf: (type, message) => ingest.refusalOf(type, message),
-    })
+    const shared = { clock, network, ledger, epochs, ingest }
+    const seatOf = ({ signer: its, halves }: Tenant, tenant?: string) =>
+      new Seat(
+        { ...shared, signer: its, log: tenant === undefined ? log : log.child({ tenant }) },
+        {
+          network: id,
+          kinds,
+          book,
+          muted,
+          mutedRound,
+          ...(tenant === undefined ? {} : { claimant: hex(its.identity) }),
+          halves: voice =>
+            halves({
+              clock,
+              network,
+              store: tenant === undefined ? store : store.sublevel(`tenant-${hex(its.identity)}`),
+              voice,
+              epochs,
+              signer: its,
+              verifier,
+              log: tenant === undefined ? log : log.child({ tenant }),
+              peerOf,
+              envelopeOf: (epoch, messageId) => epochs.record(epoch)?.set.get(messageId)?.envelope,
+              publishDeal: envelope => this.publishDeal(envelope),
+              refusalOf: (type, message) => ingest.refusalOf(type, message),
+            }),
+        },
+      )
+    this.#own = seatOf({ signer, halves: init.halves })
+    const tenants = init.tenants ?? []
+    this.seats = [
+      this.#own,
+      ...tenants.map(tenant => seatOf(tenant, nodeName(tenant.signer.identity))),
+    ]
+    const speakers = this.seats.map(({ speaker }) => speaker)
     this.settlements = new Settlements({ chain, ledger, epochs, states }, { kinds, book })
     this.#sync = new Sync(
       {
@@ -177,7 +203,7 @@ export class CairnNode {
       { kinds, timeoutMs: profile.slotMs / REQUESTS_PER_SLOT },
     )
     const sync = this.#sync
-    const { settlements, speaker } = this
+    const { settlements } = this
     this.checkpointer = new Checkpointer(
       {
         chain,
@@ -189,19 +215,28 @@ export class CairnNode {
         settlements,
         states,
         sync,
-        signer,
-        speaker,
+        speakers,
         verifier,
         log,
         count: ports.count,
       },
       { network: id, peerOf, mutedRound, archive: init.archive ?? false },
     )
-    this.#duties = new Duties({ clock, epochs, ingest, voice, signer, log }, { kinds: this.kinds })
+    for (const seat of this.seats) seat.takeDuties()
     this.clockCheck = new ClockCheck(
       { sync, registered: () => this.#clockPeers() },
       { skewMs: profile.skewMs },
     )
+  }
+
+  /** This node's own voice. */
+  get speaker(): Speaker {
+    return this.#own.speaker
+  }
+
+  /** This node's own half of each kind. */
+  get kinds(): readonly NodeKind[] {
+    return this.#own.kinds
   }
 
   /** Why this node signs nothing in an epoch; undefined: it may. */
@@ -242,7 +277,7 @@ export class CairnNode {
     this.#sync.start()
     await this.ingest.start()
     this.#subscribe()
-    for (const kind of this.kinds) await kind.start?.()
+    for (const seat of this.seats) await seat.start()
     await network.start()
     await chain.start(this.#stopping.signal)
     await this.checkpointer.start()
@@ -255,9 +290,9 @@ export class CairnNode {
     this.#timer?.cancel()
     this.#stopping.abort()
     this.epochs.stop()
-    await this.#duties.stop()
+    for (const seat of this.seats) await seat.dropDuties()
     await this.checkpointer.stop()
-    for (const kind of this.kinds.toReversed()) await kind.stop?.()
+    for (const seat of this.seats.toReversed()) await seat.stop()
     await this.#ports.network.stop()
     await this.#ports.chain.stop()
     await Promise.all(this.#running)
@@ -292,9 +327,13 @@ export class CairnNode {
     if (base === undefined) return network.peers()
     const place = base.nodes.findIndex(({ identity }) => equalBytes(identity, signer.identity))
     const asked = new Map<string, string>()
+    const connected = new Set(network.peers())
     for (const entry of [...base.nodes.slice(place + 1), ...base.nodes.slice(0, place + 1)]) {
       const operator = hex(entry.operator)
-      if (!asked.has(operator)) asked.set(operator, this.#init.peerOf(entry))
+      const known = asked.get(operator)
+      if (known !== undefined && connected.has(known)) continue
+      const peer = this.#init.peerOf(entry)
+      if (known === undefined || connected.has(peer)) asked.set(operator, peer)
     }
     const own = base.nodes[place]
     if (own !== undefined) asked.delete(hex(own.operator))

@@ -1,9 +1,10 @@
 /**
- * What this node says: signed, durable in the ledger, never twice differently about one subject,
+ * What a node says: signed, durable in the ledger, never twice differently about one subject,
  * and only then sent.
  */
 import {
   CairnError,
+  type Checkpoint,
   type Codec,
   decode,
   Envelope,
@@ -16,6 +17,7 @@ import {
   type Known,
   MessageType,
   messageId,
+  Proposal,
   peek,
   type Rulebook,
   seal,
@@ -50,6 +52,8 @@ export interface SpeakerInit {
   muted(epoch: number): string | undefined
   /** Why the node must not vote in a round of an epoch's checkpoint; undefined when it may. */
   mutedRound(epoch: number, round: number): string | undefined
+  /** Sets what it said apart in a ledger that several nodes write to; absent for the ledger's own. */
+  claimant?: string
 }
 
 export class Speaker implements Voice {
@@ -63,6 +67,11 @@ export class Speaker implements Voice {
   constructor(components: SpeakerComponents, init: SpeakerInit) {
     this.#components = components
     this.#init = init
+  }
+
+  /** Key of the node that speaks. */
+  get identity(): Uint8Array {
+    return this.#components.signer.identity
   }
 
   index(base: EpochBase): number | undefined {
@@ -161,8 +170,22 @@ export class Speaker implements Voice {
     await network.publish(this.#topic(envelope), Envelope.serialize(envelope))
   }
 
+  /** Shows a checkpoint to the committee as the proposer of a round. */
+  async propose(base: EpochBase, round: number, checkpoint: Checkpoint): Promise<void> {
+    const { signer, network } = this.#components
+    const author = this.index(base)
+    const { epoch, tag } = base
+    if (author === undefined || this.#init.mutedRound(epoch, round) !== undefined) return
+    const proposal: Proposal = { epoch, base: tag, kind: KERNEL_KIND, author, round, checkpoint }
+    const { network: id } = this.#init
+    const envelope = seal(MessageType.proposal, Proposal, proposal, id, signer.signIdentity)
+    await network.publish(checkpointTopic(id), Envelope.serialize(envelope))
+  }
+
   /** Remembers durably what is about to be said; rejects with `equivocation` on a second thing. */
-  async #once(subject: string, id: Uint8Array): Promise<void> {
+  async #once(about: string, id: Uint8Array): Promise<void> {
+    const { claimant } = this.#init
+    const subject = claimant === undefined ? about : `${about}#${claimant}`
     const before = await (this.#claims.get(subject) ?? this.#claim(subject, id))
     if (!equalBytes(before, id)) {
       throw new CairnError('equivocation', 'this node already said something else about it', {

@@ -16,7 +16,7 @@ import {
   checkpointRoot,
   decode,
   decodeEnvelope,
-  Envelope,
+  type Envelope,
   type EpochBase,
   epochStart,
   equalBytes,
@@ -32,10 +32,10 @@ import {
   type RegistryEntry,
   roundStart,
   type Settlement,
-  seal,
   type Verifier,
   Vote,
 } from '@cairn/protocol'
+import { contactsOf } from '../contacts.ts'
 import type { EpochRecord, Epochs } from '../ledger/epochs.ts'
 import type { Arrival, Ingest, Outcome } from '../ledger/ingest.ts'
 import { type Ledger, stored } from '../ledger/ledger.ts'
@@ -44,7 +44,6 @@ import type { StateCache } from '../ledger/states.ts'
 import { passCoded, type Sync, withDeadline } from '../ledger/sync.ts'
 import { checkpointTopic } from '../ledger/topics.ts'
 import type { Acceptance, AcceptedCheckpoint, Chain, Clock, Log, Network, Timer } from '../ports.ts'
-import type { Signer } from '../signer.ts'
 import type { Speaker } from '../voice.ts'
 import { EpochWork, type Quorum, ROUNDS_MAX, type Settled } from './work.ts'
 
@@ -58,8 +57,8 @@ export interface CheckpointerComponents {
   settlements: Settlements
   states: StateCache
   sync: Sync
-  signer: Signer
-  speaker: Speaker
+  /** Of every node that this daemon speaks for, its own first. */
+  speakers: readonly Speaker[]
   verifier: Verifier
   log: Log
   /** Counts what is heard of the checkpoint topic and is no vote: those the ledger counts. */
@@ -236,10 +235,12 @@ export class Checkpointer {
       log.debug({ epoch, round }, 'cannot take part in this round yet')
       return
     }
-    const own = this.#components.speaker.index(base)
-    if (own === undefined || this.#init.mutedRound(epoch, round) !== undefined) return
+    const { speakers } = this.#components
+    if (this.#init.mutedRound(epoch, round) !== undefined) return
     const seed = (await epochs.seed(epoch + 1)) ?? base.seed
-    if (proposerOf(committee, seed, round) !== own) return
+    const drawn = proposerOf(committee, seed, round)
+    const proposer = speakers.find(speaker => speaker.index(base) === drawn)
+    if (drawn === undefined || proposer === undefined) return
     const record = epochs.replay(epoch)
     const work = this.#workOf(epoch)
     if (work.frozen === undefined) await this.#freeze(epoch)
@@ -249,7 +250,7 @@ export class Checkpointer {
     if (settled === undefined || work.quorum !== undefined) return
     log.debug({ epoch, round, messages: settled.set.size }, 'proposes a checkpoint')
     work.remember(settled)
-    await this.#propose(base, round, settled.settlement.checkpoint)
+    await proposer.propose(base, round, settled.settlement.checkpoint)
     await this.#vote(base, round, settled)
   }
 
@@ -260,14 +261,33 @@ export class Checkpointer {
     committee: readonly CommitteeMember[],
   ): Promise<void> {
     const { network } = this.#components
+    const own = this.#indexes(base)
     const connected = new Set(network.peers())
-    const peers = committee
-      .map(({ index }) => base.node(index))
-      .filter(entry => entry !== undefined)
-      .map(entry => this.#init.peerOf(entry))
-      .filter(peer => peer !== network.self && connected.has(peer))
+    const members = committee.filter(({ index }) => !own.has(index))
+    const peers = new Set(
+      members
+        .map(({ index }) => base.node(index))
+        .filter(entry => entry !== undefined)
+        .flatMap(entry => contactsOf(entry, base, { peerOf: this.#init.peerOf, connected }))
+        .filter(peer => connected.has(peer)),
+    )
     const mine = record.set.root()
-    await Promise.all(peers.map(peer => this.#fetchSet(record, peer, { mine })))
+    await Promise.all([...peers].map(peer => this.#fetchSet(record, peer, { mine })))
+  }
+
+  /** Takes over a proposed set from the proposer, or who speaks for it. */
+  async #fetchProposed(
+    record: EpochRecord,
+    proposer: RegistryEntry,
+    base: EpochBase,
+    root: Uint8Array,
+  ): Promise<readonly Uint8Array[] | undefined> {
+    const connected = new Set(this.#components.network.peers())
+    for (const peer of contactsOf(proposer, base, { peerOf: this.#init.peerOf, connected })) {
+      const ids = await this.#fetchSet(record, peer, { root })
+      if (ids !== undefined) return ids
+    }
+    return undefined
   }
 
   /**
@@ -312,28 +332,6 @@ export class Checkpointer {
     return settlement === undefined ? undefined : { settlement, set }
   }
 
-  async #propose(base: EpochBase, round: number, checkpoint: Checkpoint): Promise<void> {
-    const { signer, network, speaker } = this.#components
-    const author = speaker.index(base)
-    if (author === undefined) return
-    const proposal: Proposal = {
-      epoch: base.epoch,
-      base: base.tag,
-      kind: KERNEL_KIND,
-      author,
-      round,
-      checkpoint,
-    }
-    const envelope = seal(
-      MessageType.proposal,
-      Proposal,
-      proposal,
-      this.#init.network,
-      signer.signIdentity,
-    )
-    await network.publish(checkpointTopic(this.#init.network), Envelope.serialize(envelope))
-  }
-
   #heardProposal(envelope: Envelope): Outcome {
     const { epochs, verifier, clock, log } = this.#components
     let proposal: Proposal
@@ -371,7 +369,7 @@ export class Checkpointer {
     if (!work.isFirstProposal(round, author)) return this.#outcome('ignore', 'known')
     work.heard(checkpointRoot(proposal.checkpoint), proposal.checkpoint.parent)
     this.#run(async () => {
-      const refusal = await this.#consider(base, proposal, this.#init.peerOf(entry))
+      const refusal = await this.#consider(base, proposal, entry)
       if (refusal !== undefined) {
         log.info({ epoch, round, proposer: author, refusal }, 'does not vote for a proposal')
       }
@@ -383,9 +381,9 @@ export class Checkpointer {
   async #consider(
     base: EpochBase,
     { epoch, round, checkpoint }: Proposal,
-    peer: string,
+    proposer: RegistryEntry,
   ): Promise<string | undefined> {
-    const { epochs, speaker } = this.#components
+    const { epochs } = this.#components
     const root = checkpointRoot(checkpoint)
     const work = this.#workOf(epoch)
     if (work.quorum !== undefined && !equalBytes(work.quorum.root, root)) return 'otherQuorum'
@@ -395,7 +393,7 @@ export class Checkpointer {
     await this.#components.ingest.collectStanding(record)
     const ids = equalBytes(record.set.root(), checkpoint.messages)
       ? record.set.ids()
-      : await this.#fetchSet(record, peer, { root: checkpoint.messages })
+      : await this.#fetchProposed(record, proposer, base, checkpoint.messages)
     if (ids === undefined) return 'setUnavailable'
     const subset = record.set.subset(ids, record.surplus)
     if (subset === undefined) return 'invalidMessages'
@@ -408,17 +406,18 @@ export class Checkpointer {
       return `another result: ${difference(settled.settlement, checkpoint)}`
     }
     work.remember(settled)
-    if (speaker.index(base) === undefined) return undefined
+    if (this.#indexes(base).size === 0) return undefined
     if (this.#init.mutedRound(epoch, round) !== undefined) return 'muted'
     return await this.#vote(base, round, settled)
   }
 
-  /** Votes as a member; resolves with the reason when it does not. */
+  /** Votes as every member that it speaks for; resolves with the reason when it does not. */
   async #vote(base: EpochBase, round: number, settled: Settled): Promise<string | undefined> {
-    const { epochs, speaker, ledger } = this.#components
+    const { epochs, speakers, ledger } = this.#components
     const { epoch } = base
-    const own = speaker.index(base)
-    if (!epochs.committee(epoch)?.some(({ index }) => index === own)) return undefined
+    const members = new Set(epochs.committee(epoch)?.map(({ index }) => index))
+    const voters = speakers.filter(speaker => members.has(speaker.index(base) ?? -1))
+    if (voters.length === 0) return undefined
     const { root, checkpoint } = settled.settlement
     await ledger.putVoted(epoch, root, {
       checkpoint: Checkpoint.serialize(checkpoint),
@@ -428,7 +427,7 @@ export class Checkpointer {
     if (epoch <= this.#adopted) return 'alreadyAccepted'
     const { quorum } = this.#workOf(epoch)
     if (quorum !== undefined && !equalBytes(quorum.root, root)) return 'otherQuorum'
-    await speaker.vote(base, round, root)
+    for (const voter of voters) await voter.vote(base, round, root)
     return undefined
   }
 
@@ -467,14 +466,14 @@ export class Checkpointer {
     work: EpochWork,
     quorum: Quorum,
   ): void {
-    const { epochs, clock, speaker } = this.#components
+    const { epochs, clock } = this.#components
     const { epoch } = base
-    const own = speaker.index(base)
-    if (own === undefined) return
+    const own = this.#indexes(base)
+    if (own.size === 0) return
     const seed = epochs.knownSeed(epoch + 1) ?? base.seed
     const size = Math.max(1, committee.length)
-    const turn = [...committee.keys()].findIndex(
-      step => proposerOf(committee, seed, quorum.round + step) === own,
+    const turn = [...committee.keys()].findIndex(step =>
+      own.has(proposerOf(committee, seed, quorum.round + step) ?? -1),
     )
     if (turn === -1) return
     const { slotMs } = epochs.calendar.profile
@@ -673,7 +672,7 @@ export class Checkpointer {
 
   /** Lets go of what is older than `retainEpochs`: others' messages, and the state. */
   async #prune(adopted: number): Promise<void> {
-    const { ledger, epochs, signer } = this.#components
+    const { ledger, epochs, chain, speakers } = this.#components
     const old = adopted - epochs.calendar.profile.retainEpochs
     if (old < 0 || this.#init.archive) return
     const stateOf = async (epoch: number) => {
@@ -684,10 +683,21 @@ export class Checkpointer {
     const next = await stateOf(old + 1)
     // An epoch in which nothing happened leaves the state as it was.
     if (state && !(next && equalBytes(state, next))) await ledger.dropState(state)
-    const own = this.#components.chain
-      .registryAt(this.#components.chain.head()?.number ?? 0n)
-      .find(({ identity }) => equalBytes(identity, signer.identity))?.index
-    await ledger.prune(old, ({ envelope }) => own !== undefined && authorOf(envelope) === own)
+    const identities = new Set(speakers.map(({ identity }) => hex(identity)))
+    const own = chain
+      .registryAt(chain.head()?.number ?? 0n)
+      .filter(({ identity }) => identities.has(hex(identity)))
+      .map(({ index }) => index)
+    await ledger.prune(old, ({ envelope }) => {
+      const author = authorOf(envelope)
+      return author !== undefined && own.includes(author)
+    })
+  }
+
+  /** Of the nodes that it speaks for and that are active. */
+  #indexes(base: EpochBase): Set<number> {
+    const indexes = this.#components.speakers.map(speaker => speaker.index(base))
+    return new Set(indexes.filter(index => index !== undefined))
   }
 
   #workOf(epoch: number): EpochWork {

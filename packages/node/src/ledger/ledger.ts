@@ -252,7 +252,10 @@ export class Ledger {
     return await this.#levels.seeds.get(u32(epoch))
   }
 
-  /** What this node already said about a subject, which begins `epoch/` or `vote/epoch/`: the id, if anything. */
+  /**
+   * What was already said here about a subject, which begins `epoch/` or `vote/epoch/` and ends with
+   * `#` and who said it, where that is not the ledger's own node: the id, if anything.
+   */
   async own(subject: string): Promise<Uint8Array | undefined> {
     return await this.#levels.own.get(new TextEncoder().encode(subject))
   }

@@ -16,6 +16,8 @@ import {
   type Signer,
   Spool,
   StorageNode,
+  StorageVerifier,
+  type Store,
   servePieces,
 } from '@cairn/node'
 import {
@@ -68,6 +70,8 @@ export interface WorldInit {
   providers: number
   /** The first so many have a radio. */
   gateways: number
+  /** Radios of each that has one, each with a node key of its own; 1 unless given. */
+  radiosPerNode?: number
   /** Everything random follows from it. */
   seed: number
   /** Share of deliveries lost, from 0 to below 1. */
@@ -135,6 +139,13 @@ export interface Place {
   readonly cell: bigint
 }
 
+/** A further radio of a place: a registered node that its host speaks for. */
+export interface TenantPlace
+  extends Pick<Place, 'name' | 'index' | 'signer' | 'secret' | 'chain' | 'cell'> {
+  /** Index of the place. */
+  readonly host: number
+}
+
 export class World {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
@@ -145,6 +156,7 @@ export class World {
   readonly id: Uint8Array
   readonly registry: readonly RegistryEntry[]
   readonly places: readonly Place[]
+  readonly tenants: readonly TenantPlace[]
   readonly #init: WorldInit
   readonly #verifier: Verifier
   readonly #reader = memoReader(plainReader)
@@ -186,6 +198,7 @@ export class World {
     this.#drand = { publicKey: beacon.publicKey, ...rounds }
     this.#randomness = localRandomness(beacon)
     this.places = Array.from({ length: init.nodes }, (_, index) => this.#place(index))
+    this.tenants = this.places.flatMap(place => this.#tenants(place))
     for (const { index, provider } of this.places) {
       if (provider) this.#shelves.set(index, new MemoryPieces())
     }
@@ -193,12 +206,18 @@ export class World {
       { clock: this.clock },
       {
         seed: derive(this.#seed, 'field'),
-        gateways: this.places
-          .filter(({ gateway }) => gateway)
-          .map(({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN })),
+        gateways: [...this.places.filter(({ gateway }) => gateway), ...this.tenants].map(
+          ({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN }),
+        ),
       },
     )
-    this.registry = this.chain.register(this.places.map(place => this.#registration(place)))
+    this.registry = this.chain.register([
+      ...this.places.map(place => this.#registration(place)),
+      ...this.tenants.map(tenant => {
+        const { host: index } = tenant
+        return this.#registration({ ...tenant, index, provider: false, gateway: true })
+      }),
+    ])
   }
 
   /** Stores the founding pieces, posts the genesis checkpoint and builds every node. */
@@ -271,7 +290,39 @@ export class World {
 
   #place(index: number): Place {
     const { providers, gateways } = this.#init
-    const own = derive(this.#seed, `node ${index}`)
+    const { identity, ...keys } = this.#keys(`node ${index}`)
+    const gateway = index < gateways
+    return {
+      name: `node${index + 1}`,
+      index,
+      ...keys,
+      openGrant: text => openGrant(text, identity),
+      provider: index < providers,
+      gateway,
+      cell: gateway ? (this.#cells()[index] ?? 0n) : 0n,
+    }
+  }
+
+  #tenants({ name, index, gateway }: Place): TenantPlace[] {
+    const { nodes, gateways } = this.#init
+    const more = gateway ? this.#radiosPerNode - 1 : 0
+    return Array.from({ length: more }, (_, number) => {
+      const place = index * more + number
+      const { signer, secret, chain } = this.#keys(`node ${index} radio ${number + 1}`)
+      return {
+        name: `${name}-${number + 1}`,
+        index: nodes + place,
+        host: index,
+        signer,
+        secret,
+        chain,
+        cell: this.#cells()[gateways + place] ?? 0n,
+      }
+    })
+  }
+
+  #keys(label: string) {
+    const own = derive(this.#seed, label)
     const identity = derive(own, 'identity')
     const voting = derive(own, 'voting')
     // Below the group order whatever the hash.
@@ -284,31 +335,18 @@ export class World {
       signVoting: message => bls.sign(message, voting),
     }
     const chain = new NonceChain({ secret, network: this.id, identity: signer.identity })
-    const gateway = index < gateways
-    return {
-      name: `node${index + 1}`,
-      index,
-      signer,
-      secret,
-      openGrant: text => openGrant(text, identity),
-      chain,
-      provider: index < providers,
-      gateway,
-      cell: gateway ? (this.#cells()[index] ?? 0n) : 0n,
-    }
+    return { identity, signer, secret, chain }
+  }
+
+  get #radiosPerNode(): number {
+    return this.#init.radiosPerNode ?? 1
   }
 
   #halves(place: Place, services: KindServices, spool: Spool): NodeKind[] {
     const { clock, voice, epochs, log, store } = services
     const cheat = this.#init.cheats?.get(place.index) ?? {}
     const shelf = this.#shelves.get(place.index)
-    const radio = place.gateway
-      ? new SimRadio(
-          { clock, field: this.#field, store: store.sublevel('radio') },
-          { plan: EU868, gateway: place.name },
-        )
-      : undefined
-    if (radio !== undefined) this.#radios.push(radio)
+    const radio = place.gateway ? this.#radio(place.name, store) : undefined
     const prng = new Prng(this.#seed, `random ${place.index}`)
     const own = cheat.services?.(services) ?? services
     const storage = new StorageNode(
@@ -337,6 +375,23 @@ export class World {
         { calendar: epochs.calendar, chain: place.chain, secret: place.secret },
       ),
     ]
+  }
+
+  #tenantHalves({ name, chain, secret }: TenantPlace, services: KindServices): NodeKind[] {
+    const all = { ...services, view: services.epochs }
+    const { calendar } = services.epochs
+    const radio = this.#radio(name, services.store)
+    return [
+      new StorageVerifier(all, { calendar }),
+      new CoverageNode({ ...all, radio }, { calendar, chain, secret }),
+    ]
+  }
+
+  #radio(gateway: string, store: Store): SimRadio {
+    const components = { clock: this.clock, field: this.#field, store: store.sublevel('radio') }
+    const radio = new SimRadio(components, { plan: EU868, gateway })
+    this.#radios.push(radio)
+    return radio
   }
 
   /** Every provider keeps a few pieces for one client from the first epoch on. */
@@ -374,11 +429,12 @@ export class World {
   }
 
   #cells(): readonly bigint[] {
-    this.#placed ??= testnetCells(this.#init.gateways, derive(this.#seed, 'cells'))
+    const radios = this.#init.gateways * this.#radiosPerNode
+    this.#placed ??= testnetCells(radios, derive(this.#seed, 'cells'))
     return this.#placed
   }
 
-  #registration({ signer, chain, provider, gateway, cell, index }: Place) {
+  #registration({ signer, chain, provider, gateway, cell, index }: Omit<Place, 'openGrant'>) {
     const account = this.account(index)
     return {
       operator: account,
@@ -427,6 +483,12 @@ export class World {
         deposits,
         kinds: KINDS,
         halves: services => this.#halves(place, services, spool),
+        tenants: this.tenants
+          .filter(({ host }) => host === place.index)
+          .map(tenant => ({
+            signer: tenant.signer,
+            halves: services => this.#tenantHalves(tenant, services),
+          })),
         genesisState: async () => genesis.encode(),
         peerOf: ({ index }) => peerName(index),
       },

@@ -28,7 +28,6 @@ import type { Clock, Log, Network, Store } from '../../ports.ts'
 import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
 import { presentBase } from '../present.ts'
-import { Asker } from './asker.ts'
 import { type AuditOutcome, Auditor } from './auditor.ts'
 import { Clients } from './clients.ts'
 import { type DealKeys, identityDealKey } from './deal-keys.ts'
@@ -40,11 +39,10 @@ import { type PaidProvider, Payer } from './payer.ts'
 import { Prover } from './prover.ts'
 import { Provider } from './provider.ts'
 import { Renewals, renewalName } from './renewals.ts'
-import { Seals } from './seals.ts'
-import { Stranger } from './stranger.ts'
 import type { OwnTerms } from './terms.ts'
 import { type ServedClient, Toll } from './toll.ts'
 import { Unwanted } from './unwanted.ts'
+import { StorageVerifier } from './verifier.ts'
 
 /** Key spaces of its parts. */
 const ANSWERS = 'storage-answers'
@@ -107,13 +105,11 @@ export class StorageNode implements NodeKind {
   readonly shelf: PieceSource | undefined
   readonly #components: StorageComponents
   readonly #init: StorageInit
-  readonly #seals: Seals
-  readonly #asker: Asker
+  readonly #verifier: StorageVerifier
   readonly #clients: Clients
   readonly #renewals: Renewals
   readonly #auditor: Auditor
   readonly #payer: Payer
-  readonly #stranger: Stranger
   readonly #prover: Prover | undefined
   readonly #provider: Provider | undefined
   readonly #leftovers: Leftovers | undefined
@@ -127,9 +123,8 @@ export class StorageNode implements NodeKind {
     this.#components = all
     this.#init = init
     this.keys = keys
-    this.#seals = new Seals(components)
-    const seals = this.#seals
-    this.#asker = new Asker({ ...components, seals })
+    this.#verifier = new StorageVerifier(components, init)
+    const { seals } = this.#verifier
     this.#clients = new Clients({ store: store.sublevel(CLIENTS) })
     const clients = this.#clients
     this.endings = new Endings(
@@ -146,7 +141,6 @@ export class StorageNode implements NodeKind {
       { ...components, store: store.sublevel(RENEWALS), keys, isEnding },
       init,
     )
-    this.#stranger = new Stranger(components)
     this.#payer = new Payer({ ...components, store: store.sublevel(DELIVERED), keys }, init)
     this.#auditor = new Auditor({ ...components, network: this.paying(), keys }, init)
     if (pieces === undefined) return
@@ -172,14 +166,13 @@ export class StorageNode implements NodeKind {
   async stop(): Promise<void> {
     await this.#auditor.stop()
     await this.#payer.stop()
-    await this.#stranger.stop()
     await this.toll?.stop()
     await this.#renewals.stop()
     await this.unwanted.stop()
     await this.endings.stop()
     await this.#losses?.stop()
     await this.#provider?.stop()
-    await this.#seals.stop()
+    await this.#verifier.stop()
     await this.#tidying
   }
 
@@ -197,7 +190,7 @@ export class StorageNode implements NodeKind {
     // Bases of old epochs become known again when their sums are redone.
     if (!isPresent) return
     this.toll?.epoch(base)
-    this.#stranger.epoch(base)
+    this.#verifier.epoch(base)
     this.endings.epoch(base)
     this.unwanted.epoch(base)
     this.#losses?.epoch(base)
@@ -277,7 +270,7 @@ export class StorageNode implements NodeKind {
     base: EpochBase,
     signal: AbortSignal,
   ): Promise<Finding | undefined> {
-    return this.#asker.attest(challenge, base, signal)
+    return this.#verifier.attest(challenge, base, signal)
   }
 
   #outlookAt(base: EpochBase): Outlook {
