@@ -30,16 +30,16 @@ import {
   WITNESSES_MAX,
   witnessUnits,
 } from '@cairn/protocol'
+import { FIELD_CHEATS } from '@cairn/testnet'
 import { cellToParent, gridDistance } from 'h3-js'
 import {
-  CHEATS,
+  cheatingTown,
   crowd,
   GAIN,
   type Gateway,
   type Reception,
   type Town,
   type Transmission,
-  town,
 } from './coverage-field.ts'
 import { type Group, type Line, time } from './measure.ts'
 
@@ -58,10 +58,10 @@ const RECIPROCITY_EPOCHS = 48
 const PPM = 1_000_000
 
 export const coverage: Group = async function* run() {
-  for (const kind of [...CHEATS, 'mixed'] as const) {
-    const kinds = kind === 'mixed' ? CHEATS : [kind]
+  for (const kind of [...FIELD_CHEATS, 'mixed'] as const) {
+    const kinds = kind === 'mixed' ? FIELD_CHEATS : [kind]
     const shape = { gateways: GATEWAYS, share: SHARE, rounds: ROUNDS, roundEpochs: ROUND_EPOCHS }
-    const towns = SEEDS.map(seed => town({ ...shape, seed, kinds }))
+    const towns = SEEDS.map(seed => cheatingTown({ ...shape, seed, kinds }))
     yield* lines(kind, towns.map(judge), towns)
     yield* lines(kind, towns.map(judgeAsHelium), towns, 'helium.')
   }

@@ -14,7 +14,8 @@ import {
   type Rxpk,
   type Txpk,
 } from '@cairn/protocol'
-import type { HeardFrame, RadioField } from './field.ts'
+import type { HeardFrame } from './air.ts'
+import type { RadioField } from './field.ts'
 
 const KEEP_ALIVE_MS = 10_000
 const STAT_MS = 30_000

@@ -9,7 +9,8 @@ import {
   type TransmitResult,
 } from '@cairn/node'
 import type { RegionalPlan } from '@cairn/protocol'
-import type { HeardFrame, RadioField } from '../field/field.ts'
+import type { HeardFrame } from '../field/air.ts'
+import type { RadioField } from '../field/field.ts'
 
 export interface SimRadioComponents {
   clock: Clock

@@ -51,8 +51,8 @@ import {
   type Verifier,
 } from '@cairn/protocol'
 import { LocalBeacon } from '../beacon.ts'
-import { testnetCells } from '../field/cells.ts'
 import { RadioField } from '../field/field.ts'
+import { testnetCells } from '../field/places.ts'
 import { SimulatedChain } from './chain.ts'
 import { VirtualClock } from './clock.ts'
 import { SimulatedNetwork } from './network.ts'

@@ -9,8 +9,8 @@ import {
 } from '@cairn/protocol'
 import {
   type AirFrame,
+  type AirInit,
   type FieldGateway,
-  type FieldInit,
   freeSpacePathLoss,
   type HeardFrame,
   meanPathLoss,
@@ -34,7 +34,7 @@ function east(metres: number) {
   return { lat: 650_100_000, lng: 254_700_000 + Math.round((metres / 46_980) * 1e7) }
 }
 
-function fieldOf(gateways: FieldGateway[], init: Partial<FieldInit> = {}) {
+function fieldOf(gateways: FieldGateway[], init: Partial<AirInit> = {}) {
   const clock = new VirtualClock({ start: START })
   const free = { model: { name: 'freeSpace' }, fading: 0 } as const
   const field = new RadioField({ clock }, { seed: SEED, gateways, ...free, ...init })

@@ -11,6 +11,8 @@ import type { RegionalPlan } from '@cairn/protocol'
 import { MemoryStore, RadioField, SimRadio, VirtualClock, VirtualForwarder } from '@cairn/testnet'
 
 const SEED = new Uint8Array(32).fill(3)
+/** Whom a seed puts into a shadow must not matter here. */
+const FIELD = { seed: SEED, model: { name: 'freeSpace' } } as const
 const NEAR = { lat: 650_100_000, lng: 254_700_000 }
 const FAR = { lat: 650_190_000, lng: 254_700_000 }
 const GATEWAYS = [
@@ -29,7 +31,7 @@ const silent: Log = {
 /** The field, forwarders that speak UDP, and the daemon's server. */
 export async function udpWorld({ plan }: { plan: RegionalPlan }): Promise<RadioWorld> {
   const clock = systemClock()
-  const field = new RadioField({ clock }, { seed: SEED, gateways: GATEWAYS })
+  const field = new RadioField({ clock }, { ...FIELD, gateways: GATEWAYS })
   const stores = new Map<string, MemoryStore>()
   const servers: GwmpServer[] = []
   const forwarders: VirtualForwarder[] = []
@@ -89,7 +91,7 @@ const EUIS = ['0016c001f00d0001', '0016c001f00d0002'] as const
 /** The field behind the port itself, on virtual time. */
 export async function simWorld({ plan }: { plan: RegionalPlan }): Promise<RadioWorld> {
   const clock = new VirtualClock({ start: 1_700_000_000_000 })
-  const field = new RadioField({ clock }, { seed: SEED, gateways: GATEWAYS })
+  const field = new RadioField({ clock }, { ...FIELD, gateways: GATEWAYS })
   const store = new MemoryStore()
   const open = async (gateway: string | undefined, over = new MemoryStore()) => {
     const init = gateway === undefined ? { plan } : { plan, gateway }
