@@ -52,6 +52,7 @@ export function systemClock(init: SystemClockInit = {}): SystemClock {
 
   return {
     now,
+    monotonic: () => performance.now() * 1_000,
     at,
     until: (time, signal) => untilTime(at, time, signal),
     setOffset(value) {

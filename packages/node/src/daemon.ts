@@ -34,6 +34,7 @@ import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
 import { drandRelays } from './drand.ts'
 import { CoverageNode } from './kinds/coverage/coverage.ts'
+import { Measured } from './kinds/coverage/measured.ts'
 import { StorageNode } from './kinds/storage/storage.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'
 import { countNetwork, meter } from './metering.ts'
@@ -222,6 +223,7 @@ async function build(
     identity: keys.identity.publicKey,
   })
   const peerOf = ({ identity }: Pick<RegistryEntry, 'identity'>) => peerIdOf(identity)
+  const measured = new Measured({ network, peerOf })
   const node = new CairnNode(
     {
       clock,
@@ -249,9 +251,14 @@ async function build(
         new CoverageNode(
           {
             clock,
+            network,
+            signer,
+            measured,
             voice: services.voice,
             view: services.epochs,
             log: log.child({ part: 'coverage' }),
+            random: length => randomBytes(length),
+            peerOf,
             ...(radio === undefined ? {} : { radio }),
           },
           {

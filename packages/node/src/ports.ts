@@ -9,6 +9,8 @@ import type { RegistryEntry } from '@cairn/protocol'
 /** Milliseconds since 1970 and timers; virtual in the simulator. */
 export interface Clock {
   now(): number
+  /** Microseconds, with fractions, from any beginning; no step of the time of day moves it. */
+  monotonic(): number
   /** Runs `task` once at `time` (ms), or as soon as possible when that is past. */
   at(time: number, task: () => void): Timer
   /** Resolves at `time` (ms); rejects with the signal's reason when it aborts first. */
@@ -37,6 +39,11 @@ export interface ServeOptions {
 export interface RequestOptions {
   signal: AbortSignal
   maxResponseBytes: number
+  /**
+   * Told before the promise resolves how long the answer took: from when the request was handed to the
+   * open stream to when all of its answer had come, in microseconds, rounded up.
+   */
+  onRoundTrip?: (micros: number) => void
 }
 
 /** Peers are named by their libp2p peer id in its text form. */

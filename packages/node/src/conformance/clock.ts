@@ -61,6 +61,16 @@ export function clockCases(open: () => ClockWorld): ConformanceCase[] {
       assert.equal(ran, false)
       timer.cancel()
     }),
+    rule('measures spans by a clock that goes on as time does', async ({ clock, pass }) => {
+      const before = clock.monotonic()
+      const started = clock.now()
+      await pass(50)
+      const micros = clock.monotonic() - before
+      // The time of day may be stepped while the test runs, the span may not.
+      const passed = 1_000 * (clock.now() - started)
+      assert.ok(micros >= 45_000, `${micros} us in 50 ms`)
+      assert.ok(Math.abs(micros - passed) < 1_000_000)
+    }),
     rule('until resolves at its time', async ({ clock, pass }) => {
       const due = clock.now() + 20
       let at = 0

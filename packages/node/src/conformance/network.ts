@@ -154,6 +154,32 @@ export function networkCases(
       const response = await world.request(a, b.self, 'echo', text('hello'))
       assert.equal(read(response), `hello ${a.self}`)
     }),
+    rule('says how long an answer took, of answers only', { nodes: 2 }, async world => {
+      const [a, b] = world.two()
+      b.serve('slow', SERVE, async request => {
+        await world.clock.until(world.clock.now() + Number(read(request)))
+        return request
+      })
+      b.serve('fail', SERVE, async () => {
+        throw new CairnError('leafMissing', 'no')
+      })
+      const took: number[] = []
+      const options = {
+        signal: new AbortController().signal,
+        maxResponseBytes: 16,
+        onRoundTrip: (micros: number) => took.push(micros),
+      }
+      for (const wait of ['200', '0']) {
+        const asking = a.request(b.self, 'slow', text(wait), options)
+        assert.equal(read(await world.settled(asking)), wait)
+      }
+      assert.ok(took.every(Number.isInteger))
+      // The network itself takes time too; a timer may be a little early by another clock.
+      assert.ok((took[0] as number) > 190_000 && (took[1] as number) > 0)
+      const failing = world.rejection(a.request(b.self, 'fail', text('?'), options))
+      assert.equal((await failing).code, 'leafMissing')
+      assert.equal(took.length, 2)
+    }),
     rule('asks as somebody else each time, where it is to', { nodes: 2 }, async world => {
       const [a, b] = world.two()
       b.serve('echo', SERVE, async (request, from) => text(`${read(request)} ${from}`))
@@ -409,7 +435,7 @@ class World {
     maxResponseBytes = 1024,
   ): Promise<Uint8Array> {
     const { signal, clear } = deadline(this.clock, this.clock.now() + PATIENCE)
-    return this.#settled(
+    return this.settled(
       from.request(peer, protocol, request, { signal, maxResponseBytes }),
     ).finally(clear)
   }
@@ -422,7 +448,7 @@ class World {
   ): Promise<Uint8Array> {
     const { signal, clear } = deadline(this.clock, this.clock.now() + PATIENCE)
     const options = { signal, maxResponseBytes: 1024 }
-    return this.#settled(from.requestAsStranger(peer, protocol, request, options)).finally(clear)
+    return this.settled(from.requestAsStranger(peer, protocol, request, options)).finally(clear)
   }
 
   failure(...request: Parameters<World['request']>): Promise<CairnError> {
@@ -430,7 +456,7 @@ class World {
   }
 
   rejection(work: Promise<unknown>): Promise<CairnError> {
-    return this.#settled(
+    return this.settled(
       work.then(
         () => assert.fail('the request was answered'),
         (error: unknown) => {
@@ -442,7 +468,7 @@ class World {
   }
 
   /** Lets time pass until `work` is done. */
-  async #settled<T>(work: Promise<T>): Promise<T> {
+  async settled<T>(work: Promise<T>): Promise<T> {
     let done = false
     const end = () => {
       done = true

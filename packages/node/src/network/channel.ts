@@ -41,6 +41,9 @@ interface ChannelInit {
 interface Pending {
   request: Uint8Array
   max: number
+  /** By the monotonic clock; once it is sent. */
+  sentAt: number
+  onRoundTrip: RequestOptions['onRoundTrip']
   settle(outcome: Uint8Array | CairnError): void
 }
 
@@ -66,7 +69,10 @@ export class Channel {
     this.#init = init
   }
 
-  request(request: Uint8Array, { signal, maxResponseBytes }: RequestOptions): Promise<Uint8Array> {
+  request(
+    request: Uint8Array,
+    { signal, maxResponseBytes, onRoundTrip }: RequestOptions,
+  ): Promise<Uint8Array> {
     const { clock } = this.#components
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(timedOut(this.#init, signal.reason))
@@ -79,6 +85,8 @@ export class Channel {
       const pending: Pending = {
         request,
         max,
+        sentAt: 0,
+        onRoundTrip,
         settle: outcome => {
           limit.cancel()
           signal.removeEventListener('abort', abort)
@@ -129,6 +137,7 @@ export class Channel {
     this.#waiting.delete(pending)
     this.#sent.set(id, pending)
     this.#expected += pending.max
+    pending.sentAt = this.#components.clock.monotonic()
     writer.write({ id, status: Status.request, limit: pending.max }, pending.request)
   }
 
@@ -204,7 +213,9 @@ export class Channel {
       if (this.#abandoned.delete(id)) return
       throw new CairnError('uninvited', 'an answer to nothing that was asked')
     }
+    const micros = Math.ceil(this.#components.clock.monotonic() - pending.sentAt)
     this.#forget(id, pending)
+    if (status === Status.answer) pending.onRoundTrip?.(micros)
     pending.settle(this.#outcome(pending, status, payload))
     this.#pump()
   }

@@ -186,6 +186,7 @@ describe('chain follower', () => {
       const waits: number[] = []
       const recording: Clock = {
         now: () => clock.now(),
+        monotonic: () => clock.monotonic(),
         at: (time, task) => clock.at(time, task),
         until(time, signal) {
           waits.push(Math.round(time - clock.now()))

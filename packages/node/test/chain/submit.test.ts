@@ -192,6 +192,7 @@ function hastened(times: number): Clock {
   const slow = (time: number) => start + (time - start) / times
   return {
     now: () => start + (real.now() - start) * times,
+    monotonic: () => real.monotonic() * times,
     at: (time, task) => real.at(slow(time), task),
     until: (time, until) => real.until(slow(time), until),
   }

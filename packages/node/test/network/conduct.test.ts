@@ -4,7 +4,12 @@ import { Conduct } from '@cairn/node'
 describe('conduct', () => {
   function conduct() {
     const time = { now: 0 }
-    const clock = { now: () => time.now, at: () => ({ cancel() {} }), until: async () => {} }
+    const clock = {
+      now: () => time.now,
+      monotonic: () => time.now * 1_000,
+      at: () => ({ cancel() {} }),
+      until: async () => {},
+    }
     const causes: string[] = []
     const count = (_: string, labels: object) => void causes.push(Object.values(labels)[0])
     return { time, causes, conduct: new Conduct({ clock, count }) }

@@ -4,7 +4,12 @@ import { Rate } from '@cairn/node'
 describe('rate', () => {
   function rate(perSecond: number) {
     const time = { now: 1_000_000 }
-    const clock = { now: () => time.now, at: () => ({ cancel() {} }), until: async () => {} }
+    const clock = {
+      now: () => time.now,
+      monotonic: () => time.now * 1_000,
+      at: () => ({ cancel() {} }),
+      until: async () => {},
+    }
     const bucket = new Rate({ clock }, { perSecond })
     const taken = (tries: number) => Array.from({ length: tries }, () => bucket.take())
     return { time, count: (tries: number) => taken(tries).filter(Boolean).length }

@@ -8,6 +8,7 @@ function steps() {
   let now = 0
   const clock: Clock = {
     now: () => now,
+    monotonic: () => now * 1_000,
     at(time, task) {
       const timer = { time, task }
       timers.push(timer)

@@ -16,6 +16,10 @@ export class EagerClock implements Clock {
     return this.#now
   }
 
+  monotonic(): number {
+    return this.#now * 1_000
+  }
+
   at(time: number, task: () => void): Timer {
     const fire = () => {
       this.#now = Math.max(this.#now, time)

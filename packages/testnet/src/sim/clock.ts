@@ -45,6 +45,10 @@ export class VirtualClock implements Clock {
     return this.#now
   }
 
+  monotonic(): number {
+    return this.#now * 1_000
+  }
+
   /** Events that wait, cancelled ones not counted. */
   get pending(): number {
     return this.#queue.length - this.#cancelled

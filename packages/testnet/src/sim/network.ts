@@ -9,7 +9,7 @@
  * relays nor judges again while it remembers the message. There is no score: a rejected message
  * counts in `tally` and has no further consequence.
  *
- * The model of requests: one latency each way, either of which may be lost, and then the requester's
+ * The model of requests: one latency each way, and what the distance of the two adds, either of which may be lost, and then the requester's
  * signal is what ends the wait. A peer that is down or across a partition is `unreachable` after one
  * latency.
  *
@@ -52,6 +52,8 @@ export interface SimulatedNetworkInit {
   seed: Uint8Array
   /** One way, ms, whole numbers, drawn evenly from both ends inclusive. */
   latency: { min: number; max: number }
+  /** What the way between two peers adds to it one way, whole ms; nothing unless given. */
+  way?: (a: string, b: string) => number
   /** Share of copies, requests and responses that are lost, from 0 to below 1. */
   loss: number
 }
@@ -226,7 +228,7 @@ export class SimulatedNetwork {
       this.tally.lost++
       return
     }
-    const time = this.#clock.now() + this.#latency()
+    const time = this.#arrival(from.self, to.self)
     let arrivals = this.#arrivals.get(time)
     if (arrivals === undefined) {
       arrivals = { messages: [], routes: [] }
@@ -301,7 +303,7 @@ export class SimulatedNetwork {
   async #request(
     from: Node,
     { peer, protocol, request, as }: Asked,
-    { signal, maxResponseBytes }: RequestOptions,
+    { signal, maxResponseBytes, onRoundTrip }: RequestOptions,
   ): Promise<Uint8Array> {
     checkRequestSize(request)
     const call = { peer, protocol }
@@ -309,6 +311,8 @@ export class SimulatedNetwork {
     this.tally.requests++
     return new Promise((resolve, reject) => {
       const to = this.#byPeer.get(peer)
+      const way = [from.self, peer] as const
+      const sentAt = this.#clock.monotonic()
       const settle = (outcome: Uint8Array | CairnError) => {
         limit.cancel()
         from.calls.delete(cut)
@@ -327,25 +331,27 @@ export class SimulatedNetwork {
       const arrive = () => {
         if (to === undefined || !this.#connected(from, to)) return cut()
         void to.answer(protocol, request, as).then(outcome => {
-          this.#later(() => {
+          this.#later(way, () => {
             if (!this.#connected(from, to)) return cut()
+            if (typeof outcome !== 'string') onRoundTrip?.(this.#clock.monotonic() - sentAt)
             settle(received(outcome, call, maxResponseBytes))
           })
         })
       }
-      if (to === undefined || !this.#connected(from, to)) this.#clock.at(this.#arrival(), arrive)
-      else this.#later(arrive)
+      if (to === undefined || !this.#connected(from, to)) {
+        this.#clock.at(this.#arrival(...way), arrive)
+      } else this.#later(way, arrive)
     })
   }
 
   /** Runs `task` after a latency, unless that is what gets lost. */
-  #later(task: () => void): void {
+  #later(way: readonly [string, string], task: () => void): void {
     if (this.#prng.chance(this.#init.loss)) this.tally.lost++
-    else this.#clock.at(this.#arrival(), task)
+    else this.#clock.at(this.#arrival(...way), task)
   }
 
-  #arrival(): number {
-    return this.#clock.now() + this.#latency()
+  #arrival(a: string, b: string): number {
+    return this.#clock.now() + this.#latency() + (this.#init.way?.(a, b) ?? 0)
   }
 
   #latency(): number {

@@ -9,6 +9,7 @@ import {
   Files,
   type KindServices,
   type Log,
+  Measured,
   type NodeKind,
   openGrant,
   type Pieces,
@@ -23,6 +24,7 @@ import {
 import {
   bls,
   COVERAGE,
+  cellDistance,
   committeeWord,
   type Deal,
   type Deposit,
@@ -81,6 +83,12 @@ export interface WorldInit {
   profile?: Profile
   /** By default every provider keeps a few pieces for the last node. */
   founding?(world: World): Promise<Founding>
+  /** Cells that gateways register, by node index; a town's unless given. Radios stand in them. */
+  cells?: readonly bigint[]
+  /** Cells that machines stand in, by node index: what lies between takes time. Unless given, one room. */
+  sites?: readonly bigint[]
+  /** Of every delivery one way, ms; `LATENCY_MS` unless given. */
+  latency?: { min: number; max: number }
   /** Nodes that run other code than the others, by node index. */
   cheats?: ReadonlyMap<number, Cheat>
 }
@@ -105,6 +113,8 @@ const BEGINNING_MS = 1_767_225_600_000
 const PREPARATION_S = 5
 const CHAIN_ID = 31337n
 const LATENCY_MS = { min: 5, max: 60 }
+/** Glass fibre, one way. */
+const METRES_PER_MS = 200_000
 /** What the emulated antennas have, 0.1 dBi. */
 const ANTENNA_GAIN = 20
 const DEPOSIT = 1_000_000n * TOKEN
@@ -146,6 +156,12 @@ export interface TenantPlace
   readonly host: number
 }
 
+interface HalvesInit {
+  readonly services: KindServices
+  readonly spool: Spool
+  readonly measured: Measured
+}
+
 export class World {
   readonly clock: VirtualClock
   readonly network: SimulatedNetwork
@@ -185,7 +201,12 @@ export class World {
     })
     this.network = new SimulatedNetwork(
       { clock: this.clock },
-      { seed: derive(this.#seed, 'network'), latency: LATENCY_MS, loss: init.loss },
+      {
+        seed: derive(this.#seed, 'network'),
+        latency: init.latency ?? LATENCY_MS,
+        loss: init.loss,
+        ...(init.sites === undefined ? {} : { way: wayBetween(init.sites) }),
+      },
     )
     this.chain = new SimulatedChain(
       { clock: this.clock, verifier: this.#verifier },
@@ -342,18 +363,18 @@ export class World {
     return this.#init.radiosPerNode ?? 1
   }
 
-  #halves(place: Place, services: KindServices, spool: Spool): NodeKind[] {
-    const { clock, voice, epochs, log, store } = services
+  #halves(place: Place, { services, spool, measured }: HalvesInit): NodeKind[] {
+    const { epochs, store } = services
     const cheat = this.#init.cheats?.get(place.index) ?? {}
     const shelf = this.#shelves.get(place.index)
     const radio = place.gateway ? this.#radio(place.name, store) : undefined
-    const prng = new Prng(this.#seed, `random ${place.index}`)
+    const random = this.#random(String(place.index))
     const own = cheat.services?.(services) ?? services
     const storage = new StorageNode(
       {
         ...own,
         view: epochs,
-        random: length => Uint8Array.from({ length }, () => prng.u32() & 0xff),
+        random,
         ...(shelf === undefined ? {} : { pieces: cheat.pieces?.(shelf, own) ?? shelf }),
       },
       {
@@ -371,20 +392,37 @@ export class World {
     return [
       cheat.half?.(storage, own) ?? storage,
       new CoverageNode(
-        { clock, voice, view: epochs, log, ...(radio === undefined ? {} : { radio }) },
+        {
+          ...services,
+          view: epochs,
+          measured,
+          random,
+          ...(radio === undefined ? {} : { radio }),
+        },
         { calendar: epochs.calendar, chain: place.chain, secret: place.secret },
       ),
     ]
   }
 
-  #tenantHalves({ name, chain, secret }: TenantPlace, services: KindServices): NodeKind[] {
+  #tenantHalves(
+    { name, chain, secret }: TenantPlace,
+    { services, measured }: Omit<HalvesInit, 'spool'>,
+  ): NodeKind[] {
     const all = { ...services, view: services.epochs }
     const { calendar } = services.epochs
     const radio = this.#radio(name, services.store)
     return [
       new StorageVerifier(all, { calendar }),
-      new CoverageNode({ ...all, radio }, { calendar, chain, secret }),
+      new CoverageNode(
+        { ...all, radio, measured, random: this.#random(name) },
+        { calendar, chain, secret },
+      ),
     ]
+  }
+
+  #random(label: string): (length: number) => Uint8Array {
+    const prng = new Prng(this.#seed, `random ${label}`)
+    return length => Uint8Array.from({ length }, () => prng.u32() & 0xff)
   }
 
   #radio(gateway: string, store: Store): SimRadio {
@@ -430,7 +468,7 @@ export class World {
 
   #cells(): readonly bigint[] {
     const radios = this.#init.gateways * this.#radiosPerNode
-    this.#placed ??= testnetCells(radios, derive(this.#seed, 'cells'))
+    this.#placed ??= this.#init.cells ?? testnetCells(radios, derive(this.#seed, 'cells'))
     return this.#placed
   }
 
@@ -462,6 +500,8 @@ export class World {
     const network = this.network.join(peer)
     const store = this.#store(name)
     const spool = new Spool(new MemoryPieces())
+    const peerOf = ({ index }: RegistryEntry) => peerName(index)
+    const measured = new Measured({ network, peerOf })
     const node = new CairnNode(
       {
         clock: this.clock,
@@ -482,12 +522,12 @@ export class World {
         drand: this.#drand,
         deposits,
         kinds: KINDS,
-        halves: services => this.#halves(place, services, spool),
+        halves: services => this.#halves(place, { services, spool, measured }),
         tenants: this.tenants
           .filter(({ host }) => host === place.index)
           .map(tenant => ({
             signer: tenant.signer,
-            halves: services => this.#tenantHalves(tenant, services),
+            halves: services => this.#tenantHalves(tenant, { services, measured }),
           })),
         genesisState: async () => genesis.encode(),
         peerOf: ({ index }) => peerName(index),
@@ -522,6 +562,20 @@ export class World {
 
 async function* once(payload: Uint8Array): AsyncGenerator<Uint8Array> {
   yield payload
+}
+
+/** Ms one way between the machines of two peers, by their places; each pair is looked at once. */
+function wayBetween(sites: readonly bigint[]): (a: string, b: string) => number {
+  const cells = new Map(sites.map((cell, index) => [peerName(index), cell]))
+  const known = new Map<string, number>()
+  return (a, b) => {
+    const pair = `${a} ${b}`
+    const [from, to] = [cells.get(a), cells.get(b)]
+    if (from === undefined || to === undefined) return 0
+    const way = known.get(pair) ?? Math.ceil(cellDistance(from, to) / METRES_PER_MS)
+    known.set(pair, way)
+    return way
+  }
 }
 
 function peerName(index: number): string {

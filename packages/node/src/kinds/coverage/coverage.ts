@@ -1,4 +1,4 @@
-/** Coverage in a node: it beacons when challenged, listens, and verifies its neighbours. */
+/** Coverage in a node: it beacons when challenged, listens, verifies and measures its neighbours. */
 import {
   type Beacon,
   type Calendar,
@@ -11,18 +11,30 @@ import {
   type Known,
   MessageType,
   type NonceChain,
+  type RegistryEntry,
 } from '@cairn/protocol'
-import type { Clock, Log, Radio } from '../../ports.ts'
+import type { Clock, Log, Network, Radio } from '../../ports.ts'
+import type { Signer } from '../../signer.ts'
 import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
 import { Beaconer } from './beaconer.ts'
+import type { Measured } from './measured.ts'
+import { Measurer } from './measurer.ts'
 import { Watch } from './watch.ts'
 import { Witness } from './witness.ts'
 
 export interface CoverageComponents {
   clock: Clock
+  network: Network
+  signer: Signer
+  /** Answers for every node of the daemon. */
+  measured: Measured
   voice: Voice
   view: EpochView
   log: Log
+  /** Numbers that nobody can foresee. */
+  random(length: number): Uint8Array
+  /** libp2p peer id of a registered node. */
+  peerOf(entry: RegistryEntry): string
   /** Absent: this node neither beacons nor listens, but verifies. Started by who made it. */
   radio?: Radio
 }
@@ -38,26 +50,34 @@ export interface CoverageInit {
 export class CoverageNode implements NodeKind {
   readonly kind = coverage as unknown as Kind<unknown>
   readonly #watch: Watch
+  readonly #measured: Measured
+  readonly #measurer: Measurer
   readonly #beaconer: Beaconer | undefined
   readonly #witness: Witness | undefined
 
   constructor({ radio, ...components }: CoverageComponents, init: CoverageInit) {
     this.#watch = new Watch(components, init)
+    this.#measured = components.measured
+    this.#measured.add(components)
+    this.#measurer = new Measurer(components, init)
     if (radio === undefined) return
     this.#beaconer = new Beaconer({ ...components, radio }, init)
     this.#witness = new Witness({ ...components, radio }, init)
   }
 
   async start(): Promise<void> {
+    this.#measured.start()
     this.#witness?.start()
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#beaconer?.stop(), this.#witness?.stop()])
+    await Promise.all([this.#beaconer?.stop(), this.#witness?.stop(), this.#measurer.stop()])
   }
 
   epoch(base: EpochBase): void {
     this.#watch.epoch(base)
+    this.#measured.epoch(base)
+    this.#measurer.epoch(base)
     this.#witness?.epoch(base)
   }
 

@@ -7,8 +7,11 @@ import {
   CoverageNode,
   type Finding,
   type Log,
+  Measured,
+  type Network,
   type Radio,
   type Reception,
+  type Signer,
   type Transmission,
   type TransmitResult,
   untilTime,
@@ -16,6 +19,7 @@ import {
 } from '@cairn/node'
 import {
   Attestation,
+  CairnError,
   Challenge,
   COVERAGE,
   type Codec,
@@ -59,6 +63,10 @@ export class HandClock implements Clock {
 
   now(): number {
     return this.#now
+  }
+
+  monotonic(): number {
+    return this.#now * 1_000
   }
 
   get pending(): number {
@@ -312,7 +320,19 @@ export class World {
       base: (epoch: number) => (epoch === this.base.epoch ? this.base : undefined),
       known: () => this.set,
     }
-    const components = { clock: this.clock, voice, view, log }
+    const network = alone()
+    const peerOf = () => 'nobody'
+    const components = {
+      clock: this.clock,
+      network,
+      measured: new Measured({ network, peerOf }),
+      signer: unsigned,
+      voice,
+      view,
+      log,
+      random: (length: number) => new Uint8Array(length),
+      peerOf,
+    }
     const half = new CoverageNode(deaf ? components : { ...components, radio }, {
       calendar: this.base,
       chain: chainOf(index),
@@ -339,6 +359,30 @@ export class World {
       })
     }
   }
+}
+
+/** A network in which nobody is. */
+function alone(): Network {
+  const unreachable = () => Promise.reject(new CairnError('unreachable', 'nobody is there'))
+  return {
+    self: 'alone',
+    start: async () => {},
+    stop: async () => {},
+    peers: () => [],
+    subscribe: () => {},
+    unsubscribe: () => {},
+    publish: async () => {},
+    serve: () => {},
+    request: unreachable,
+    requestAsStranger: unreachable,
+  }
+}
+
+const unsigned: Signer = {
+  identity: bytes32(0),
+  voting: new Uint8Array(48),
+  signIdentity: () => new Uint8Array(64),
+  signVoting: () => new Uint8Array(96),
 }
 
 function logTo(lines: Line[]): Log {

@@ -17,6 +17,8 @@ export const Ping = new ContainerType(
     epoch: Uint32,
     /** Index of the node that asks. */
     measurer: Uint32,
+    /** Index of the node that is asked; a daemon may speak for several. */
+    target: Uint32,
     /** From 0. */
     place: Uint8,
     nonce: Bytes32,

@@ -23,7 +23,7 @@ const GOLDEN = {
   pinged: '7d7ade43d9ecd7b2f92330d758c11bb01afbd407c6e273dcac92bc60c27da4bf',
   measurement:
     '0400000006060606060606060203000000050000009cc33aa238b7081a11a3eb3ea896a437e71b8e4dd0f46422c738a215e60f3fbf206153000007070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707070707',
-  ping: '0400000003000000070000000800000000000000000000000000000000000000000000000000000000',
+  ping: '040000000300000005000000070000000800000000000000000000000000000000000000000000000000000000',
 }
 const network = bytes32(9, 9)
 const base = new Uint8Array(8).fill(6)
@@ -31,7 +31,7 @@ const between = { epoch: 4, base, measurer: 3, target: 5 }
 const beginning = pingBeginning(between, network)
 const first = pong(beginning, bytes32(1))
 const second = pong(first, bytes32(2))
-const ping: Ping = { epoch: 4, measurer: 3, place: 7, nonce: bytes32(8) }
+const ping: Ping = { epoch: 4, measurer: 3, target: 5, place: 7, nonce: bytes32(8) }
 const pinged: Pinged = { ...between, nonce: second, count: 2 }
 const measurement: Measurement = {
   epoch: 4,
