@@ -7,6 +7,7 @@ const WANTED = [
   ['checkpointsAccepted', value => value >= CHECKPOINTS, `at least ${CHECKPOINTS}`],
   ['inclusionVerifiedOnChain', value => value === true, 'true'],
   ['inclusionVerifiedOffline', value => value === true, 'true'],
+  ['payoutsClaimed', value => value === true, 'true'],
   ['fileRetrievedIdentical', value => value === true, 'true'],
   ['payoutsSumExact', value => value === true, 'true'],
 ]

@@ -50,6 +50,11 @@ contract CairnToken is ERC20, ERC20Permit, ERC20Votes {
         _mint(to, amount);
     }
 
+    /// Destroys base units of the sender's own.
+    function burn(uint256 amount) external {
+        _burn(msg.sender, amount);
+    }
+
     /// Votes are counted by time, since block times differ between chains.
     function clock() public view override returns (uint48) {
         return uint48(block.timestamp);

@@ -11,18 +11,40 @@ library CheckpointContainer {
     uint256 internal constant LENGTH = 468;
     uint256 internal constant FIELDS = 13;
 
-    uint256 internal constant STATE = 4;
+    error WrongLength(uint256 expected, uint256 found);
 
     function epoch(bytes calldata checkpoint) internal pure returns (uint64) {
         return Signing.littleEndian(uint64(bytes8(checkpoint[0:8])));
+    }
+
+    function baseNumber(bytes calldata checkpoint) internal pure returns (uint64) {
+        return Signing.littleEndian(uint64(bytes8(checkpoint[8:16])));
     }
 
     function parent(bytes calldata checkpoint) internal pure returns (bytes32) {
         return bytes32(checkpoint[48:80]);
     }
 
+    function payouts(bytes calldata checkpoint) internal pure returns (bytes32) {
+        return bytes32(checkpoint[144:176]);
+    }
+
+    function earnedTotal(bytes calldata checkpoint) internal pure returns (uint128) {
+        return Signing.littleEndian128(uint128(bytes16(checkpoint[400:416])));
+    }
+
+    function spentTotal(bytes calldata checkpoint) internal pure returns (uint128) {
+        return Signing.littleEndian128(uint128(bytes16(checkpoint[416:432])));
+    }
+
     function nextCommittee(bytes calldata checkpoint) internal pure returns (bytes32) {
         return bytes32(checkpoint[432:464]);
+    }
+
+    /// hash_tree_root of what has the container's length.
+    function checkedRoot(bytes calldata checkpoint) internal view returns (bytes32) {
+        if (checkpoint.length != LENGTH) revert WrongLength(LENGTH, checkpoint.length);
+        return hashTreeRoot(checkpoint);
     }
 
     /// hash_tree_root. The caller has checked the length.

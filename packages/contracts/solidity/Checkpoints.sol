@@ -157,6 +157,11 @@ contract Checkpoints {
         return _roots[epoch % KEPT];
     }
 
+    /// The same, once what it commits to may be acted on.
+    function activeRootOf(uint64 epoch) external view returns (bytes32) {
+        return rootOf(epoch);
+    }
+
     /// sha256(SSZ{chain id, address of this contract, genesis}).
     function networkId(uint64 genesis_) public view returns (bytes32) {
         return sha256(

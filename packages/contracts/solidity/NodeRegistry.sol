@@ -4,7 +4,10 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {Checkpoints as History} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {Bls12381} from "./Bls12381.sol";
+import {CairnToken} from "./CairnToken.sol";
+import {H3} from "./H3.sol";
 import {Signing} from "./Signing.sol";
 
 /// @notice What an operator says of a node.
@@ -35,6 +38,7 @@ struct Registration {
 /// signature travels in the event, and followers leave out a node whose signature is wrong.
 contract NodeRegistry {
     using Bls12381 for bytes32[4];
+    using History for History.Trace208;
     using SafeERC20 for IERC20;
 
     event Registered(
@@ -46,6 +50,10 @@ contract NodeRegistry {
     );
     event ExitRequested(uint32 indexed index, uint64 exitAt);
     event Withdrawn(uint32 indexed index, uint256 bond);
+    event BondChanged(uint32 indexed index, uint256 bond);
+    event PlaceChanged(
+        uint32 indexed index, uint64 cell, uint16 region, uint8 subBand, int16 gain
+    );
 
     error Infinity();
     error BadPossession();
@@ -59,25 +67,46 @@ contract NodeRegistry {
     error ExitAlreadyRequested(uint32 index);
     error ExitNotDue(uint32 index, uint256 due);
     error AlreadyWithdrawn(uint32 index);
+    error NoNode(uint32 index);
+    error Leaving(uint32 index);
+    error LongPage(uint256 most, uint256 found);
 
     struct Node {
         address operator;
         /// Seconds of the request; 0: none.
         uint64 exitAt;
+        /// Block of the registration.
+        uint32 registeredIn;
         address payout;
         uint96 bond;
+        uint64 cell;
+        uint16 region;
+        uint8 subBand;
+        int16 gain;
+        uint32 kinds;
     }
 
-    IERC20 public immutable token;
+    /// Nodes given out at once.
+    uint256 public constant PAGE_MAX = 256;
+    /// Base units of one unit of weight.
+    uint256 public constant WEIGHT_UNIT = 1e18;
+
+    CairnToken public immutable token;
     /// Base units that all active nodes of one operator, and each node, have bonded at least.
     uint256 public immutable operatorMinimum;
     uint256 public immutable nodeMinimum;
     /// Seconds from the request of an exit to the bond's return.
     uint256 public immutable exitDelay;
+    /// Base units beyond which a bond gives no more weight.
+    uint256 public immutable weightCap;
+    /// Base units that a change of place costs; they are burned.
+    uint256 public immutable placeFee;
 
     uint32 public count;
     /// Events emitted so far. Who reads the logs compares, and sees that an endpoint left one out.
     uint32 public logCount;
+    /// Weight of all nodes without a requested exit.
+    uint128 public totalWeight;
 
     mapping(uint32 index => Node) public nodes;
     /// Bonds of an operator's nodes without a requested exit.
@@ -89,13 +118,19 @@ contract NodeRegistry {
     /// holding it, a key is taken from its operator only: followers, who see the signatures, leave
     /// out every entry whose identity an earlier entry with a good signature has.
     mapping(bytes32 claim => bool) public identityUsed;
+    /// A node's bond by block, from its first change on.
+    mapping(uint32 index => History.Trace208) private _bonds;
 
     constructor(
-        IERC20 token_,
+        CairnToken token_,
         uint256 operatorMinimum_,
         uint256 nodeMinimum_,
-        uint256 exitDelay_
+        uint256 exitDelay_,
+        uint256 weightCap_,
+        uint256 placeFee_
     ) {
+        weightCap = weightCap_;
+        placeFee = placeFee_;
         token = token_;
         operatorMinimum = operatorMinimum_;
         nodeMinimum = nodeMinimum_;
@@ -118,17 +153,52 @@ contract NodeRegistry {
         if (!key.verify(possessionRoot(registration.identity, voting, msg.sender), possession)) {
             revert BadPossession();
         }
-        _checkPlace(registration);
+        if (registration.payout == address(0)) revert ZeroPayout();
+        _checkCell(registration.cell);
         count = index + 1;
         logCount++;
+        totalWeight += uint128(weightOf(registration.bond));
         nodes[index] = Node({
             operator: msg.sender,
             exitAt: 0,
+            registeredIn: SafeCast.toUint32(block.number),
             payout: registration.payout,
-            bond: SafeCast.toUint96(registration.bond)
+            bond: SafeCast.toUint96(registration.bond),
+            cell: registration.cell,
+            region: registration.region,
+            subBand: registration.subBand,
+            gain: registration.gain,
+            kinds: registration.kinds
         });
         _takeBond(registration.bond);
         emit Registered(index, msg.sender, registration, voting, identitySignature);
+    }
+
+    /// Adds to a node's bond, out of the sender's tokens.
+    function addBond(uint32 index, uint256 amount) external {
+        Node storage node = nodes[index];
+        if (node.operator == address(0)) revert NoNode(index);
+        if (node.exitAt != 0) revert Leaving(index);
+        bonded[node.operator] += amount;
+        _setBond(index, node, node.bond + amount);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// Moves a node's antenna, for a fee that is burned.
+    function changePlace(uint32 index, uint64 cell, uint16 region, uint8 subBand, int16 gain)
+        external
+    {
+        Node storage node = _own(index);
+        if (node.exitAt != 0) revert Leaving(index);
+        _checkCell(cell);
+        node.cell = cell;
+        node.region = region;
+        node.subBand = subBand;
+        node.gain = gain;
+        logCount++;
+        emit PlaceChanged(index, cell, region, subBand, gain);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), placeFee);
+        token.burn(placeFee);
     }
 
     /// Takes the node out of the active set; its bond returns after `exitDelay`.
@@ -139,6 +209,7 @@ contract NodeRegistry {
         if (left != 0 && left < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, left);
         bonded[msg.sender] = left;
         node.exitAt = uint64(block.timestamp);
+        totalWeight -= uint128(weightOf(node.bond));
         logCount++;
         emit ExitRequested(index, uint64(block.timestamp));
     }
@@ -151,10 +222,37 @@ contract NodeRegistry {
         if (block.timestamp < due) revert ExitNotDue(index, due);
         uint256 bond = node.bond;
         if (bond == 0) revert AlreadyWithdrawn(index);
-        node.bond = 0;
+        _record(index, node, 0);
         logCount++;
         emit Withdrawn(index, bond);
-        token.safeTransfer(msg.sender, bond);
+        IERC20(token).safeTransfer(msg.sender, bond);
+    }
+
+    /// Nodes from an index on, at most `PAGE_MAX`; fewer at the end.
+    function page(uint32 from, uint256 length) external view returns (Node[] memory found) {
+        if (length > PAGE_MAX) revert LongPage(PAGE_MAX, length);
+        uint256 left = from < count ? count - from : 0;
+        found = new Node[](length < left ? length : left);
+        for (uint32 i = 0; i < found.length; ++i) found[i] = nodes[from + i];
+    }
+
+    /// The cell of a coarser resolution that a node's cell is in; 0 of a node without one.
+    function parentOf(uint32 index, uint256 resolution) external view returns (uint64) {
+        uint64 cell = nodes[index].cell;
+        return cell == 0 ? 0 : H3.parent(cell, resolution);
+    }
+
+    /// A node's bond at the end of a past block; 0 before its registration.
+    function bondAt(uint32 index, uint256 blockNumber) external view returns (uint256) {
+        Node storage node = nodes[index];
+        if (node.operator == address(0) || blockNumber < node.registeredIn) return 0;
+        if (_bonds[index].length() == 0) return node.bond;
+        return _bonds[index].upperLookupRecent(SafeCast.toUint48(blockNumber));
+    }
+
+    /// Weight in committees: whole units of the bond, capped.
+    function weightOf(uint256 bond) public view returns (uint256) {
+        return (bond < weightCap ? bond : weightCap) / WEIGHT_UNIT;
     }
 
     /// What the voting key signs to prove its possession: both keys and the operator, in a domain
@@ -182,13 +280,26 @@ contract NodeRegistry {
         indexOfVoting[votingHash] = mark;
     }
 
-    function _checkPlace(Registration calldata registration) private pure {
-        if (registration.payout == address(0)) revert ZeroPayout();
-        uint64 cell = registration.cell;
+    /// No cell, or one of resolution 12 or 10.
+    function _checkCell(uint64 cell) private pure {
         if (cell == 0) return;
-        // H3: mode 1 (cell) in bits 59-62, resolution in bits 52-55, bits 56-58 and 63 zero.
-        uint64 head = cell >> 52;
-        if (head != 0x8c && head != 0x8a) revert BadCell(cell);
+        uint256 resolution = H3.resolution(cell);
+        if ((resolution != 12 && resolution != 10) || !H3.isCell(cell)) revert BadCell(cell);
+    }
+
+    /// Changes the bond of a node that has not asked to leave.
+    function _setBond(uint32 index, Node storage node, uint256 bond) private {
+        totalWeight = totalWeight - uint128(weightOf(node.bond)) + uint128(weightOf(bond));
+        _record(index, node, bond);
+        logCount++;
+        emit BondChanged(index, bond);
+    }
+
+    function _record(uint32 index, Node storage node, uint256 bond) private {
+        History.Trace208 storage trace = _bonds[index];
+        if (trace.length() == 0) trace.push(node.registeredIn, node.bond);
+        trace.push(SafeCast.toUint48(block.number), uint208(bond));
+        node.bond = SafeCast.toUint96(bond);
     }
 
     function _takeBond(uint256 bond) private {
@@ -196,7 +307,7 @@ contract NodeRegistry {
         uint256 total = bonded[msg.sender] + bond;
         if (total < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, total);
         bonded[msg.sender] = total;
-        token.safeTransferFrom(msg.sender, address(this), bond);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), bond);
     }
 
     function _own(uint32 index) private view returns (Node storage node) {

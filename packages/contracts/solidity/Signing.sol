@@ -25,4 +25,10 @@ library Signing {
         value = ((value & 0xffff0000ffff0000) >> 16) | ((value & 0x0000ffff0000ffff) << 16);
         return (value >> 32) | (value << 32);
     }
+
+    /// The sixteen bytes of a uint128 in SSZ's order; its own inverse.
+    function littleEndian128(uint128 value) internal pure returns (uint128) {
+        uint64 low = littleEndian(uint64(value));
+        return (uint128(low) << 64) | littleEndian(uint64(value >> 64));
+    }
 }

@@ -1,5 +1,6 @@
 import { check } from '@cairn/protocol'
 import {
+  type Abi,
   type Account,
   type Chain,
   getContractAddress,
@@ -10,13 +11,14 @@ import {
 } from 'viem'
 import { cairnTokenAbi, cairnTokenBytecode } from './artifacts/CairnToken.ts'
 import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
+import { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'
 import { nodeRegistryAbi, nodeRegistryBytecode } from './artifacts/NodeRegistry.ts'
+import { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/RewardDistributor.ts'
 
-export interface ContractAddresses {
-  token: Hex
-  registry: Hex
-  checkpoints: Hex
-}
+/** In the order of their deployment: each knows the others by address from the start. */
+const ORDER = ['token', 'registry', 'checkpoints', 'distributor', 'deposits'] as const
+
+export type ContractAddresses = Record<(typeof ORDER)[number], Hex>
 
 export interface DeployParameters {
   /** Base units the deployer starts with. */
@@ -28,6 +30,16 @@ export interface DeployParameters {
   nodeMinimum: bigint
   /** Seconds from the request of an exit to the bond's return. */
   exitDelay: bigint
+  /** Base units of bond beyond which there is no more weight: the profile's `bondCap`. */
+  weightCap: bigint
+  /** Base units that a change of a node's place costs. */
+  placeFee: bigint
+  /** Base units minted for an epoch at most: the profile's `emission`. */
+  emission: bigint
+  /** Of every fee, parts per million: the profile's `feeBurn`. */
+  feeBurn: bigint
+  /** Base units that are paid out at most in a day of steady claims. */
+  outflowMax: bigint
 }
 
 export interface DeployInit extends DeployParameters {
@@ -35,47 +47,74 @@ export interface DeployInit extends DeployParameters {
   client: PublicClient
 }
 
+interface Deployment {
+  abi: Abi
+  bytecode: Hex
+  args: readonly unknown[]
+}
+
 /**
- * Deploys the three contracts with the wallet's next three transactions. The wallet's account
- * becomes the starter of `Checkpoints`. Throws `deployReverted`.
+ * Deploys the contracts with the wallet's next transactions and names the distributor the token's
+ * minter. The wallet's account becomes the starter of `Checkpoints`. Throws `deployReverted`.
  */
 export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   const { wallet, client } = init
   const from = wallet.account.address
-  const nonce = await client.getTransactionCount({ address: from })
-  const [token, registry, checkpoints] = deployedAt(from, nonce)
+  const first = await client.getTransactionCount({ address: from })
+  const contracts = deployedAt(from, first)
   const common = { account: wallet.account, chain: wallet.chain ?? null }
-  const hashes = [
-    await wallet.deployContract({
+  const hashes: Hex[] = []
+  for (const [i, deployment] of deployments(init, contracts).entries()) {
+    hashes.push(await wallet.deployContract({ ...common, nonce: first + i, ...deployment }))
+  }
+  hashes.push(
+    await wallet.writeContract({
       ...common,
-      nonce,
+      nonce: first + ORDER.length,
+      address: contracts.token,
       abi: cairnTokenAbi,
-      bytecode: cairnTokenBytecode,
-      args: [init.supply, init.yearlyCap],
+      functionName: 'setMinter',
+      args: [contracts.distributor],
     }),
-    await wallet.deployContract({
-      ...common,
-      nonce: nonce + 1,
-      abi: nodeRegistryAbi,
-      bytecode: nodeRegistryBytecode,
-      args: [token, init.operatorMinimum, init.nodeMinimum, init.exitDelay],
-    }),
-    await wallet.deployContract({
-      ...common,
-      nonce: nonce + 2,
-      abi: checkpointsAbi,
-      bytecode: checkpointsBytecode,
-    }),
-  ]
+  )
   for (const hash of hashes) {
     const receipt = await client.waitForTransactionReceipt({ hash })
     check(receipt.status === 'success', 'deployReverted', `deployment ${hash} reverted`)
   }
-  return { token, registry, checkpoints }
+  return contracts
 }
 
-/** Addresses of the three contracts that an account deploys from this nonce on. */
-export function deployedAt(from: Hex, nonce: number): [Hex, Hex, Hex] {
+/** Addresses of the contracts that an account deploys from this nonce on. */
+export function deployedAt(from: Hex, nonce: number): ContractAddresses {
   const at = (i: number) => getContractAddress({ from, nonce: BigInt(nonce + i) })
-  return [at(0), at(1), at(2)]
+  return Object.fromEntries(ORDER.map((name, i) => [name, at(i)])) as ContractAddresses
+}
+
+function deployments(init: DeployParameters, contracts: ContractAddresses): Deployment[] {
+  const { token, registry, checkpoints, distributor, deposits } = contracts
+  const { operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee } = init
+  const byName: Record<(typeof ORDER)[number], Deployment> = {
+    token: {
+      abi: cairnTokenAbi,
+      bytecode: cairnTokenBytecode,
+      args: [init.supply, init.yearlyCap],
+    },
+    registry: {
+      abi: nodeRegistryAbi,
+      bytecode: nodeRegistryBytecode,
+      args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee],
+    },
+    checkpoints: { abi: checkpointsAbi, bytecode: checkpointsBytecode, args: [] },
+    distributor: {
+      abi: rewardDistributorAbi,
+      bytecode: rewardDistributorBytecode,
+      args: [token, checkpoints, deposits, registry, init.emission, init.feeBurn, init.outflowMax],
+    },
+    deposits: {
+      abi: depositsAbi,
+      bytecode: depositsBytecode,
+      args: [token, checkpoints, distributor],
+    },
+  }
+  return ORDER.map(name => byName[name])
 }

@@ -1,6 +1,6 @@
 /** Solidity and TypeScript on the same random inputs. */
 import { strict as assert } from 'node:assert'
-import { keyWords, submitArguments } from '@cairn/contracts'
+import { keyWords, PayoutClaims, submitArguments } from '@cairn/contracts'
 import {
   bls,
   Checkpoint,
@@ -14,13 +14,22 @@ import {
   ListDepth,
   type ListField,
   listRoot,
+  Payout,
   sha256,
   verifyPath,
 } from '@cairn/protocol'
 import fc from 'fast-check'
+import { cellToParent, getRes0Cells, isValidCell, latLngToCell } from 'h3-js'
 import { bytesToHex, type Hex } from 'viem'
 import { compileHarness } from './harness.ts'
-import { committeeOf, nodeSecrets, openWorld, startNetwork, type World } from './world.ts'
+import {
+  committeeOf,
+  emptyCheckpoint,
+  nodeSecrets,
+  openWorld,
+  startNetwork,
+  type World,
+} from './world.ts'
 
 /** Calls to the chain per property; each is several random values wide. */
 const RUNS = 25
@@ -129,6 +138,90 @@ describe('Solidity and TypeScript agree', () => {
     )
   })
 
+  it('on the cells there are, and on the cells that hold them', async () => {
+    const place = fc.tuple(
+      fc.double({ min: -90, max: 90, noNaN: true }),
+      fc.double({ min: -180, max: 180, noNaN: true }),
+      fc.integer({ min: 0, max: 15 }),
+      fc.integer({ min: 0, max: 15 }),
+    )
+    await fc.assert(
+      fc.asyncProperty(place, async ([latitude, longitude, resolution, other]) => {
+        const cell = latLngToCell(latitude, longitude, resolution)
+        const wanted = Math.min(resolution, other)
+        assert.equal(await call('isCell', cellOf(cell)), true)
+        assert.equal(
+          await call('parent', cellOf(cell), BigInt(wanted)),
+          cellOf(cellToParent(cell, wanted)),
+        )
+      }),
+      { numRuns: 2 * RUNS },
+    )
+  })
+
+  it('on which words are cells, pentagons and deleted sequences among them', async () => {
+    const base = fc.constantFrom(...getRes0Cells())
+    // Digits of a base cell changed, and any bits.
+    const word = fc.oneof(
+      fc
+        .tuple(base, fc.integer({ min: 0, max: 15 }), fc.bigInt({ min: 0n, max: 2n ** 45n - 1n }))
+        .map(([cell, resolution, digits]) => {
+          const unused = 2n ** BigInt(3 * (15 - resolution)) - 1n
+          const head = cellOf(cell) & ~(2n ** 45n - 1n) & ~(15n << 52n)
+          return head | (BigInt(resolution) << 52n) | digits | unused
+        }),
+      fc
+        .tuple(base, fc.integer({ min: 0, max: 63 }))
+        .map(([cell, bit]) => cellOf(cell) ^ (1n << BigInt(bit))),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    )
+    let cells = 0
+    await fc.assert(
+      fc.asyncProperty(word, async cell => {
+        const expected = isValidCell(cell.toString(16).padStart(15, '0'))
+        if (expected) cells++
+        assert.equal(await call('isCell', cell), expected, cell.toString(16))
+      }),
+      { numRuns: 10 * RUNS },
+    )
+    assert.ok(cells > 0)
+  })
+
+  it('on payouts: leaves, the way to the trunk, and the root of the list', async () => {
+    const lists = fc.uniqueArray(
+      fc.record({
+        account: fc.uint8Array({ minLength: 20, maxLength: 20 }),
+        earned: u128,
+        spent: u128,
+      }),
+      { minLength: 1, maxLength: 40, selector: ({ account }) => bytesToHex(account) },
+    )
+    await fc.assert(
+      fc.asyncProperty(lists, fc.nat(), async (list, pick) => {
+        const payouts = list.toSorted((a, b) =>
+          bytesToHex(a.account) < bytesToHex(b.account) ? -1 : 1,
+        )
+        const leaves = payouts.map(payout => Payout.hashTreeRoot(payout))
+        const checkpoint = emptyCheckpoint({
+          epoch: 7n,
+          payouts: listRoot(leaves, ListDepth.payouts),
+        })
+        const claims = new PayoutClaims({ checkpoint, payouts })
+        const [, trunk, length] = claims.fund()
+        assert.equal(await call('payoutsRoot', trunk, length), bytesToHex(checkpoint.payouts))
+        const place = pick % payouts.length
+        const claim = claims.claim((payouts[place] as Payout).account)
+        assert.ok(claim !== undefined)
+        const [epoch, payout, path] = claim
+        assert.equal(epoch, 7n)
+        assert.equal(await call('payoutLeaf', payout), bytesToHex(leaves[place] as Uint8Array))
+        const leaf = bytesToHex(leaves[place] as Uint8Array)
+        assert.equal(await call('climb', leaf, BigInt(place), path), trunk)
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
   it('on what a checkpoint commits to', async () => {
     const network = await startNetwork(world, 1)
     const lists: Record<ListField, Uint8Array[]> = {
@@ -185,6 +278,10 @@ describe('Solidity and TypeScript agree', () => {
     assert.equal(await verify(255, checkpoint.state, 0, path), false)
   })
 })
+
+function cellOf(text: string): bigint {
+  return BigInt(`0x${text}`)
+}
 
 /** `n` distinct leaves. */
 function leaves(n: number, label: number): Uint8Array[] {

@@ -7,6 +7,8 @@ pragma solidity 0.8.37;
 import {Bls12381} from "./Bls12381.sol";
 import {CheckpointContainer} from "./CheckpointContainer.sol";
 import {Absent, Committee, CommitteeWord} from "./CommitteeWord.sol";
+import {H3} from "./H3.sol";
+import {Payout, PayoutTree} from "./PayoutTree.sol";
 
 contract Harness {
     function hashToG2(bytes32 message) external view returns (bytes32[8] memory) {
@@ -31,6 +33,30 @@ contract Harness {
         returns (bytes32[4] memory key, uint256 weight)
     {
         return CommitteeWord.present(committee, absent);
+    }
+
+    function isCell(uint64 cell) external pure returns (bool) {
+        return H3.isCell(cell);
+    }
+
+    function parent(uint64 cell, uint256 resolution) external pure returns (uint64) {
+        return H3.parent(cell, resolution);
+    }
+
+    function payoutLeaf(Payout calldata payout) external view returns (bytes32) {
+        return PayoutTree.leaf(payout);
+    }
+
+    function climb(bytes32 leaf, uint256 index, bytes32[] calldata path)
+        external
+        view
+        returns (bytes32)
+    {
+        return PayoutTree.climb(leaf, index, path);
+    }
+
+    function payoutsRoot(bytes32 trunk, uint32 length) external view returns (bytes32) {
+        return PayoutTree.listRoot(trunk, length);
     }
 }
 `

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  cairnTokenAbi,
   keyWords,
   nodeRegistryAbi,
   possessionRoot,
@@ -9,6 +10,7 @@ import {
   TESTNET_PARAMETERS,
 } from '@cairn/contracts'
 import { bls, ed25519, sha256 } from '@cairn/protocol'
+import { cellToParent } from 'h3-js'
 import { bytesToHex, type Hex, hexToBytes, parseEther, parseEventLogs } from 'viem'
 import { nodeSecrets, openWorld, refusalOf, registrationOf, type World } from './world.ts'
 
@@ -295,6 +297,80 @@ describe('NodeRegistry', () => {
       await world.mined(await world.operator(0).writeContract(act('requestExit', 1).call))
       await world.mined(await world.operator(0).writeContract(act('requestExit', 0).call))
     })
+  })
+
+  describe('changes', () => {
+    const CELL = 0x8c2a100d2c8a3ffn
+    const place = (account: number, cell = CELL) =>
+      ({
+        ...registry(),
+        functionName: 'changePlace',
+        args: [0, cell, 4, 2, 30],
+        account: world.operator(account).account,
+      }) as const
+    const bondMore = (index: number) =>
+      ({
+        ...registry(),
+        functionName: 'addBond',
+        args: [index, parseEther('7')],
+        account: world.operator(5).account,
+      }) as const
+
+    it('a place for a fee that is burned', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      const token = { address: world.contracts.token, abi: cairnTokenAbi } as const
+      const supply = () => world.client.readContract({ ...token, functionName: 'totalSupply' })
+      const before = await supply()
+      const receipt = await world.mined(await world.operator(0).writeContract(place(0)))
+      assert.equal(before - (await supply()), TESTNET_PARAMETERS.placeFee)
+      const [log] = parseEventLogs({
+        abi: nodeRegistryAbi,
+        eventName: 'PlaceChanged',
+        logs: receipt.logs,
+      })
+      assert.deepEqual(log?.args, { index: 0, cell: CELL, region: 4, subBand: 2, gain: 30 })
+      const parent = await world.client.readContract({
+        ...registry(),
+        functionName: 'parentOf',
+        args: [0, 5n],
+      })
+      assert.equal(parent.toString(16), cellToParent(CELL.toString(16), 5))
+    })
+
+    it('a place of its operator alone, to a cell, and of no node that leaves', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      assert.equal(await refusalOf(world.client.simulateContract(place(1))), 'NotOperator')
+      assert.equal(await refusalOf(world.client.simulateContract(place(0, 1n))), 'BadCell')
+      await world.mined(await world.operator(0).writeContract(act('requestExit', 0).call))
+      assert.equal(await refusalOf(world.client.simulateContract(place(0))), 'Leaving')
+      assert.equal(await refusalOf(world.client.simulateContract(bondMore(0))), 'Leaving')
+    })
+
+    it('a bond, which anybody may add to', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      assert.equal(await refusalOf(world.client.simulateContract(bondMore(1))), 'NoNode')
+      const { blockNumber } = await world.mined(await world.operator(5).writeContract(bondMore(0)))
+      const bondAt = (block: bigint) =>
+        world.client.readContract({ ...registry(), functionName: 'bondAt', args: [0, block] })
+      assert.equal(await bondAt(blockNumber), parseEther('1007'))
+      assert.equal(await bondAt(blockNumber - 1n), parseEther('1000'))
+      assert.equal(await bondAt(0n), 0n)
+    })
+  })
+
+  it('gives out its nodes by pages', async () => {
+    for (let i = 0; i < 3; i++) await register(registerArguments(registrationOf(world, i)))
+    const page = (from: number, length: bigint) =>
+      world.client.readContract({ ...registry(), functionName: 'page', args: [from, length] })
+    const nodes = await page(1, 256n)
+    assert.deepEqual(
+      nodes.map(({ cell, kinds, bond }) => ({ cell, kinds, bond })),
+      [1, 2].map(() => ({ cell: 0x8c2a100d2c8a1ffn, kinds: 6, bond: 10n ** 21n })),
+    )
+    assert.equal((await page(0, 2n)).length, 2)
+    assert.deepEqual(await page(3, 10n), [])
+    assert.deepEqual(await page(4_000_000_000, 10n), [])
+    assert.equal(await refusalOf(page(0, 257n)), 'LongPage')
   })
 
   it('registers 64 nodes of 64 operators in one block', async () => {

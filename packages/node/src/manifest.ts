@@ -39,7 +39,14 @@ export interface Manifest {
     chainId: number
     /** Tried in this order. */
     rpc: readonly string[]
-    contracts: { checkpoints: `0x${string}`; registry: `0x${string}`; token: `0x${string}` }
+    contracts: {
+      checkpoints: `0x${string}`
+      registry: `0x${string}`
+      token: `0x${string}`
+      /** What no node needs: who claims or withdraws does. */
+      distributor?: `0x${string}` | undefined
+      deposits?: `0x${string}` | undefined
+    }
     /** Blocks on top of one before it counts as final. */
     finality: number
     /** Block of the contracts' deployment: no event is older. */
@@ -144,7 +151,13 @@ const ManifestFile = z.strictObject({
       .array(z.url({ protocol: /^(https?|wss?)$/ }))
       .min(1)
       .max(RPC_MAX),
-    contracts: z.strictObject({ checkpoints: address, registry: address, token: address }),
+    contracts: z.strictObject({
+      checkpoints: address,
+      registry: address,
+      token: address,
+      distributor: address.optional(),
+      deposits: address.optional(),
+    }),
     finality: count,
     fromBlock: count.optional(),
   }),

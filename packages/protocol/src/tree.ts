@@ -85,6 +85,11 @@ export class ListTree {
     this.root = hashPair(nodeAt(this.#levels, depth, 0), lengthNode(leaves.length))
   }
 
+  /** The node at a place of a level, leaves being level 0; empty subtrees are nodes too. */
+  node(height: number, place: number): Uint8Array {
+    return nodeAt(this.#levels, height, place)
+  }
+
   /** `depth` siblings and the length; throws `leafPosition` for a place past the end. */
   proof(position: number): Uint8Array[] {
     check(

@@ -40,6 +40,8 @@ export interface Summary {
   bytesServed: number
   inclusionVerifiedOnChain: boolean
   inclusionVerifiedOffline: boolean
+  /** The distributor paid all accounts, to the last unit, what the last checkpoint says. */
+  payoutsClaimed: boolean
   fileRetrievedIdentical: boolean
   gasPerCheckpoint: number[]
   /** From the start of the process to the receipt of the first checkpoint. */
@@ -164,6 +166,7 @@ export function summaryText(summary: Summary): string {
     fact('gas', `${summary.gasPerCheckpoint.join(', ')} per checkpoint`),
     fact('burned', `${tokens(summary.burned)} tokens of fees`),
     fact('proofs', ways.length === 0 ? 'do NOT hold' : `hold ${ways.join(' and ')}`),
+    fact('payouts', summary.payoutsClaimed ? 'claimed on the chain, all' : 'NOT claimed'),
     fact(
       'file',
       `${summary.k} of ${summary.n}, ${summary.shards} deals, ${summary.repairs} repairs; ${summary.fileRetrievedIdentical ? 'fetched, identical' : 'NOT fetched'}`,

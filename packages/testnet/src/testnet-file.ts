@@ -20,7 +20,13 @@ export const TestnetFile = z.strictObject({
   chain: z.strictObject({
     rpc: z.url(),
     chainId: z.number().int(),
-    contracts: z.strictObject({ token: Hex, registry: Hex, checkpoints: Hex }),
+    contracts: z.strictObject({
+      token: Hex,
+      registry: Hex,
+      checkpoints: Hex,
+      distributor: Hex,
+      deposits: Hex,
+    }),
     /** Development accounts whose keys everybody knows. */
     accounts: z.array(z.strictObject({ address: Hex, privateKey: Hex })),
   }),

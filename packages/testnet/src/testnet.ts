@@ -67,6 +67,7 @@ import { RadioField } from './field/field.ts'
 import { VirtualForwarder } from './field/forwarder.ts'
 import { testnetCells } from './field/places.ts'
 import { Monitor } from './monitor.ts'
+import { depositAll } from './payouts.ts'
 import { type RegistrationPlan, registerNodes } from './registration.ts'
 import { RpcGate } from './rpc-gate.ts'
 import { memoVerifier } from './sim/verifier.ts'
@@ -614,6 +615,7 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       },
     )
     await fund(anvil.rpcUrl, members)
+    await depositAll({ rpcUrl: anvil.rpcUrl, contracts }, manifest.deposits)
     const operators = testAccounts(init.nodes)
     await registerNodes({
       rpcUrl: anvil.rpcUrl,

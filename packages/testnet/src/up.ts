@@ -7,6 +7,7 @@ import { CairnError, COVERAGE, check } from '@cairn/protocol'
 import { askTestnet, FAULTS, type Fault, type TestnetStatus } from './control.ts'
 import { LiveView, type Screen } from './live.ts'
 import { violationText } from './monitor.ts'
+import { claimAll } from './payouts.ts'
 import {
   carriedDeals,
   type EpochLine,
@@ -288,6 +289,7 @@ class Run {
       rpcUrl,
       checkpoints: contracts.checkpoints,
     })
+    const payoutsClaimed = await claimAll({ rpcUrl, contracts }, last.settled)
     monitor.requireRecomputed(
       this.#lines.map(({ epoch }) => epoch),
       running.map(({ name }) => name).filter(name => !this.#testnet.disturbed.has(name)),
@@ -302,6 +304,7 @@ class Run {
       ...sums,
       inclusionVerifiedOnChain: proven.onChain,
       inclusionVerifiedOffline: proven.offline,
+      payoutsClaimed,
       k: file.k,
       n: file.n,
       shards: carriedDeals(last.settled),
@@ -375,6 +378,7 @@ class Run {
     const complete =
       summary.inclusionVerifiedOnChain &&
       summary.inclusionVerifiedOffline &&
+      summary.payoutsClaimed &&
       summary.fileRetrievedIdentical &&
       summary.payoutsSumExact
     if (violations.length > 0) {

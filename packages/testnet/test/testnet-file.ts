@@ -11,7 +11,13 @@ export function fileOf(change: Partial<TestnetFile> = {}): TestnetFile {
     chain: {
       rpc: 'http://127.0.0.1:2',
       chainId: 31337,
-      contracts: { token: '0x01', registry: '0x02', checkpoints: '0x03' },
+      contracts: {
+        token: '0x01',
+        registry: '0x02',
+        checkpoints: '0x03',
+        distributor: '0x06',
+        deposits: '0x07',
+      },
       accounts: [{ address: '0x04', privateKey: '0x05' }],
     },
     randomness: { url: 'http://127.0.0.1:3', publicKey: 'cd' },

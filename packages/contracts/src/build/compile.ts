@@ -14,7 +14,13 @@ const require = createRequire(import.meta.url)
 const SOLIDITY = fileURLToPath(new URL('../../solidity/', import.meta.url))
 
 /** Contracts that are deployed; libraries are inlined. */
-export const DEPLOYED = ['CairnToken', 'NodeRegistry', 'Checkpoints'] as const
+export const DEPLOYED = [
+  'CairnToken',
+  'NodeRegistry',
+  'Checkpoints',
+  'RewardDistributor',
+  'Deposits',
+] as const
 
 /**
  * `osaka` is where the precompiles' prices and the limit per transaction are what the targets were

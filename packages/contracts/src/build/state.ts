@@ -15,7 +15,7 @@ import {
   parseEther,
   publicActions,
 } from 'viem'
-import { FUNDED_OPERATORS, testAccounts, testDeployer } from '../accounts.ts'
+import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from '../accounts.ts'
 import { startAnvil } from '../anvil.ts'
 import { cairnTokenAbi } from '../artifacts/CairnToken.ts'
 import { deploy } from '../deploy.ts'
@@ -65,25 +65,29 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
     ...TESTNET_PARAMETERS,
   })
   check(
-    contracts.checkpoints === testnetContracts().checkpoints,
+    contracts.deposits === testnetContracts().deposits,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )
   const token = { address: contracts.token, abi: cairnTokenAbi, chain: null } as const
+  const approve = async (owner: TestAccount, spender: Hex) => {
+    const hash = await wallet(owner).writeContract({
+      ...token,
+      functionName: 'approve',
+      args: [spender, maxUint256],
+    })
+    const { status } = await test.waitForTransactionReceipt({ hash })
+    check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
+  }
   for (const operator of operators) {
     await wallet(deployer).writeContract({
       ...token,
       functionName: 'transfer',
       args: [operator.address, TOKENS],
     })
-    const hash = await wallet(operator).writeContract({
-      ...token,
-      functionName: 'approve',
-      args: [contracts.registry, maxUint256],
-    })
-    const { status } = await test.waitForTransactionReceipt({ hash })
-    check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
+    await approve(operator, contracts.registry)
   }
+  await approve(deployer, contracts.deposits)
   await setEther()
   // Fees collected, and system contracts that every chain has anyway.
   await test.setBalance({ address: '0x0000000000000000000000000000000000000000', value: 0n })

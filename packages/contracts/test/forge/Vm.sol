@@ -13,7 +13,8 @@ interface Vm {
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;
-    function addr(uint256 secret) external pure returns (address);
+    function getNonce(address account) external view returns (uint64);
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
 }
 
 /// @title What every test contract here begins with
@@ -35,6 +36,10 @@ abstract contract Test {
 
     function assertEqual(string memory what, uint256 expected, uint256 found) internal pure {
         if (expected != found) revert Unequal(what, expected, found);
+    }
+
+    function assertTrue(string memory what, bool holds) internal pure {
+        if (!holds) revert Unequal(what, 1, 0);
     }
 
     /// `value` brought into [low, high].

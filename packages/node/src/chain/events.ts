@@ -19,7 +19,7 @@ import {
 } from '@cairn/protocol'
 import { concat, type Log as EventLog, type Hex, isAddressEqual, parseEventLogs } from 'viem'
 import type { AcceptedCheckpoint, BlockHeader, Log } from '../ports.ts'
-import type { ChainEvent } from './view.ts'
+import type { ChainEvent, RegistryChange } from './view.ts'
 
 const ABI = [
   ...nodeRegistryAbi.filter(item => item.type === 'event'),
@@ -61,19 +61,32 @@ export function chainEvents(logs: readonly MinedLog[], source: EventSource): Cha
         const { index } = log.args
         return [{ type: 'registered', block, index, entry: entryOf(log, block, source) }]
       }
-      if (log.eventName === 'ExitRequested') {
-        const { index, exitAt } = log.args
-        return [{ type: 'exitRequested', block, index, exitAt: Number(exitAt) }]
+      if (log.eventName === 'Started' || log.eventName === 'Accepted') {
+        return [{ type: 'accepted', block, accepted: acceptedOf(log, block, source) }]
       }
-      if (log.eventName === 'Withdrawn') {
-        return [{ type: 'withdrawn', block, index: log.args.index }]
-      }
-      return [{ type: 'accepted', block, accepted: acceptedOf(log, block, source) }]
+      return [{ type: 'changed', block, index: log.args.index, change: changeOf(log) }]
     })
 }
 
 function parse(logs: readonly MinedLog[]) {
   return parseEventLogs({ abi: ABI, logs: [...logs] })
+}
+
+function changeOf(
+  log: Exclude<ParsedLog, RegisteredLog | AcceptedLog | StartedLog>,
+): RegistryChange {
+  switch (log.eventName) {
+    case 'ExitRequested':
+      return { exitAt: Number(log.args.exitAt) }
+    case 'Withdrawn':
+      return { bond: 0n }
+    case 'BondChanged':
+      return { bond: log.args.bond }
+    case 'PlaceChanged': {
+      const { cell, region, subBand, gain } = log.args
+      return { cell, region, subBand, gain }
+    }
+  }
 }
 
 /** Undefined when the identity key is no good or did not sign: no follower takes the node in. */

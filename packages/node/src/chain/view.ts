@@ -33,12 +33,16 @@ export interface ViewInit {
 export type ChainEvent =
   /** `entry` is undefined when no follower takes the node in: its signature is wrong. */
   | { type: 'registered'; block: BlockHeader; index: number; entry: RegistryEntry | undefined }
-  | { type: 'exitRequested'; block: BlockHeader; index: number; exitAt: number }
-  | { type: 'withdrawn'; block: BlockHeader; index: number }
+  | { type: 'changed'; block: BlockHeader; index: number; change: RegistryChange }
   | { type: 'accepted'; block: BlockHeader; accepted: AcceptedCheckpoint }
 
+/** What an entry says from a block on. */
+export type RegistryChange = Partial<
+  Pick<RegistryEntry, 'exitAt' | 'bond' | 'cell' | 'region' | 'subBand' | 'gain'>
+>
+
 type Registered = Extract<ChainEvent, { type: 'registered' }>
-type Change = Extract<ChainEvent, { type: 'exitRequested' | 'withdrawn' }>
+type Changed = Extract<ChainEvent, { type: 'changed' }>
 
 export interface Advance {
   /** Contiguous, ascending; the last one becomes the head. Need not follow the present head. */
@@ -53,7 +57,7 @@ export class ChainView {
   readonly #eventBlocks = new Map<bigint, BlockHeader>()
   readonly #bases = new Map<number, BlockHeader>()
   #registered: Registered[] = []
-  #changes: Change[] = []
+  #changes: Changed[] = []
   #accepted: AcceptedCheckpoint[] = []
   /** Identity keys of the entries, hexadecimal. */
   #identities = new Set<string>()
@@ -121,11 +125,9 @@ export class ChainView {
       for (const { index, entry } of this.#registered.slice(0, nodes)) {
         if (entry !== undefined) entries.set(index, entry)
       }
-      for (const change of this.#changes.slice(0, changes)) {
-        const entry = entries.get(change.index)
-        if (entry === undefined) continue
-        const changed = change.type === 'withdrawn' ? { bond: 0n } : { exitAt: change.exitAt }
-        entries.set(change.index, { ...entry, ...changed })
+      for (const { index, change } of this.#changes.slice(0, changes)) {
+        const entry = entries.get(index)
+        if (entry !== undefined) entries.set(index, { ...entry, ...change })
       }
       return [...entries.values()]
     })

@@ -284,6 +284,24 @@ describe('chain follower', () => {
     })
   })
 
+  it('takes over a bond and a place from the block that changes them on', async () => {
+    await world.register(0)
+    await world.register(1)
+    const before = await world.client.getBlockNumber()
+    await world.addBond(1, 5n)
+    await world.changePlace(1, 0x8c2a100d2c8a3ffn)
+    const chain = await open()
+    const at = (block: bigint) =>
+      chain.registryAt(block).map(({ bond, cell, gain }) => ({ bond, cell, gain }))
+    const old = { bond: 10n ** 21n, cell: 0n, gain: 23 }
+    assert.deepEqual(at(before), [old, old])
+    assert.deepEqual(at(before + 1n), [old, { ...old, bond: 10n ** 21n + 5n }])
+    assert.deepEqual(at(before + 2n), [
+      old,
+      { bond: 10n ** 21n + 5n, cell: 0x8c2a100d2c8a3ffn, gain: -5 },
+    ])
+  })
+
   describe('an exit that an endpoint leaves out', () => {
     const [EXIT] = encodeEventTopics({ abi: nodeRegistryAbi, eventName: 'ExitRequested' })
     const withoutExits: Fault = {

@@ -44,7 +44,7 @@ describe('chain view', () => {
     const block = header(0, 100)
     const gaps: ChainEvent[] = [
       { type: 'registered', block, index: 1, entry: undefined },
-      { type: 'exitRequested', block, index: 0, exitAt: 100 },
+      { type: 'changed', block, index: 0, change: { exitAt: 100 } },
       { type: 'accepted', block, accepted: acceptedAt(0, block) },
     ]
     for (const event of gaps) {
@@ -86,8 +86,8 @@ describe('chain view', () => {
       headers: blocks,
       events: [
         { type: 'registered', block: blocks[0], index: 0, entry: entry(0, 0) },
-        { type: 'exitRequested', block: blocks[1], index: 0, exitAt: 101 },
-        { type: 'withdrawn', block: blocks[2], index: 0 },
+        { type: 'changed', block: blocks[1], index: 0, change: { exitAt: 101 } },
+        { type: 'changed', block: blocks[2], index: 0, change: { bond: 0n } },
       ],
     })
     const seen = blocks.map(({ number }) => view.registryAt(number)[0])

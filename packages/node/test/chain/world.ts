@@ -28,8 +28,10 @@ import {
 } from '@cairn/node'
 import { bls, type Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
 import {
+  type Abi,
   createPublicClient,
   createWalletClient,
+  encodeFunctionData,
   type HttpTransport,
   http,
   type PublicClient,
@@ -152,6 +154,8 @@ export interface TestChain {
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
   /** Takes the node of this index, which is that of its number, out of the active set. */
   requestExit(index: number): Promise<void>
+  addBond(index: number, amount: bigint): Promise<void>
+  changePlace(index: number, cell: bigint): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   mine(blocks?: number): Promise<void>
   close(): Promise<void>
@@ -194,6 +198,20 @@ export async function openChain(): Promise<TestChain> {
     return account
   }
   const { signal } = new AbortController()
+  const act = async (
+    index: number,
+    functionName: 'requestExit' | 'addBond' | 'changePlace',
+    args: readonly unknown[],
+  ) => {
+    const wallet = createWalletClient({
+      account: operator(index).account,
+      transport: http(anvil.rpcUrl),
+    })
+    const data = encodeFunctionData({ abi: nodeRegistryAbi as Abi, functionName, args })
+    const hash = await wallet.sendTransaction({ chain: null, to: contracts.registry, data })
+    const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+    assert.equal(status, 'success')
+  }
   return {
     anvil,
     endpoint,
@@ -228,21 +246,9 @@ export async function openChain(): Promise<TestChain> {
       )
       return signer.identity
     },
-    async requestExit(index) {
-      const wallet = createWalletClient({
-        account: operator(index).account,
-        transport: http(anvil.rpcUrl),
-      })
-      const hash = await wallet.writeContract({
-        chain: null,
-        address: contracts.registry,
-        abi: nodeRegistryAbi,
-        functionName: 'requestExit',
-        args: [index],
-      })
-      const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
-      assert.equal(status, 'success')
-    },
+    requestExit: index => act(index, 'requestExit', [index]),
+    addBond: (index, amount) => act(index, 'addBond', [index, amount]),
+    changePlace: (index, cell) => act(index, 'changePlace', [index, cell, 3, 1, -5]),
     async begin(checkpoint) {
       const { timestamp } = await client.getBlock()
       const genesis = Number(timestamp) + 1_000

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity 0.8.37;
+
+import {Deposits} from "../../solidity/Deposits.sol";
+import {Payout} from "../../solidity/PayoutTree.sol";
+import {Draft, Network} from "./Network.sol";
+import {PayoutList} from "./PayoutList.sol";
+
+/// @title A network that settles as the protocol does, with clients and earners who act at random
+contract Economy is Network {
+    using PayoutList for Payout[];
+
+    uint256 private constant ACCOUNTS = 5;
+    uint256 private constant EPOCHS_MAX = 200;
+
+    struct Landed {
+        bytes checkpoint;
+        uint64 base;
+    }
+
+    uint256 public immutable supply;
+    /// What is in the deposits besides what clients may take back.
+    uint128 public earnedTotal;
+    uint128 public spentTotal;
+    uint256 public minted;
+    uint256 public burned;
+    uint256 public paidOut;
+    uint256 public putDown;
+    uint256 public withdrawn;
+
+    uint128[ACCOUNTS] private _earned;
+    uint128[ACCOUNTS] private _spent;
+    Payout[][] private _lists;
+    Landed[] private _landed;
+    uint256 private _funded;
+
+    constructor() {
+        deployAll();
+        supply = token.totalSupply();
+    }
+
+    function deposit(uint256 who, uint128 amount) external {
+        amount = uint128(bounded(amount, 1, 1000 ether));
+        deposits.deposit(account(who), amount);
+        putDown += amount;
+    }
+
+    function request(uint256 who, uint128 amount) external {
+        address client = account(who);
+        (uint128 deposited,,) = deposits.accounts(client);
+        if (deposited == 0) return;
+        vm.prank(client);
+        deposits.requestWithdrawal(uint128(bounded(amount, 1, deposited)));
+    }
+
+    /// Settles an epoch: a fee out of what a deposit leaves, and a reward, both at random.
+    function settle(uint256 client, uint256 earner, uint128 fee, uint128 reward) external {
+        if (_landed.length == EPOCHS_MAX) return;
+        vm.roll(block.number + 1);
+        client %= ACCOUNTS;
+        (uint128 deposited, uint128 requested,) = deposits.accounts(account(client));
+        uint128 used = _spent[client] + requested;
+        fee = deposited > used ? uint128(bounded(fee, 0, deposited - used)) : 0;
+        reward = uint128(bounded(reward, 0, EMISSION));
+        uint128 burn = uint128(uint256(fee) * FEE_BURN / 1_000_000);
+        _spent[client] += fee;
+        _earned[earner % ACCOUNTS] += reward + fee - burn;
+        spentTotal += fee;
+        earnedTotal += reward + fee - burn;
+        minted += reward;
+        burned += burn;
+        Draft memory draft;
+        Payout[] storage list = _lists.push();
+        for (uint256 i = 0; i < ACCOUNTS; ++i) {
+            list.push(Payout(account(i), _earned[i], _spent[i], uint32(i)));
+        }
+        draft.payouts = list.root();
+        draft.baseNumber = uint64(block.number);
+        draft.earnedTotal = earnedTotal;
+        draft.spentTotal = spentTotal;
+        _landed.push(Landed(land(draft), uint64(block.number)));
+    }
+
+    function fund() external {
+        if (_funded == _landed.length) return;
+        _funded = _landed.length;
+        Payout[] memory list = _lists[_funded - 1];
+        distributor.fund(_landed[_funded - 1].checkpoint, list.trunk(), uint32(list.length));
+    }
+
+    function claim(uint256 who) external {
+        if (_funded == 0) return;
+        who %= ACCOUNTS;
+        Payout[] memory list = _lists[_funded - 1];
+        if (list[who].earned == distributor.claimed(account(who))) return;
+        paidOut += distributor.claim(
+            uint64(_funded - 1), list[who], list.path(who, list.levels())
+        );
+    }
+
+    /// From any checkpoint whose base has seen the request.
+    function withdraw(uint256 who, uint256 which) external {
+        if (_landed.length == 0) return;
+        who %= ACCOUNTS;
+        address client = account(who);
+        (, uint128 requested, uint64 since) = deposits.accounts(client);
+        which %= _landed.length;
+        if (requested == 0 || _landed[which].base < since) return;
+        Payout[] memory list = _lists[which];
+        uint256 before = token.balanceOf(address(deposits));
+        Deposits.Proof memory proof = Deposits.Proof(list[who], list.fullPath(who));
+        try deposits.withdraw(client, _landed[which].checkpoint, proof) {
+            withdrawn += before - token.balanceOf(address(deposits));
+        } catch {
+            return;
+        }
+    }
+
+    function later(uint16 time) external {
+        vm.warp(block.timestamp + time);
+    }
+
+    function account(uint256 who) public pure returns (address) {
+        return address(uint160(0x1000 * (1 + who % ACCOUNTS)));
+    }
+
+    function spentOf(uint256 who) external view returns (uint128) {
+        return _spent[who];
+    }
+
+    function fundedBooks() external view returns (bool) {
+        return _funded == _landed.length;
+    }
+}
+
+contract MoneyTest is Network {
+    Economy private economy;
+
+    function setUp() public {
+        economy = new Economy();
+        target(address(economy));
+    }
+
+    function invariant_theDistributorHoldsWhatItOwes() public view {
+        uint256 held = economy.token().balanceOf(address(economy.distributor()));
+        uint256 owed = uint256(economy.distributor().earnedTotal()) - economy.paidOut();
+        assertTrue("held", held >= owed);
+        assertEqual("claimed", economy.paidOut(), economy.distributor().claimedTotal());
+    }
+
+    function invariant_theDepositsHoldWhatIsNeitherSpentNorPaidBack() public view {
+        uint256 held = economy.token().balanceOf(address(economy.deposits()));
+        uint256 left = economy.putDown() - economy.withdrawn() - economy.distributor().spentTotal();
+        assertEqual("held", left, held);
+    }
+
+    function invariant_everyDepositCoversWhatItsAccountSpent() public view {
+        for (uint256 i = 0; i < 5; ++i) {
+            (uint128 deposited,,) = economy.deposits().accounts(economy.account(i));
+            assertTrue("covered", deposited >= economy.spentOf(i));
+        }
+    }
+
+    function invariant_tokensAreMintedAndBurnedAsSettled() public view {
+        if (!economy.fundedBooks()) return;
+        assertEqual(
+            "supply",
+            economy.supply() + economy.minted(),
+            economy.token().totalSupply() + economy.burned()
+        );
+    }
+}

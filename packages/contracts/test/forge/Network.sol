@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity 0.8.37;
+
+import {CairnToken} from "../../solidity/CairnToken.sol";
+import {CheckpointContainer} from "../../solidity/CheckpointContainer.sol";
+import {Checkpoints} from "../../solidity/Checkpoints.sol";
+import {Absent, Committee} from "../../solidity/CommitteeWord.sol";
+import {Deposits} from "../../solidity/Deposits.sol";
+import {NodeRegistry} from "../../solidity/NodeRegistry.sol";
+import {Payout} from "../../solidity/PayoutTree.sol";
+import {RewardDistributor} from "../../solidity/RewardDistributor.sol";
+import {BlsSigner} from "./BlsSigner.sol";
+import {PayoutList} from "./PayoutList.sol";
+import {Test} from "./Vm.sol";
+
+/// @notice What a checkpoint of these tests says; the rest of it is empty.
+struct Draft {
+    uint64 epoch;
+    uint64 baseNumber;
+    bytes32 parent;
+    bytes32 payouts;
+    bytes32 penalties;
+    uint128 earnedTotal;
+    uint128 spentTotal;
+    bytes32 nextCommittee;
+}
+
+/// @title All contracts, deployed and started, with a committee of one whose key is known
+abstract contract Network is Test {
+    using PayoutList for Payout[];
+
+    uint256 internal constant EMISSION = 1000 ether;
+    uint256 internal constant FEE_BURN = 100_000;
+    uint88 internal constant OUTFLOW_MAX = 1_000_000 ether;
+    uint256 internal constant SECRET = 0x5ec3e7;
+    uint64 internal constant GENESIS_EPOCH = type(uint64).max;
+
+    CairnToken public token;
+    NodeRegistry public registry;
+    Checkpoints public checkpoints;
+    RewardDistributor public distributor;
+    Deposits public deposits;
+    Committee internal committee;
+
+    function deployAll() internal {
+        uint256 nonce = vm.getNonce(address(this));
+        address depositsAt = vm.computeCreateAddress(address(this), nonce + 4);
+        token = new CairnToken(1_000_000_000 ether, 100_000_000 ether);
+        registry = new NodeRegistry(token, 1000 ether, 100 ether, 72, 10_000 ether, 10 ether);
+        checkpoints = new Checkpoints();
+        distributor = new RewardDistributor(
+            token, checkpoints, Deposits(depositsAt), registry, EMISSION, FEE_BURN, OUTFLOW_MAX
+        );
+        deposits = new Deposits(token, checkpoints, address(distributor));
+        assert(address(deposits) == depositsAt);
+        token.setMinter(address(distributor));
+        token.approve(address(deposits), type(uint256).max);
+
+        bytes32[4] memory key = BlsSigner.publicKey(SECRET);
+        committee = Committee({
+            count: 1,
+            weight: 1000,
+            key: key,
+            members: keccak256(abi.encode(key, uint256(1000)))
+        });
+        Draft memory draft;
+        draft.epoch = GENESIS_EPOCH;
+        draft.nextCommittee = word();
+        draft.payouts = new Payout[](0).root();
+        checkpoints.start(uint64(block.timestamp + 1), word(), encode(draft));
+    }
+
+    function word() internal view returns (bytes32) {
+        return keccak256(abi.encode(committee));
+    }
+
+    /// Lands a checkpoint after the last one, with this committee again; fills in what is missing.
+    function land(Draft memory draft) internal returns (bytes memory checkpoint) {
+        draft.epoch = nextEpoch();
+        unchecked {
+            draft.parent = checkpoints.rootOf(draft.epoch - 1);
+        }
+        if (draft.nextCommittee == 0) draft.nextCommittee = word();
+        checkpoint = encode(draft);
+        submit(checkpoint, draft.epoch, 0);
+    }
+
+    function submit(bytes memory checkpoint, uint64 epoch, uint64 round) internal {
+        bytes32 message = checkpoints.voteSigningRoot(
+            checkpoints.genesis(), epoch, round, this.rootOfContainer(checkpoint)
+        );
+        Absent memory absent;
+        checkpoints.submit(
+            checkpoint, round, committee, absent, BlsSigner.sign(SECRET, message)
+        );
+    }
+
+    function nextEpoch() internal view returns (uint64 epoch) {
+        unchecked {
+            epoch = checkpoints.lastEpoch() + 1;
+        }
+    }
+
+    function rootOfContainer(bytes calldata checkpoint) external view returns (bytes32) {
+        return CheckpointContainer.hashTreeRoot(checkpoint);
+    }
+
+    function encode(Draft memory draft) internal pure returns (bytes memory) {
+        bytes memory head = abi.encodePacked(
+            le64(draft.epoch), le64(draft.baseNumber), bytes32(0), draft.parent, bytes32(0)
+        );
+        bytes memory roots =
+            abi.encodePacked(bytes32(0), draft.payouts, draft.penalties, bytes32(0), new bytes(160));
+        return abi.encodePacked(
+            head,
+            roots,
+            PayoutList.le(draft.earnedTotal),
+            PayoutList.le(draft.spentTotal),
+            draft.nextCommittee,
+            bytes4(0x01000000)
+        );
+    }
+
+    function le64(uint64 value) internal pure returns (bytes8) {
+        return bytes8(PayoutList.le(value));
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity 0.8.37;
+
+import {NodeRegistry, Registration} from "../../solidity/NodeRegistry.sol";
+import {Bls12381} from "../../solidity/Bls12381.sol";
+import {BlsSigner} from "./BlsSigner.sol";
+import {Network} from "./Network.sol";
+
+/// @title Registers nodes whose keys are known
+abstract contract Registrar is Network {
+    function registerNode(uint32 number, uint96 bond) internal returns (uint32) {
+        Registration memory registration;
+        registration.payout = address(this);
+        registration.identity = keccak256(abi.encode(number));
+        registration.voting = BlsSigner.publicKey(1000 + number);
+        registration.bond = bond;
+        bytes32 root = registry.possessionRoot(
+            registration.identity, Bls12381.compress(registration.voting), address(this)
+        );
+        bytes32[8] memory possession = BlsSigner.sign(1000 + number, root);
+        bytes32[2] memory identitySignature;
+        return registry.register(registration, possession, identitySignature);
+    }
+}
+
+/// @title Operators who register, add to bonds, leave and come for their money at random
+contract Operators is Registrar {
+    uint256 private constant NODES_MAX = 8;
+
+    uint256 public bonds;
+    uint32 private _nodes;
+
+    constructor() {
+        deployAll();
+        token.approve(address(registry), type(uint256).max);
+    }
+
+    function register(uint96 bond) external {
+        if (_nodes == NODES_MAX) return;
+        bond = uint96(bounded(bond, 1000 ether, 20_000 ether));
+        registerNode(_nodes++, bond);
+        bonds += bond;
+    }
+
+    function addBond(uint32 index, uint96 amount) external {
+        amount = uint96(bounded(amount, 0, 5000 ether));
+        registry.addBond(index % (_nodes + 1), amount);
+        bonds += amount;
+    }
+
+    function requestExit(uint32 index) external {
+        registry.requestExit(index % (_nodes + 1));
+    }
+
+    function withdraw(uint32 index) external {
+        uint256 before = token.balanceOf(address(this));
+        registry.withdraw(index % (_nodes + 1));
+        bonds -= token.balanceOf(address(this)) - before;
+    }
+
+    function later(uint8 time) external {
+        vm.warp(block.timestamp + time);
+        vm.roll(block.number + 1);
+    }
+
+    function nodeCount() external view returns (uint32) {
+        return _nodes;
+    }
+}
+
+contract NodeRegistryTest is Registrar {
+    Operators private operators;
+
+    function setUp() public {
+        operators = new Operators();
+        target(address(operators));
+    }
+
+    function invariant_holdsTheBonds() public view {
+        uint256 held = operators.token().balanceOf(address(operators.registry()));
+        assertEqual("held", operators.bonds(), held);
+        uint256 sum;
+        for (uint32 i = 0; i < operators.nodeCount(); ++i) sum += bondOf(i);
+        assertEqual("sum", operators.bonds(), sum);
+    }
+
+    function invariant_weighsWhoHasNotAskedToLeave() public view {
+        NodeRegistry registry_ = operators.registry();
+        uint256 weight;
+        for (uint32 i = 0; i < operators.nodeCount(); ++i) {
+            (, uint64 exitAt,,,,,,,,) = registry_.nodes(i);
+            if (exitAt == 0) weight += registry_.weightOf(bondOf(i));
+        }
+        assertEqual("weight", weight, registry_.totalWeight());
+    }
+
+    function invariant_remembersThePresentBond() public view {
+        for (uint32 i = 0; i < operators.nodeCount(); ++i) {
+            assertEqual("bond", bondOf(i), operators.registry().bondAt(i, block.number));
+        }
+    }
+
+    function testFuzz_remembersBondsByBlock(uint96 first, uint96 more, uint16 between) public {
+        deployAll();
+        token.approve(address(registry), type(uint256).max);
+        first = uint96(bounded(first, 1000 ether, 100_000 ether));
+        more = uint96(bounded(more, 1, 100_000 ether));
+        vm.roll(100);
+        uint32 index = registerNode(9, first);
+        uint256 changed = 100 + bounded(between, 1, 1000);
+        vm.roll(changed);
+        registry.addBond(index, more);
+        assertEqual("before", 0, registry.bondAt(index, 99));
+        assertEqual("registered", first, registry.bondAt(index, 100));
+        assertEqual("unchanged", first, registry.bondAt(index, changed - 1));
+        assertEqual("changed", uint256(first) + more, registry.bondAt(index, changed));
+    }
+
+    function bondOf(uint32 index) private view returns (uint256) {
+        (,,,, uint96 bond,,,,,) = operators.registry().nodes(index);
+        return bond;
+    }
+}

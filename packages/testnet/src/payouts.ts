@@ -1,0 +1,97 @@
+/** Money of a testnet on its chain: clients' deposits before genesis, and all rewards at the end. */
+import {
+  type ContractAddresses,
+  depositsAbi,
+  PayoutClaims,
+  rewardDistributorAbi,
+  testDeployer,
+} from '@cairn/contracts'
+import type { Settled } from '@cairn/node'
+import { check, type Deposit } from '@cairn/protocol'
+import { createPublicClient, createWalletClient, type Hex, http, toHex } from 'viem'
+
+const RECEIPT_TIMEOUT_MS = 20_000
+const POLL_MS = 100
+/** `RewardDistributor.BATCH_MAX`. */
+const CLAIMS_AT_ONCE = 64
+
+interface PayoutsAccess {
+  rpcUrl: string
+  contracts: ContractAddresses
+}
+
+/** Puts down on the chain, out of the deployer's tokens, what the genesis state says clients have. */
+export async function depositAll(
+  access: PayoutsAccess,
+  deposits: readonly Pick<Deposit, 'account' | 'amount'>[],
+): Promise<void> {
+  const { wallet, mined } = connect(access)
+  const hashes: Hex[] = []
+  for (const { account, amount } of deposits) {
+    hashes.push(
+      await wallet.writeContract({
+        address: access.contracts.deposits,
+        abi: depositsAbi,
+        functionName: 'deposit',
+        args: [toHex(account), amount],
+        chain: null,
+      }),
+    )
+  }
+  for (const hash of hashes) await mined(hash)
+}
+
+/**
+ * Funds an accepted checkpoint and has everybody paid. Resolves with whether the chain paid out
+ * what the checkpoint says was earned, to the last unit, and took from the deposits what it says
+ * was spent. Throws `claimReverted`.
+ */
+export async function claimAll(access: PayoutsAccess, { settlement }: Settled): Promise<boolean> {
+  const { client, wallet, mined } = connect(access)
+  const { checkpoint, state } = settlement
+  const claims = new PayoutClaims({ checkpoint, payouts: state.core.payouts })
+  const distributor = {
+    address: access.contracts.distributor,
+    abi: rewardDistributorAbi,
+    chain: null,
+  } as const
+  await mined(
+    await wallet.writeContract({ ...distributor, functionName: 'fund', args: claims.fund() }),
+  )
+  const earners = state.core.payouts.filter(({ earned }) => earned > 0n)
+  for (let from = 0; from < earners.length; from += CLAIMS_AT_ONCE) {
+    const batch = earners
+      .slice(from, from + CLAIMS_AT_ONCE)
+      .flatMap(({ account }) => [claims.claim(account)].filter(claim => claim !== undefined))
+    const args = [
+      checkpoint.epoch,
+      batch.map(([, payout]) => payout),
+      batch.map(([, , path]) => path),
+    ] as const
+    await mined(await wallet.writeContract({ ...distributor, functionName: 'claimMany', args }))
+  }
+  const [earned, spent, claimed] = await Promise.all([
+    client.readContract({ ...distributor, functionName: 'earnedTotal' }),
+    client.readContract({ ...distributor, functionName: 'spentTotal' }),
+    client.readContract({ ...distributor, functionName: 'claimedTotal' }),
+  ])
+  return earned === checkpoint.earnedTotal && spent === checkpoint.spentTotal && claimed === earned
+}
+
+function connect({ rpcUrl }: PayoutsAccess) {
+  const transport = http(rpcUrl)
+  const client = createPublicClient({ transport, pollingInterval: POLL_MS })
+  return {
+    client,
+    wallet: createWalletClient({ transport, account: testDeployer().account }),
+    async mined(hash: Hex) {
+      const { status } = await client.waitForTransactionReceipt({
+        hash,
+        timeout: RECEIPT_TIMEOUT_MS,
+      })
+      check(status === 'success', 'claimReverted', 'the chain refused to move tokens', {
+        facts: { transaction: hash },
+      })
+    },
+  }
+}
