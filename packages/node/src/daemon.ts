@@ -52,6 +52,7 @@ import { servePieces } from './pieces/transfer.ts'
 import { Volumes } from './pieces/volumes.ts'
 import type { Chain, Clock, Log, Store } from './ports.ts'
 import { GwmpServer } from './radio/gwmp-server.ts'
+import { MqttBridge, type MqttBridgeInit } from './radio/mqtt-bridge.ts'
 import { signerOf } from './signer.ts'
 import { openLevelStore } from './store/level.ts'
 import { VERSION } from './version.ts'
@@ -97,7 +98,15 @@ export interface DaemonOptions {
     releaseProviders?: boolean
   }
   /** Present: serves a packet forwarder. */
-  radio?: { host: string; port: number; eui?: string; plan?: string; gain?: number }
+  radio?: {
+    host: string
+    port: number
+    eui?: string
+    plan?: string
+    gain?: number
+    /** Present: LoRaWAN uplinks are handed on, and downlinks taken. */
+    mqtt?: MqttBridgeInit
+  }
   /** Weight of the penalty for peers that share an address; 0 where honest ones do. */
   colocationWeight: number
   /** Peers may use private and loopback addresses. */
@@ -205,6 +214,15 @@ async function build(
   await gwmp?.start()
   if (gwmp !== undefined) closers.push(() => gwmp.stop())
   const radio = gwmp?.gateways[0]
+  const bridge =
+    gwmp &&
+    options.radio?.mqtt &&
+    new MqttBridge(
+      { clock, log: log.child({ part: 'mqtt' }), server: gwmp, count: metrics.count },
+      options.radio.mqtt,
+    )
+  await bridge?.start()
+  if (bridge !== undefined) closers.push(() => bridge.stop())
 
   const hashing = options.hashing ?? ownPool(closers)
   const pieces =
@@ -296,7 +314,7 @@ async function build(
     },
     { network: id, profile, maxPrice: options.client?.maxPrice ?? profile.storagePrice },
   )
-  meter({ node, chain, network, files: client, metrics, pieces })
+  meter({ node, chain, network, files: client, metrics, pieces, broker: bridge })
   let stop = () => {}
   const stopped = new Promise<void>((resolve, reject) => {
     stop = once(() => {
@@ -314,6 +332,7 @@ async function build(
       pieces,
       desk,
       radio,
+      broker: bridge,
       metrics: () => metrics.text(),
       stop,
     },

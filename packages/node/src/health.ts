@@ -14,6 +14,7 @@ import {
 } from './kinds/storage/outlook.ts'
 import { renewalName } from './kinds/storage/renewals.ts'
 import { FULLNESS_WARNINGS } from './pieces/volumes.ts'
+import type { BrokerStatus } from './radio/broker.ts'
 
 export type Severity = 'ok' | 'warning' | 'critical'
 
@@ -28,6 +29,7 @@ export type HealthCode =
   | 'base'
   | 'muted'
   | 'radio'
+  | 'broker'
   | 'volume'
   | 'volumeAway'
   | 'damaged'
@@ -71,6 +73,8 @@ export interface HealthFacts {
   mutedUntil?: number
   /** Absent without a radio. */
   radio?: { online: boolean }
+  /** Absent where no uplinks are handed on. */
+  broker?: BrokerStatus
   /** Absent for a node that offers no storage. */
   volumes?: readonly VolumeFacts[]
   /** By the last accepted checkpoint; absent for a node without deals. */
@@ -107,6 +111,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     muted(facts),
   ]
   if (facts.radio !== undefined) checks.push(radio(facts.radio))
+  if (facts.broker !== undefined) checks.push(broker(facts.broker))
   if (facts.volumes !== undefined) {
     checks.push(volumeAway(facts.volumes), volume(facts.volumes), damaged(facts.volumes))
   }
@@ -299,6 +304,20 @@ function radio({ online }: { online: boolean }): Health {
     text: 'No packet forwarder has been heard',
     facts: {},
     next: "point the gateway's packet forwarder at this machine and the configured UDP port",
+  }
+}
+
+function broker({ connected, waiting, dropped }: BrokerStatus): Health {
+  const code = 'broker'
+  const facts = { waiting, dropped }
+  const lost = dropped === 0 ? '' : `, ${dropped} were dropped`
+  if (connected) return { code, severity: 'ok', text: `The MQTT broker answers${lost}`, facts }
+  return {
+    code,
+    severity: 'warning',
+    text: `The MQTT broker is away: ${waiting} events wait${lost}`,
+    facts,
+    next: 'check radio.mqtt.url, its credentials, and that this machine reaches the broker',
   }
 }
 

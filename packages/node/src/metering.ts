@@ -6,6 +6,7 @@ import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
 import type { Chain, Network } from './ports.ts'
+import type { MqttBridge } from './radio/mqtt-bridge.ts'
 
 export interface MeteringComponents {
   node: CairnNode
@@ -14,15 +15,18 @@ export interface MeteringComponents {
   files: Pick<Files, 'onRun'>
   metrics: Metrics
   pieces: Volumes | undefined
+  broker: Pick<MqttBridge, 'status'> | undefined
 }
 
-export function meter({ node, chain, network, files, metrics, pieces }: MeteringComponents): void {
+export function meter(components: MeteringComponents): void {
+  const { node, chain, network, files, metrics, pieces, broker } = components
   const names = new Map(node.kinds.map(({ kind }) => [kind.code, kind.name]))
   node.epochs.onBase(() => {
     metrics.set('epoch', node.epochs.now())
     metrics.set('peers', network.peers().length)
     const { offsetMs } = node.clockCheck
     if (offsetMs !== undefined) metrics.set('clock_offset_seconds', offsetMs / 1_000)
+    if (broker !== undefined) metrics.set('mqtt_waiting', broker.status().waiting)
     if (pieces === undefined) return
     const volumes = pieces.report()
     const sum = (part: 'used' | 'quota') => volumes.reduce((all, volume) => all + volume[part], 0)

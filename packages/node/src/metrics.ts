@@ -66,6 +66,11 @@ export const METRICS = {
     help: 'Radio frames, by direction and outcome',
     labels: ['direction', 'outcome'],
   },
+  mqtt_events_total: {
+    type: 'counter',
+    help: 'Uplinks, statistics and downlinks handed on by MQTT or not, by outcome; `all`: events sent to the broker and dropped before',
+    labels: ['event', 'outcome'],
+  },
   stored_bytes_total: {
     type: 'counter',
     help: 'Piece bytes written, read and scrubbed',
@@ -101,6 +106,7 @@ export const METRICS = {
     help: "Places of this node's files repaired since it started",
     labels: [],
   },
+  mqtt_waiting: { type: 'gauge', help: 'Events that wait for the MQTT broker', labels: [] },
   pieces: { type: 'gauge', help: 'Pieces kept', labels: [] },
   volume_bytes: { type: 'gauge', help: 'Bytes taken and offered on all volumes', labels: ['part'] },
   earned_tokens: {

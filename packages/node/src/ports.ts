@@ -215,7 +215,13 @@ export interface Reception {
 
 export type TransmitResult =
   | { sent: true /** EIRP in 0.1 dBm the radio said it used. */; power: number }
-  | { sent: false; reason: 'noGateway' | 'dutyCycle' | 'refused' | 'timeout'; detail: string }
+  | {
+      sent: false
+      reason: 'noGateway' | 'dutyCycle' | 'refused' | 'timeout'
+      detail: string
+      /** Of one that was refused: the forwarder's word for it, where there is one. */
+      word?: string
+    }
 
 /** One gateway's radio. */
 export interface Radio {
@@ -224,6 +230,8 @@ export interface Radio {
   /** False until a packet forwarder has been heard. */
   online(): boolean
   transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult>
+  /** Keeps the air free for a transmission that is to come: times in ms since 1970. */
+  reserve(span: { from: number; to: number }): void
   onReception(listener: (reception: Reception) => void): () => void
 }
 

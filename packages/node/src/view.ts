@@ -74,6 +74,7 @@ import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
 import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
+import type { MqttBridge } from './radio/mqtt-bridge.ts'
 import type { Signer } from './signer.ts'
 
 /** What the view needs of the client's side of storage. */
@@ -114,6 +115,7 @@ export interface DaemonViewComponents {
   pieces: PieceShelf | undefined
   desk: DealDesk
   radio: Radio | undefined
+  broker: Pick<MqttBridge, 'status'> | undefined
   metrics(): Promise<string>
   stop(): void
 }
@@ -500,7 +502,7 @@ export class DaemonView implements NodeView {
   }
 
   #health(storage: Obligations | undefined): Health[] {
-    const { node, chain, clock, network, pieces, radio, desk, client } = this.#components
+    const { node, chain, clock, network, pieces, radio, broker, desk, client } = this.#components
     const { profile } = this.#init.manifest
     const epoch = node.epochs.now()
     const head = chain.head()
@@ -522,6 +524,7 @@ export class DaemonView implements NodeView {
       slot: slotAt(node.epochs.calendar, epoch, clock.now()),
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
       ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
+      ...(broker === undefined ? {} : { broker: broker.status() }),
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
       deals: { outlook: desk.outlook(), profile },

@@ -18,6 +18,8 @@ const NAMES = [
   'cairn_file_groups',
   'cairn_health',
   'cairn_messages_total',
+  'cairn_mqtt_events_total',
+  'cairn_mqtt_waiting',
   'cairn_peers',
   'cairn_pieces',
   'cairn_prove_seconds',

@@ -137,9 +137,26 @@ function settingsOf(values: Values): Settings {
             plan: values['radio.region'],
             gain: values['radio.gain'],
             ...(eui === '' ? {} : { eui }),
+            ...(values['radio.mqtt.url'] === '' ? {} : { mqtt: mqttOf(values) }),
           },
         }),
   }
+}
+
+function mqttOf(values: Values) {
+  const username = values['radio.mqtt.username']
+  const password = values['radio.mqtt.password']
+  return {
+    url: values['radio.mqtt.url'],
+    prefix: values['radio.mqtt.prefix'] || regionTopic(values['radio.region']),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+  }
+}
+
+/** ChirpStack's name of a regional plan: AS923-2 is `as923_2`, and AS923-1 `as923`. */
+function regionTopic(plan: string): string {
+  return plan.toLowerCase().replace(/-1$/, '').replace('-', '_')
 }
 
 async function readManifest(path: string): Promise<string> {

@@ -42,6 +42,12 @@ const multiaddr = z
   .string()
   .regex(/^\/[a-z0-9]+\//, 'expected a multiaddr, such as /ip4/0.0.0.0/tcp/4131')
 const url = z.url({ protocol: /^(https?|wss?)$/, error: 'expected an http(s) or ws(s) URL' })
+const broker = z
+  .url({ protocol: /^(mqtts?|wss?)$/, error: 'expected an mqtt(s) or ws(s) URL' })
+  .refine(
+    address => new URL(address).username === '',
+    'expected no credentials: set radio.mqtt.username and radio.mqtt.password',
+  )
 
 export const KEYS = {
   dataDir: {
@@ -206,6 +212,34 @@ export const KEYS = {
     default: () => 0,
     shown: '0',
     help: 'Antenna gain less cable loss, 0.1 dBi',
+  },
+  'radio.mqtt.url': {
+    schema: z.union([z.literal(''), broker]),
+    default: () => '',
+    shown: '',
+    help: 'MQTT broker of a LoRaWAN network server, such as `mqtt://127.0.0.1:1883`: uplinks are handed on to it; empty: none',
+  },
+  'radio.mqtt.prefix': {
+    schema: z
+      .string()
+      .trim()
+      .regex(/^[^+#]{0,64}$/, 'expected a topic without + and #'),
+    default: () => '',
+    shown: '',
+    help: 'First part of its topics, as the server names the region: `eu868`, `us915_0`; empty: the name of radio.region in its spelling',
+  },
+  'radio.mqtt.username': {
+    schema: z.string().trim().max(4096),
+    default: () => '',
+    shown: '',
+    help: 'User at the MQTT broker',
+  },
+  'radio.mqtt.password': {
+    schema: z.string().trim().max(4096),
+    default: () => '',
+    shown: '',
+    help: 'Password at the MQTT broker',
+    secret: true,
   },
 } as const satisfies Record<string, Key>
 

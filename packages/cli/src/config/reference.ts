@@ -11,15 +11,16 @@ export function sampleConfig(): string {
   for (const name of KEY_NAMES) {
     const key: Key = KEYS[name]
     if (key.notInFile) continue
-    const [first, second] = name.split('.')
-    const nested = second !== undefined
+    const [first = name] = name.split('.')
+    const second = name.slice(first.length + 1)
+    const nested = second !== ''
     if (nested && first !== group) lines.push('', `#${first}:`)
     else if (!nested) lines.push('')
-    group = nested ? (first as string) : ''
+    group = nested ? first : ''
     const indent = nested ? '  ' : ''
     lines.push(
       nested ? `#  # ${key.help}` : `# ${key.help}`,
-      `#${indent}${second ?? name}: ${sampleValue(key)}`,
+      `#${indent}${nested ? second : name}: ${sampleValue(key)}`,
     )
   }
   return `${lines.join('\n')}\n`

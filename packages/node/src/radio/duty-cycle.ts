@@ -76,11 +76,11 @@ export class DutyCycleLedger {
     return ((bandOf(this.#plan, frequency)?.duty ?? 0) * HOUR_MS) / 1_000
   }
 
-  /** Books `airtime` (microseconds); undefined where it would exceed the allowance. */
-  async book(frequency: number, airtime: number): Promise<Booking | undefined> {
+  /** Books `airtime`; undefined where less than `keep` would be left of the allowance; microseconds. */
+  async book(frequency: number, airtime: number, keep = 0): Promise<Booking | undefined> {
     const band = bandOf(this.#plan, frequency)
     if (band === undefined) return undefined
-    if (this.spent(frequency) + airtime > this.allowance(frequency)) return undefined
+    if (this.spent(frequency) + airtime + keep > this.allowance(frequency)) return undefined
     const at = this.#clock.now()
     const expired = this.#bookings.filter(booking => !counts(booking, at))
     if (this.#bookings.length - expired.length >= BOOKINGS_MAX) return undefined

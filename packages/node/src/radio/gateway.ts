@@ -8,9 +8,13 @@
  */
 import { randomInt } from 'node:crypto'
 import {
+  airtime,
+  bandOf,
   CairnError,
   type Datagram,
   type ForwarderStat,
+  FRAME_BANDWIDTH,
+  FRAME_BYTES,
   hex,
   type PushData,
   type RegionalPlan,
@@ -35,6 +39,23 @@ export const IN_FLIGHT_MAX = 16
 
 /** No concentrator sends louder than this, nor more quietly than its negative, dBm. */
 const POWER_MAX = 60
+
+/** Spans kept free for beacons: one node sends one in a round. */
+const RESERVED_MAX = 8
+/** How far from such a span other frames stay, ms: what a forwarder takes to be told. */
+const RESERVED_GUARD_MS = 500
+/** Beacons of two rounds may fall into one hour; downlinks leave airtime for both. */
+const BEACONS_PER_HOUR = 2
+/** A frame asked for at a count may be due at any time in so many ms while the count is not known. */
+const UNKNOWN_DUE_MS = 10_000
+
+const COUNTER = 2 ** 32
+/** GPS time began on 1980-01-06, ms since 1970, and is ahead of UTC by so many leap seconds. */
+const GPS_BEGAN_MS = 315_964_800_000
+const GPS_AHEAD_MS = 18_000
+
+/** What a forwarder refuses with, as far as it is one: what came in is not repeated blindly. */
+const WORD = /^[A-Z_]{1,32}$/
 
 const TOKENS = 0x1_0000
 const SYMBOLS_OF_PREAMBLE = 8
@@ -96,6 +117,20 @@ interface Route extends Endpoint {
 
 type Answer = TxAck | 'stopped'
 
+/** A frame, and the request for it at a power in whole dBm. */
+interface Request {
+  readonly transmission: Transmission
+  ask(power: number): Txpk
+  /** Microseconds of its band's hour that it has to leave. */
+  readonly keep: number
+}
+
+/** Ms since 1970. */
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
 const EUI_KEY = new TextEncoder().encode('eui')
 const EUI_TEXT = /^[0-9a-f]{16}$/
 
@@ -108,6 +143,9 @@ export class Gateway implements Radio {
   #eui: string | undefined
   #route: Route | undefined
   #stat: ForwarderStat | undefined
+  #reserved: Span[] = []
+  /** The last packet's count and time of arrival: what tells when a later count is due. */
+  #counted: { tmst: number; at: number } | undefined
   /** Present while started. */
   #ledger: DutyCycleLedger | undefined
   #token = randomInt(TOKENS)
@@ -184,8 +222,37 @@ export class Gateway implements Radio {
 
   /** Rejects with the signal's reason, `badFrame`, or what the store throws. */
   async transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult> {
+    const ask = (power: number) => encodeTransmission(transmission, power)
+    return await this.#send({ transmission, ask, keep: 0 }, signal)
+  }
+
+  /**
+   * Sends a frame that a network server asks for, at its EIRP in dBm. It takes neither the air nor the
+   * airtime that a beacon needs: then it is refused as `COLLISION_BEACON` or for its duty cycle.
+   * Rejects as `transmit` does.
+   */
+  async sendDownlink(txpk: Txpk, signal: AbortSignal): Promise<TransmitResult> {
+    const { payload, frequency, modulation, when, power } = txpk
+    if (modulation.name !== 'LORA') return refused('only LoRa frames are sent', 'TX_FREQ')
+    const { spreadingFactor, bandwidth } = modulation
+    const us = airtime({ bytes: payload.length, spreadingFactor, bandwidth })
+    if (this.#meetsReserved(when, us / 1_000)) {
+      return refused('a beacon is to be sent at that time', 'COLLISION_BEACON')
+    }
+    const transmission = { payload, frequency, spreadingFactor, bandwidth, power: power * 10 }
+    const keep = beaconAirtime(this.#init.plan, frequency)
+    const ask = (whole: number): Txpk => ({ codingRate: '4/5', ...txpk, power: whole })
+    return await this.#send({ transmission, ask, keep }, signal)
+  }
+
+  reserve(span: Span): void {
+    const now = this.#components.clock.now()
+    this.#reserved = [...this.#reserved.filter(({ to }) => to > now), span].slice(-RESERVED_MAX)
+  }
+
+  async #send(request: Request, signal: AbortSignal): Promise<TransmitResult> {
     signal.throwIfAborted()
-    const result = await this.#transmit(transmission, signal)
+    const result = await this.#transmit(request, signal)
     const outcome = result.sent ? 'ok' : result.reason
     this.#components.count('radio_frames_total', { direction: 'sent', outcome })
     return result
@@ -207,28 +274,28 @@ export class Gateway implements Radio {
     else if (datagram.id === 'pullData') this.#takePull(datagram, from)
   }
 
-  async #transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult> {
+  async #transmit(request: Request, signal: AbortSignal): Promise<TransmitResult> {
     const ledger = this.#ledger
     if (ledger === undefined || !this.online()) {
       return noGateway('no packet forwarder has asked for downlinks within 30 s')
     }
     if (this.#pending >= IN_FLIGHT_MAX) {
-      return { sent: false, reason: 'refused', detail: `${IN_FLIGHT_MAX} frames are in flight` }
+      return refused(`${IN_FLIGHT_MAX} frames are in flight`, 'QUEUE_FULL')
     }
     this.#pending++
     try {
-      return await this.#admitAndRequest(transmission, ledger, signal)
+      return await this.#admitAndRequest(request, ledger, signal)
     } finally {
       this.#pending--
     }
   }
 
   async #admitAndRequest(
-    transmission: Transmission,
+    { transmission, ask, keep }: Request,
     ledger: DutyCycleLedger,
     signal: AbortSignal,
   ): Promise<TransmitResult> {
-    const admission = await admit(transmission, this.#init.plan, ledger)
+    const admission = await admit(transmission, this.#init.plan, ledger, keep)
     if (!admission.admitted) return admission.result
     const { booking } = admission
     const route = this.#route
@@ -238,7 +305,7 @@ export class Gateway implements Radio {
       return noGateway('the radio was stopped')
     }
     const power = Math.floor((transmission.power - this.#init.gain) / 10)
-    return await this.#request(encodeTransmission(transmission, power), route, booking, signal)
+    return await this.#request(ask(power), route, booking, signal)
   }
 
   /** Sends the request and waits for the forwarder's word, the time-out or the signal. */
@@ -276,13 +343,34 @@ export class Gateway implements Radio {
     }
     if (answer.error !== undefined) {
       await this.#ledger?.release(booking)
-      return { sent: false, reason: 'refused', detail: refusal(answer.error) }
+      return refused(refusal(answer.error), WORD.test(answer.error) ? answer.error : undefined)
     }
     const used = (answer.warn === 'TX_POWER' ? answer.value : undefined) ?? txpk.power
     if (Math.abs(used) > POWER_MAX) {
-      return { sent: false, reason: 'refused', detail: `no radio sends at ${used} dBm` }
+      return refused(`no radio sends at ${used} dBm`)
     }
     return { sent: true, power: this.#eirp(used) }
+  }
+
+  #meetsReserved(when: Txpk['when'], ms: number): boolean {
+    const [from, to] = this.#due(when)
+    const guard = RESERVED_GUARD_MS
+    return this.#reserved.some(span => from - guard < span.to && to + ms + guard > span.from)
+  }
+
+  /** The earliest and the latest time at which a frame begins, ms since 1970. */
+  #due(when: Txpk['when']): [number, number] {
+    const now = this.#components.clock.now()
+    if (when === 'now') return [now, now]
+    if ('tmms' in when) {
+      const at = Number(when.tmms) + GPS_BEGAN_MS - GPS_AHEAD_MS
+      return [at, at]
+    }
+    if (this.#counted === undefined) return [now, now + UNKNOWN_DUE_MS]
+    const { tmst, at } = this.#counted
+    const apart = (when.tmst - tmst + COUNTER) % COUNTER
+    const due = at + (apart >= COUNTER / 2 ? apart - COUNTER : apart) / 1_000
+    return [due, due]
   }
 
   #eirp(dbm: number): number {
@@ -329,6 +417,7 @@ export class Gateway implements Radio {
       warnings.warn('malformed', { reason, eui, address, port }, 'a packet could not be read')
     }
     for (const packet of rxpk) {
+      this.#counted = { tmst: packet.tmst, at }
       if (!this.#duplicates.offer({ eui, packet, at })) this.#received('duplicate')
     }
   }
@@ -379,4 +468,18 @@ function encodeTransmission(transmission: Transmission, power: number): Txpk {
 
 function noGateway(detail: string): TransmitResult {
   return { sent: false, reason: 'noGateway', detail }
+}
+
+function refused(detail: string, word?: string): TransmitResult & { sent: false } {
+  return { sent: false, reason: 'refused', detail, ...(word !== undefined && { word }) }
+}
+
+/** Airtime that beacons may need in a frequency's band within an hour, microseconds. */
+function beaconAirtime(plan: RegionalPlan, frequency: number): number {
+  const band = bandOf(plan, frequency)
+  const used = plan.channelSets.flat().some(channel => bandOf(plan, channel) === band)
+  if (band === undefined || !used) return 0
+  const [, spreadingFactor] = plan.spreadingFactors
+  const us = airtime({ bytes: FRAME_BYTES, spreadingFactor, bandwidth: FRAME_BANDWIDTH })
+  return BEACONS_PER_HOUR * us
 }

@@ -296,7 +296,8 @@ describe('GWMP server', () => {
 
     it('repeats a word that it does not know, and no power that no radio has', async () => {
       const { result } = await exchange(radio, forwarder, { error: 'QUEUE_FULL' })
-      assert.deepEqual(result, { sent: false, reason: 'refused', detail: 'QUEUE_FULL' })
+      const word = 'QUEUE_FULL'
+      assert.deepEqual(result, { sent: false, reason: 'refused', detail: word, word })
       for (const value of [61, -61]) {
         const odd = await exchange(radio, forwarder, { warn: 'TX_POWER', value })
         assert.ok(!odd.result.sent && odd.result.detail.includes(`${value} dBm`))

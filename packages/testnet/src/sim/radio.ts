@@ -79,6 +79,9 @@ export class SimRadio implements Radio {
     return { sent: true, power }
   }
 
+  /** Nobody else sends by it. */
+  reserve(): void {}
+
   onReception(listener: (reception: Reception) => void): () => void {
     this.#listeners.add(listener)
     return () => {

@@ -81,6 +81,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       },
       pieces: undefined,
       radio: undefined,
+      broker: undefined,
       desk: {
         outlook: () => ({}),
         service: () => ({ clients: [], providers: [], free: { used: 1, quota: 2 } }),

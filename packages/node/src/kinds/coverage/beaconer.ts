@@ -1,5 +1,6 @@
 /** Answers a challenge with a beacon on the air, and reveals it two slots later. */
 import {
+  airtime,
   Beacon,
   type BeaconPlan,
   type BeaconSlots,
@@ -71,8 +72,11 @@ export class Beaconer {
     if (answer === undefined) return
     this.#answered = round
     const { slots, plan } = answer
-    const start = slotStart(this.#init.calendar, base.epoch, slots.transmission)
-    this.#errands.at(start + plan.delayMs, () => this.#transmit(answer))
+    const from = slotStart(this.#init.calendar, base.epoch, slots.transmission) + plan.delayMs
+    const { payload, spreadingFactor, bandwidth } = plan
+    const us = airtime({ bytes: payload.length, spreadingFactor, bandwidth })
+    this.#components.radio.reserve({ from, to: from + us / 1_000 })
+    this.#errands.at(from, () => this.#transmit(answer))
   }
 
   #prepare(challenge: Known<Challenge>, base: EpochBase): Answer | undefined {

@@ -146,6 +146,8 @@ export class AirRadio implements Radio {
     return outcome
   }
 
+  reserve(): void {}
+
   onReception(listener: (reception: Reception) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
