@@ -14,6 +14,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { peersCommand } from './commands/peers.ts'
 import { pieceCommand } from './commands/piece.ts'
 import { putCommand } from './commands/put.ts'
+import { radioCommand } from './commands/radio.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
@@ -151,6 +152,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   volumesCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
+  radioCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
   program.commandsGroup('Money:')

@@ -41,7 +41,7 @@ const THERMAL_DBM_HZ = -173.975
 /** Shadowing and fading beyond this many deviations are not waited for when a link is hopeless. */
 const HOPELESS_SIGMAS = 5
 /** GPS time began on 1980-01-06 and is ahead of UTC by the leap seconds since. */
-const GPS_EPOCH_MS = 315_964_800_000 - 18_000
+export const GPS_EPOCH_MS = 315_964_800_000 - 18_000
 const COUNTER = 2 ** 32
 /** Levels with which a wire is told as air: loss and its spread, dB. */
 const WIRE_LOSS_DB = 135

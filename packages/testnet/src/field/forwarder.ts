@@ -1,8 +1,10 @@
 /**
  * A packet forwarder that is real towards its server and virtual towards the air: two UDP sockets,
- * keep-alives, statistics, batches, a transmit queue, and the habits of the C original.
+ * keep-alives, statistics, batches, a transmit queue, and the habits of the C original (Semtech's
+ * lora_pkt_fwd with its just-in-time queue).
  */
 import { createSocket, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
 import type { Clock, Timer } from '@cairn/node'
 import {
   airtime,
@@ -10,11 +12,13 @@ import {
   type Datagram,
   decodeDatagram,
   encodeDatagram,
+  type ForwarderStat,
+  type Position,
   RXPK_MAX,
   type Rxpk,
   type Txpk,
 } from '@cairn/protocol'
-import type { HeardFrame } from './air.ts'
+import { GPS_EPOCH_MS, type HeardFrame } from './air.ts'
 import type { RadioField } from './field.ts'
 
 const KEEP_ALIVE_MS = 10_000
@@ -26,9 +30,18 @@ const FETCH_MS = 10
 export const QUEUE_MAX = 32
 export const BUFFER_MAX = 4_096
 
+/** The queue's times, us: start of a transmission, margin between two, time to program one. */
+const START_US = 1_500
+const MARGIN_US = 1_000
+const PROGRAM_US = 30_000
 /** A timed frame must be asked for this long before its time, and not more than that, us. */
-const LEAD_MIN_US = 1_500
+const LEAD_MIN_US = START_US + MARGIN_US + PROGRAM_US
 const LEAD_MAX_US = 512_000_000
+/** From the request to the start of a frame that is to be sent at once, us. */
+const AT_ONCE_US = 2 * PROGRAM_US
+
+/** What the usual board for EU868 is configured to send in, Hz. */
+const TX_RANGE = [863_000_000, 870_000_000] as const
 
 /** Conducted power that the usual SX1302 board is calibrated for, dBm. */
 const POWERS = Array.from({ length: 16 }, (_, i) => 12 + i)
@@ -49,7 +62,8 @@ export interface VirtualForwarderInit {
   gateway: string
   /** 16 hexadecimal digits. */
   eui: string
-  server: { host?: string; port: number }
+  /** `host`: an IP address, 127.0.0.1 unless given. */
+  server: ServerTarget
   version?: 1 | 2
   /** As in its configuration, whole dBi: taken off the power that it is asked for. 0 by default. */
   antennaGain?: number
@@ -60,6 +74,14 @@ export interface VirtualForwarderInit {
   keepAliveMs?: number
   /** Base64 with padding; false, like the original. */
   padding?: boolean
+  /** Knows GPS time, and sends by it; false unless given. */
+  gps?: boolean
+  /** Lowest and highest frequency it sends on, Hz. */
+  txRange?: readonly [number, number]
+  /** Where its configuration says that it is. */
+  position?: Position
+  /** A cheat: sends, and never says so. Its server believes that nothing was sent. */
+  silent?: boolean
 }
 
 export interface ForwarderCounters {
@@ -80,10 +102,16 @@ interface Queued {
   timer: Timer
 }
 
+interface ServerTarget {
+  host?: string
+  port: number
+}
+
 export class VirtualForwarder {
   readonly #clock: Clock
   readonly #field: RadioField
-  readonly #init: Required<VirtualForwarderInit>
+  readonly #init: Required<Omit<VirtualForwarderInit, 'position'>> &
+    Pick<VirtualForwarderInit, 'position'>
   readonly #timers = new Map<'pull' | 'stat' | 'fetch', Timer>()
   readonly #queue = new Set<Queued>()
   readonly counters: ForwarderCounters = {
@@ -101,6 +129,8 @@ export class VirtualForwarder {
   #down: Socket | undefined
   #leave: (() => void) | undefined
   #token = 0
+  /** As of the last report. */
+  #reported: ForwarderCounters = { ...this.counters }
 
   constructor({ clock, field }: VirtualForwarderComponents, init: VirtualForwarderInit) {
     this.#clock = clock
@@ -112,14 +142,18 @@ export class VirtualForwarder {
       gain: 20,
       keepAliveMs: KEEP_ALIVE_MS,
       padding: false,
+      gps: false,
+      txRange: TX_RANGE,
+      silent: false,
       ...init,
     }
   }
 
   async start(): Promise<void> {
     if (this.#up !== undefined) return
-    this.#up = await open(bytes => this.#takeUp(bytes))
-    this.#down = await open(bytes => this.#takeDown(bytes))
+    const { server } = this.#init
+    this.#up = await open(server, bytes => this.#takeUp(bytes))
+    this.#down = await open(server, bytes => this.#takeDown(bytes))
     this.#leave = this.#field.listen(this.#init.gateway, heard => this.#hear(heard))
     this.#pull()
     this.#every('stat', STAT_MS, () => this.#pushStat())
@@ -154,7 +188,8 @@ export class VirtualForwarder {
   #hear(heard: HeardFrame): void {
     const { spreadingFactor, bandwidth, ...rest } = heard
     const modulation = { name: 'LORA' as const, spreadingFactor, bandwidth }
-    this.report({ ...rest, modulation, crc: 'ok', codingRate: '4/5' })
+    const parts = { chain: 0, channel: channelOf(rest.frequency), ...utcOf(rest) }
+    this.report({ ...rest, ...parts, modulation, crc: 'ok', codingRate: '4/5' })
   }
 
   #push(): void {
@@ -163,19 +198,24 @@ export class VirtualForwarder {
   }
 
   #pushStat(): void {
-    const { heard, pushed, acknowledged, queued, transmitted } = this.counters
+    const { position } = this.#init
+    const since = (name: keyof ForwarderCounters) => this.counters[name] - this.#reported[name]
+    const pushed = since('pushed')
     const stat = {
-      received: heard,
-      receivedOk: heard,
-      forwarded: heard,
-      acknowledged: pushed === 0 ? 100 : Math.round((acknowledged / pushed) * 100),
-      downlinks: queued,
-      transmitted,
+      time: this.#clock.now(),
+      received: since('heard'),
+      receivedOk: since('heard'),
+      forwarded: since('heard'),
+      acknowledged: pushed === 0 ? 100 : Math.round((since('acknowledged') / pushed) * 100),
+      downlinks: since('queued') + since('refused'),
+      transmitted: since('transmitted'),
+      ...(position && { latitude: position.lat / 1e7, longitude: position.lng / 1e7 }),
     }
+    this.#reported = { ...this.counters }
     this.#sendPush([], stat)
   }
 
-  #sendPush(rxpk: Rxpk[], stat?: Record<string, number>): void {
+  #sendPush(rxpk: Rxpk[], stat?: ForwarderStat): void {
     const { eui } = this.#init
     this.counters.pushed++
     const datagram = { ...this.#head(), id: 'pushData' as const, eui, rxpk, foreign: 0 }
@@ -214,7 +254,7 @@ export class VirtualForwarder {
     const power = this.#power(txpk.power - this.#init.antennaGain)
     const error = this.#enqueue(txpk, power.used)
     if (error !== undefined) this.counters.refused++
-    if (this.#init.version === 1) return
+    if (this.#init.version === 1 || this.#init.silent) return
     const word = error ?? (power.exact ? undefined : 'TX_POWER')
     this.#send(this.#down, {
       ...this.#head(),
@@ -235,41 +275,66 @@ export class VirtualForwarder {
 
   /** Undefined, or the forwarder's word for why not. */
   #enqueue(txpk: Txpk, power: number): string | undefined {
-    if (txpk.modulation.name !== 'LORA') return 'TX_FREQ'
-    if (this.#queue.size >= QUEUE_MAX) return 'QUEUE_FULL'
-    const lead = this.#lead(txpk.when)
+    const { txRange, gateway, gain } = this.#init
+    const { payload, frequency, modulation } = txpk
+    const [lowest, highest] = txRange
+    // It would send FSK too; the field has none.
+    if (modulation.name !== 'LORA' || frequency < lowest || frequency > highest) return 'TX_FREQ'
+    if (this.#queue.size >= QUEUE_MAX) return 'COLLISION_PACKET'
+    const { spreadingFactor, bandwidth } = modulation
+    const us = airtime({ bytes: payload.length, spreadingFactor, bandwidth })
+    const lead = txpk.when === 'now' ? this.#soonest(us) : this.#lead(txpk.when)
     if (typeof lead === 'string') return lead
-    const { spreadingFactor, bandwidth } = txpk.modulation
-    const us = airtime({ bytes: txpk.payload.length, spreadingFactor, bandwidth })
     const start = this.#clock.now() + lead / 1_000
     const end = start + us / 1_000
-    if ([...this.#queue].some(other => start < other.end && end > other.start)) {
-      return 'COLLISION_PACKET'
-    }
-    const { payload, frequency } = txpk
-    const eirp = power * 10 + this.#init.gain
+    if (this.#collides(start, end)) return 'COLLISION_PACKET'
+    const eirp = power * 10 + gain
     const frame = { payload, frequency, spreadingFactor, bandwidth, eirp }
     const send = () => {
       this.counters.transmitted++
-      this.#field.transmit(this.#init.gateway, frame)
+      this.#field.transmit(gateway, frame)
       queued.timer = this.#clock.at(end, () => this.#queue.delete(queued))
     }
     const queued: Queued = { start, end, timer: NO_TIMER }
     this.#queue.add(queued)
     this.counters.queued++
-    if (lead === 0) send()
-    else queued.timer = this.#clock.at(start, send)
+    queued.timer = this.#clock.at(start, send)
     return undefined
   }
 
+  /** What is to be sent at once takes the first gap that holds it, after what is queued if need be. */
+  #soonest(us: number): number {
+    const now = this.#clock.now()
+    const apart = (PROGRAM_US + START_US + MARGIN_US) / 1_000
+    const starts = [
+      now + AT_ONCE_US / 1_000,
+      // A microsecond more than the least, against rounding.
+      ...[...this.#queue].map(({ end }) => end + apart + 0.001).sort((a, b) => a - b),
+    ]
+    const free = starts.find(start => start > now && !this.#collides(start, start + us / 1_000))
+    return ((free ?? now) - now) * 1_000
+  }
+
+  #collides(start: number, end: number): boolean {
+    const apart = (START_US + PROGRAM_US + MARGIN_US) / 1_000
+    return [...this.#queue].some(other => start - apart <= other.end && end + apart >= other.start)
+  }
+
   /** Microseconds until the frame is due, or why it cannot be. */
-  #lead(when: Txpk['when']): number | string {
-    if (when === 'now') return 0
-    if ('tmms' in when) return 'GPS_UNLOCKED'
-    const apart = (when.tmst - this.#field.counter(this.#init.gateway) + COUNTER) % COUNTER
-    const lead = apart >= HALF_COUNTER ? apart - COUNTER : apart
+  #lead(when: { tmst: number } | { tmms: bigint }): number | string {
+    if ('tmms' in when && !this.#init.gps) return 'GPS_UNLOCKED'
+    const lead = 'tmms' in when ? this.#leadByGps(when.tmms) : this.#leadByCounter(when.tmst)
     if (lead < LEAD_MIN_US) return 'TOO_LATE'
     return lead > LEAD_MAX_US ? 'TOO_EARLY' : lead
+  }
+
+  #leadByGps(tmms: bigint): number {
+    return (Number(tmms) + GPS_EPOCH_MS - this.#clock.now()) * 1_000
+  }
+
+  #leadByCounter(tmst: number): number {
+    const apart = (tmst - this.#field.counter(this.#init.gateway) + COUNTER) % COUNTER
+    return apart >= HALF_COUNTER ? apart - COUNTER : apart
   }
 
   #head(): { version: 1 | 2; token: number } {
@@ -281,21 +346,42 @@ export class VirtualForwarder {
   #send(socket: Socket | undefined, datagram: Datagram): void {
     const { server, padding } = this.#init
     const bytes = encodeDatagram(datagram, { padding })
-    socket?.send(bytes, server.port, server.host ?? '127.0.0.1', () => {})
+    socket?.send(bytes, server.port, server.host ?? LOOPBACK, () => {})
   }
 }
 
+const LOOPBACK = '127.0.0.1'
+
 const NO_TIMER: Timer = { cancel: () => {} }
 
-async function open(receive: (bytes: Uint8Array) => void): Promise<Socket> {
-  const socket = createSocket('udp4')
+async function open(
+  { host = LOOPBACK }: ServerTarget,
+  receive: (bytes: Uint8Array) => void,
+): Promise<Socket> {
+  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   socket.once('error', reject)
-  socket.bind({ address: '127.0.0.1', port: 0 }, resolve)
+  // A socket of loopback reaches nothing else; another is open to whoever finds its port.
+  socket.bind({ port: 0, ...(host.startsWith('127.') && { address: LOOPBACK }) }, resolve)
   await promise
   socket.off('error', reject)
   socket.on('message', receive)
+  // What a server that is away answers with: as on any network, what is sent is lost.
+  socket.on('error', () => {})
   return socket
+}
+
+/** Of the eight IF channels in the usual configuration for EU868. */
+function channelOf(frequency: number): number {
+  const steps = Math.round((frequency - 867_100_000) / 200_000)
+  return (((steps + 3) % 8) + 8) % 8
+}
+
+/** UTC of a reception with GPS time, microseconds. */
+function utcOf({ tmms, ftime = 0 }: Pick<HeardFrame, 'tmms' | 'ftime'>): { time?: bigint } {
+  if (tmms === undefined) return {}
+  const ms = tmms + BigInt(GPS_EPOCH_MS)
+  return { time: ms * 1_000n + BigInt(Math.floor((ftime % 1_000_000) / 1_000)) }
 }
 
 /** The original drops what it cannot read. */

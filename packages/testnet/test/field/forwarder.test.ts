@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { radioCases, systemClock } from '@cairn/node'
 import { type Datagram, decodeDatagram, encodeDatagram, RXPK_MAX, type Txpk } from '@cairn/protocol'
-import { RadioField, VirtualForwarder, type VirtualForwarderInit } from '@cairn/testnet'
+import { QUEUE_MAX, RadioField, VirtualForwarder, type VirtualForwarderInit } from '@cairn/testnet'
 import { udpWorld } from './world.ts'
 
 const EUI = '0016c001f00d0001'
@@ -81,12 +81,17 @@ describe('virtual forwarder', () => {
   })
 
   it('reports its counters every 30 s', async () => {
-    await open()
+    await open({ position: { lat: 650_100_000, lng: 254_700_000 } })
     const report = until('pushData')
     clock.setOffset(30_001)
     const { stat, rxpk } = await report
     assert.deepEqual(rxpk, [])
     assert.equal(stat?.acknowledged, 100)
+    assert.deepEqual([stat?.latitude, stat?.longitude], [65.01, 25.47])
+    const next = until('pushData')
+    clock.setOffset(60_002)
+    // The report before this one is what it has pushed since, and nobody acknowledged it.
+    assert.equal((await next).stat?.acknowledged, 0)
   })
 
   it('pushes what it hears from another port, without padding', async () => {
@@ -154,14 +159,70 @@ describe('virtual forwarder', () => {
 
   it('refuses what collides, comes late or early, or needs GPS', async () => {
     await open()
-    await ask(TXPK)
-    assert.equal((await ask(TXPK)).error, 'COLLISION_PACKET')
     const at = (ms: number) => ({ tmst: (field.counter('here') + ms * 1_000 + 2 ** 32) % 2 ** 32 })
+    const soon = at(20_000)
+    assert.equal((await ask({ ...TXPK, when: soon })).error, undefined)
+    assert.equal((await ask({ ...TXPK, when: soon })).error, 'COLLISION_PACKET')
     assert.equal((await ask({ ...TXPK, when: at(-5) })).error, 'TOO_LATE')
     assert.equal((await ask({ ...TXPK, when: at(600_000) })).error, 'TOO_EARLY')
     assert.equal((await ask({ ...TXPK, when: { tmms: 1n } })).error, 'GPS_UNLOCKED')
     assert.equal((await ask({ ...TXPK, when: at(500) })).error, undefined)
     assert.equal(forwarder.counters.refused, 4)
+  })
+
+  it('sends one after the other what is to be sent at once', async () => {
+    await open()
+    const heard: number[] = []
+    const both = new Promise<void>(resolve => {
+      field.listen('there', ({ payload }) => {
+        heard.push(payload[0] as number)
+        if (heard.length === 2) resolve()
+      })
+    })
+    for (const first of [1, 2]) {
+      const { error } = await ask({ ...TXPK, payload: new Uint8Array(25).fill(first) })
+      assert.equal(error, undefined)
+    }
+    await both
+    assert.deepEqual(heard, [1, 2])
+  })
+
+  it('holds so many frames, and refuses one more as a collision', async () => {
+    await open()
+    const first = field.counter('here') + 10_000_000
+    for (let i = 0; i < QUEUE_MAX; i++) {
+      const when = { tmst: (first + i * 1_000_000) % 2 ** 32 }
+      assert.equal((await ask({ ...TXPK, when })).error, undefined)
+    }
+    const when = { tmst: (first + QUEUE_MAX * 1_000_000) % 2 ** 32 }
+    assert.equal((await ask({ ...TXPK, when })).error, 'COLLISION_PACKET')
+  })
+
+  it('refuses a frequency outside of its range, and FSK', async () => {
+    await open({ txRange: [863_000_000, 870_000_000] })
+    assert.equal((await ask({ ...TXPK, frequency: 862_900_000 })).error, 'TX_FREQ')
+    assert.equal((await ask({ ...TXPK, frequency: 902_300_000 })).error, 'TX_FREQ')
+    const modulation = { name: 'FSK' as const, bitrate: 50_000 }
+    assert.equal((await ask({ ...TXPK, modulation })).error, 'TX_FREQ')
+  })
+
+  it('sends at a GPS time where it knows it', async () => {
+    await open({ gps: true })
+    const tmms = (ms: number) => BigInt(clock.now() - 315_964_800_000 + 18_000 + ms)
+    const heard = new Promise<void>(resolve => field.listen('there', () => resolve()))
+    assert.equal((await ask({ ...TXPK, when: { tmms: tmms(-5) } })).error, 'TOO_LATE')
+    assert.equal((await ask({ ...TXPK, when: { tmms: tmms(600_000) } })).error, 'TOO_EARLY')
+    assert.equal((await ask({ ...TXPK, when: { tmms: tmms(200) } })).error, undefined)
+    await heard
+  })
+
+  it('sends and does not say so where that is its cheat', async () => {
+    await open({ silent: true, keepAliveMs: 20 })
+    const heard = new Promise<void>(resolve => field.listen('there', () => resolve()))
+    say({ version: 2, token: 7, id: 'pullResp', txpk: TXPK })
+    await heard
+    await until('pullData')
+    assert.equal(raw.filter(b => b[3] === 5).length, 0)
   })
 
   it('sends a timed frame at its time', async () => {
