@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import { Measured, PING_PROTOCOL, PINGED_PROTOCOL } from '@cairn/node'
 import {
   decode,
+  type Envelope,
   type EpochBase,
   Measurement,
   measurersOf,
@@ -32,7 +33,7 @@ const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
 
 describe('measured node', () => {
   const cells = Array.from({ length: 12 }, (_, index) => cellNorth(1_000 * index))
-  const base = measuringBase(cells, 1_800_000_000)
+  const base = measuringBase(cells, { startsAt: 1_800_000_000 })
   const [measurer, other] = measurersOf(base, 0) as [number, number]
   const stranger = base.nodes.find(
     ({ index }) => index !== 0 && !measurersOf(base, 0).includes(index),
@@ -41,7 +42,7 @@ describe('measured node', () => {
   function begin(at: EpochBase = base) {
     const { network, ask } = answering()
     const measured = new Measured({ network, peerOf })
-    measured.add({ signer: signerOf(0), voice: voiceOf(0, []) })
+    measured.add({ signer: signerOf(0), voice: voiceOf(0, () => {}) })
     measured.start()
     measured.start()
     measured.epoch(at)
@@ -163,19 +164,20 @@ describe('measured node', () => {
 describe('location by latency over loopback', () => {
   it('ends with a measurement that both signed and everybody lets in', async () => {
     const startsAt = Math.floor(Date.now() / 1_000) - 5
-    const base = measuringBase([cellNorth(0), cellNorth(2_000)], startsAt)
+    const base = measuringBase([cellNorth(0), cellNorth(2_000)], { startsAt })
     const nodes: MeasuringNode[] = []
+    const said: Envelope[] = []
+    const say = (envelope: Envelope) => void said.push(envelope)
     try {
-      const hub = await measuringNode(base, 0, { listen: LOOPBACK })
+      const hub = await measuringNode(0, { listen: LOOPBACK, say })
       nodes.push(hub)
       const bootstrap = hub.network.addresses()
-      const second = await measuringNode(base, 1, { listen: LOOPBACK, bootstrap })
+      const second = await measuringNode(1, { listen: LOOPBACK, bootstrap, say })
       nodes.push(second)
       await met(second.network, hub.network)
-      for (const node of nodes) node.begin()
-      await until(() => second.said.length > 0 || hub.said.length > 0, 'one measures the other')
-      const [envelope] = [...second.said, ...hub.said]
-      assert.ok(envelope !== undefined)
+      for (const node of nodes) node.begin(base)
+      await until(() => said.length > 0, 'one measures the other')
+      const [envelope] = said as [Envelope]
       const { author, target, count, micros } = decode(Measurement, envelope.body)
       assert.deepEqual([author, target].toSorted(), [0, 1])
       assert.ok(count >= PINGS_MIN && count <= PINGS_MAX)

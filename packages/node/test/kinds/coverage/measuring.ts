@@ -1,7 +1,6 @@
 /** Nodes that measure each other over real sockets: an epoch that begins now, and what each says. */
 import {
   type Libp2pNetwork,
-  type Log,
   libp2pNetwork,
   Measured,
   Measurer,
@@ -12,6 +11,7 @@ import {
   type Voice,
 } from '@cairn/node'
 import {
+  cellCentre,
   coverage,
   type Envelope,
   type EpochBase,
@@ -22,6 +22,8 @@ import {
   type Profile,
   peek,
   plainVerifier,
+  planHolds,
+  REGIONAL_PLANS,
   type RegistryEntry,
   rulebook,
   seal,
@@ -31,10 +33,9 @@ import {
 import { baseOf, bytes32, entryOf } from '../../../../protocol/test/kinds/coverage/network.ts'
 import { quietLog } from '../../network/world.ts'
 
-/** Slots long enough for a busy machine to start and measure in; everybody is drawn at once. */
-const PROFILE: Profile = { ...TESTNET_PROFILE, roundEpochs: 1, slotMs: 5_000 }
 const EPOCH = 8
-const EPOCH_S = (PROFILE.slotMs * PROFILE.slotsPerEpoch) / 1_000
+/** Long enough for a busy machine to start and measure in. */
+const SLOT_MS = 5_000
 
 const book = rulebook([coverage as unknown as Kind<unknown>])
 
@@ -42,48 +43,66 @@ function identitySecret(index: number): Uint8Array {
   return sha256(bytes32(index, 0x1a))
 }
 
+export function peerIdOfNode(index: number): string {
+  return peerIdOf(signerOf(index).identity)
+}
+
 export function peerOf({ identity }: Pick<RegistryEntry, 'identity'>): string {
   return peerIdOf(identity)
 }
 
-/** The cell of each node; `startsAt`: of the epoch, s since 1970. */
-export function measuringBase(cells: readonly bigint[], startsAt: number): EpochBase {
-  const genesis = startsAt - EPOCH * EPOCH_S
+export interface MeasuringInit {
+  /** Of the epoch, s since 1970. */
+  startsAt: number
+  slotMs?: number
+}
+
+/** An epoch in which everybody is drawn, of nodes in these cells. */
+export function measuringBase(
+  cells: readonly bigint[],
+  { startsAt, slotMs = SLOT_MS }: MeasuringInit,
+): EpochBase {
+  const profile: Profile = { ...TESTNET_PROFILE, roundEpochs: 1, slotMs }
+  const genesis = startsAt - (EPOCH * slotMs * profile.slotsPerEpoch) / 1_000
   const registry = cells.map((cell, index) =>
     entryOf(index, {
       cell,
-      region: 1,
+      region: REGIONAL_PLANS.find(plan => planHolds(plan, cellCentre(cell)))?.code ?? 0,
       identity: ed25519.publicKey(identitySecret(index)),
       registeredAt: genesis - 1,
     }),
   )
   const state = { of: () => coverage.emptyState(), core: { deposits: [], activity: [] } }
-  return baseOf({ epoch: EPOCH, profile: PROFILE, genesis, registry, state: state as never })
+  return baseOf({ epoch: EPOCH, profile, genesis, registry, state: state as never })
 }
 
 export interface MeasuringNode {
   readonly network: Libp2pNetwork
-  readonly measured: Measured
-  /** What was said and passed the rules. */
-  readonly said: Envelope[]
   /** Answers the others, and measures those that the epoch draws this node for. */
-  begin(): void
+  begin(base: EpochBase): void
   stop(): Promise<void>
 }
 
-/** Started, and connected to whom it was told of. */
+interface Listening {
+  /** Multiaddress. */
+  listen: string
+  bootstrap?: readonly string[]
+  /** Given what was said and passed the rules. */
+  say(envelope: Envelope): void
+}
+
+/** Started, and on its way to whom it was told of. */
 export async function measuringNode(
-  base: EpochBase,
   index: number,
-  { listen, bootstrap = [], log = quietLog() }: Listening,
+  { listen, bootstrap = [], say }: Listening,
 ): Promise<MeasuringNode> {
   const clock = systemClock()
-  const secret = identitySecret(index)
+  const log = quietLog()
   const network = libp2pNetwork(
     { clock, log },
     {
-      secret,
-      networkId: base.network,
+      secret: identitySecret(index),
+      networkId: baseOf().network,
       listen: [listen],
       bootstrap,
       privateAddresses: true,
@@ -91,35 +110,26 @@ export async function measuringNode(
       scoring: { colocationWeight: 0 },
     },
   )
-  const said: Envelope[] = []
-  const signer = signerOf(index)
-  const components = { clock, network, voice: voiceOf(index, said), signer, log, peerOf }
+  const voice = voiceOf(index, say)
+  const components = { clock, network, voice, signer: signerOf(index), log, peerOf }
   const measured = new Measured(components)
-  measured.add(components)
   const random = (length: number) => crypto.getRandomValues(new Uint8Array(length))
-  const measurer = new Measurer({ ...components, random }, { calendar: base })
+  let measurer: Measurer | undefined
+  measured.add(components)
   measured.start()
   await network.start()
   return {
     network,
-    measured,
-    said,
-    begin() {
+    begin(base) {
+      measurer = new Measurer({ ...components, random }, { calendar: base })
       measured.epoch(base)
       measurer.epoch(base)
     },
     async stop() {
-      await measurer.stop()
+      await measurer?.stop()
       await network.stop()
     },
   }
-}
-
-interface Listening {
-  /** Multiaddress. */
-  listen: string
-  bootstrap?: readonly string[]
-  log?: Log
 }
 
 export function signerOf(index: number): Signer {
@@ -132,8 +142,8 @@ export function signerOf(index: number): Signer {
   }
 }
 
-/** Signs, and keeps what any node of the epoch would let in. */
-export function voiceOf(index: number, said: Envelope[]): Voice {
+/** Signs, and gives on what any node of the epoch would let in. */
+export function voiceOf(index: number, give: (envelope: Envelope) => void): Voice {
   return {
     index: base => (base.node(index) === undefined ? undefined : index),
     say: async (type, codec, base, value) => {
@@ -142,7 +152,7 @@ export function voiceOf(index: number, said: Envelope[]): Voice {
       const envelope = seal(type, codec, whole, base.network, signIdentity)
       const { verdict } = judged(envelope, base)
       if (verdict !== 'valid') throw new Error(`its own rules say ${verdict}`)
-      said.push(envelope)
+      give(envelope)
       return undefined
     },
     sign: () => Promise.reject(new Error('nothing is sealed')),
