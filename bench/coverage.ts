@@ -2,17 +2,22 @@
  * What cheats earn beside honest gateways, by the rules of this network and by Helium's last ones on
  * the same receptions; and how long judging an epoch takes.
  *
- * Each line is the mean of five towns of 200 gateways, 20 % of which cheat. Earnings are shares of one
- * pot, as payouts are, over the last rounds of a full window. An honest gateway is found out, wrongly,
- * or a cheat rightly, when its factor is below a half; by Helium's rules when it earns nothing.
+ * Each line is the mean of five towns (`--towns`) of 200 gateways, 20 % of which cheat. Earnings are shares of one
+ * pot, as payouts are, over the last rounds of a full window. What honest gateways keep of a pot says
+ * nothing of those among them that are wronged, so their mean score stands beside it. An honest
+ * gateway is found out, wrongly, or a cheat rightly, when its score is below a half; by Helium's rules
+ * when it earns nothing.
  */
 import {
   ABSENT_LEVEL,
   type Anchors,
+  antennaScales,
   demodulationLimit,
   densityScales,
+  earnedUnits,
   encodeLevel,
   freeSpaceLoss,
+  type GraphScore,
   HEARINGS_MAX,
   type HeardBeacon,
   type HeardFrame,
@@ -23,6 +28,9 @@ import {
   judgeGraph,
   judgeLoud,
   judgeSnr,
+  onePerAntenna,
+  SCALE_ONE,
+  type Scores,
   sensitivity,
   sha256,
   spreadingOf,
@@ -43,7 +51,6 @@ import {
 } from './coverage-field.ts'
 import { type Group, type Line, time } from './measure.ts'
 
-const SEEDS = [1, 2, 3, 4, 5]
 const GATEWAYS = 200
 const SHARE = 0.2
 const ROUND_EPOCHS = 6
@@ -56,12 +63,15 @@ const FREQUENCY = 868_100_000
 /** Helium's reciprocity, epochs. */
 const RECIPROCITY_EPOCHS = 48
 const PPM = 1_000_000
+const CROWDS = [1_000, 10_000] as const
 
-export const coverage: Group = async function* run() {
+export const coverage: Group = async function* run({ towns: count }) {
   for (const kind of [...FIELD_CHEATS, 'mixed'] as const) {
     const kinds = kind === 'mixed' ? FIELD_CHEATS : [kind]
     const shape = { gateways: GATEWAYS, share: SHARE, rounds: ROUNDS, roundEpochs: ROUND_EPOCHS }
-    const towns = SEEDS.map(seed => cheatingTown({ ...shape, seed, kinds }))
+    const towns = Array.from({ length: count }, (_, at) =>
+      cheatingTown({ ...shape, seed: at + 1, kinds }),
+    )
     yield* lines(kind, towns.map(judge), towns)
     yield* lines(kind, towns.map(judgeAsHelium), towns, 'helium.')
   }
@@ -71,7 +81,8 @@ export const coverage: Group = async function* run() {
 interface Judged {
   /** By node, in any unit. */
   readonly earnings: ReadonlyMap<number, number>
-  readonly found: ReadonlySet<number>
+  /** What part of its units each has, of 1. */
+  readonly score: ReadonlyMap<number, number>
 }
 
 function* lines(
@@ -80,9 +91,11 @@ function* lines(
   towns: readonly Town[],
   prefix = '',
 ): Generator<Line> {
-  const sums = { kept: 0, cheat: 0, found: 0, right: 0, cheats: 0 }
+  const sums = { kept: 0, cheat: 0, score: 0, found: 0, right: 0, cheats: 0 }
   for (const [at, { gateways }] of towns.entries()) {
-    const { earnings, found } = judged[at] as Judged
+    const { earnings, score } = judged[at] as Judged
+    const scoreOf = ({ node }: Gateway) => score.get(node) ?? 1
+    const found = gateways.filter(gateway => scoreOf(gateway) < 0.5)
     const mean = (list: readonly Gateway[]) =>
       list.reduce((sum, { node }) => sum + (earnings.get(node) ?? 0), 0) / list.length
     const honest = gateways.filter(({ cheat }) => cheat === undefined)
@@ -90,12 +103,14 @@ function* lines(
     const share = mean(cheats) / mean(honest)
     sums.kept += honest.length / (honest.length + cheats.length * share) / towns.length
     sums.cheat += share / towns.length
-    sums.found += found.size
-    sums.right += cheats.filter(({ node }) => found.has(node)).length
+    sums.score += honest.reduce((sum, gateway) => sum + scoreOf(gateway), 0) / honest.length
+    sums.found += found.length
+    sums.right += found.filter(({ cheat }) => cheat !== undefined).length
     sums.cheats += cheats.length
   }
   const precision = sums.found === 0 ? 0 : sums.right / sums.found
   yield { name: `${prefix}honest.${kind}`, value: sums.kept, unit: 'share kept' }
+  yield { name: `${prefix}score.${kind}`, value: sums.score / towns.length, unit: 'of 1, honest' }
   yield { name: `${prefix}cheat.${kind}`, value: sums.cheat, unit: 'of an honest' }
   yield { name: `${prefix}precision.${kind}`, value: precision, unit: 'share' }
   yield { name: `${prefix}recall.${kind}`, value: sums.right / sums.cheats, unit: 'share' }
@@ -106,19 +121,42 @@ function judge({ gateways, transmissions }: Town): Judged {
     sent,
     heard: sent.receptions.filter(reception => passes(sent, reception)),
   }))
+  const window = passed.map(({ sent, heard }) => remembered(sent, heard))
   const honest = gateways.filter(({ cheat }) => cheat === undefined)
-  const scores = judgeGraph({
-    window: passed.map(({ sent, heard }) => remembered(sent, heard)),
+  const scores = scoresOf(gateways, window, honest)
+  const score = new Map(
+    [...scores].map(([node, { beaconing, witnessing, antenna }]) => [
+      node,
+      (beaconing + witnessing) / (2 * PPM * antenna.shared),
+    ]),
+  )
+  return { earnings: earningsOf(passed, payOf(gateways, scores)), score }
+}
+
+function scoresOf(
+  gateways: readonly Gateway[],
+  window: readonly HeardBeacon[],
+  honest: readonly Gateway[],
+): Map<number, GraphScore> {
+  return judgeGraph({
+    window,
     gateways: gateways.map(({ node, cell }) => ({ index: node, cell })),
     anchors: named(honest.slice(0, ANCHORS)),
   })
-  const factor = (node: number, as: 'beaconing' | 'witnessing') => scores.get(node)?.[as] ?? PPM
-  const found = gateways.filter(
-    ({ node }) => factor(node, 'beaconing') + factor(node, 'witnessing') < PPM,
-  )
+}
+
+/** As settlement pays: an antenna is one place in density, and one among the fourteen. */
+function payOf(gateways: readonly Gateway[], scores: Scores): Pay {
+  const scales = antennaScales(new Map(gateways.map(({ node, cell }) => [node, cell])), scores)
   return {
-    earnings: earningsOf(gateways, passed, (node, as) => factor(node, as) / PPM),
-    found: new Set(found.map(({ node }) => node)),
+    drawn: (sent, heard) =>
+      onePerAntenna(
+        byHash(sent, heard).map(({ witness }) => ({ node: witness })),
+        sent.beaconer,
+        scores,
+      ).map(({ node }) => node),
+    earned: (node, full, as) =>
+      Number(earnedUnits({ node, as, full, scale: scales.get(node) ?? 0n, scores })),
   }
 }
 
@@ -170,24 +208,23 @@ interface Passed {
   readonly heard: readonly Reception[]
 }
 
-/** HIP-15 units of the last rounds, times density, times the factor of each. */
-function earningsOf(
-  gateways: readonly Gateway[],
-  passed: readonly Passed[],
-  factor: (node: number, as: 'beaconing' | 'witnessing') => number,
-): Map<number, number> {
-  const scales = densityScales(new Map(gateways.map(({ node, cell }) => [node, cell])))
+interface Pay {
+  /** Witnesses that count if there are no more than fourteen, in order. */
+  drawn(sent: Transmission, heard: readonly Reception[]): readonly number[]
+  earned(node: number, full: bigint, as: 'beaconing' | 'witnessing'): number
+}
+
+/** HIP-15 units of the last rounds, as they are paid. */
+function earningsOf(passed: readonly Passed[], { drawn, earned }: Pay): Map<number, number> {
   const earnings = new Map<number, number>()
-  const add = (node: number, units: bigint, as: 'beaconing' | 'witnessing') => {
-    const earned = Number(units) * Number(scales.get(node) ?? 0n) * factor(node, as)
-    earnings.set(node, (earnings.get(node) ?? 0) + earned)
-  }
+  const add = (node: number, full: bigint, as: 'beaconing' | 'witnessing') =>
+    earnings.set(node, (earnings.get(node) ?? 0) + earned(node, full, as))
   for (const { sent, heard } of passed) {
     if (sent.epoch < (ROUNDS - COUNTED_ROUNDS) * ROUND_EPOCHS) continue
-    const drawn = byHash(sent, heard).slice(0, WITNESSES_MAX)
-    const units = witnessUnits(drawn.length)
+    const witnesses = drawn(sent, heard).slice(0, WITNESSES_MAX)
+    const units = witnessUnits(witnesses.length)
     add(sent.beaconer, units.beacon, 'beaconing')
-    for (const { witness } of drawn) add(witness, units.witness, 'witnessing')
+    for (const witness of witnesses) add(witness, units.witness, 'witnessing')
   }
   return earnings
 }
@@ -221,16 +258,22 @@ function judgeAsHelium({ gateways, transmissions }: Town): Judged {
     if (heard.length > 0) beaconing.add(sent.beaconer)
     for (const { witness } of heard) witnessing.add(witness)
   }
-  const earnings = earningsOf(gateways, passed, (node, as) =>
-    Number((as === 'beaconing' ? witnessing : beaconing).has(node)),
-  )
-  const found = gateways.filter(({ node }) => (earnings.get(node) ?? 0) === 0)
-  return { earnings, found: new Set(found.map(({ node }) => node)) }
+  const scales = densityScales(new Map(gateways.map(({ node, cell }) => [node, cell])))
+  const earnings = earningsOf(passed, {
+    drawn: (sent, heard) => byHash(sent, heard).map(({ witness }) => witness),
+    earned: (node, full, as) => {
+      const reciprocal = (as === 'beaconing' ? witnessing : beaconing).has(node)
+      return reciprocal ? Number((full * (scales.get(node) ?? 0n)) / SCALE_ONE) : 0
+    },
+  })
+  const score = gateways.map(({ node }) => [node, Number((earnings.get(node) ?? 0) > 0)] as const)
+  return { earnings, score: new Map(score) }
 }
 
 /** An epoch in which every gateway beacons to 14 witnesses, after a full window of such rounds. */
 async function* judging(): AsyncGenerator<Line> {
-  for (const count of [1_000, 10_000]) {
+  const seconds: number[] = []
+  for (const count of CROWDS) {
     const { gateways, transmissions } = crowd({
       gateways: count,
       witnesses: WITNESSES_MAX,
@@ -239,16 +282,19 @@ async function* judging(): AsyncGenerator<Line> {
     })
     const window = transmissions.map(sent => remembered(sent, sent.receptions))
     const last = transmissions.slice(-count)
-    const anchors = named(gateways.slice(0, ANCHORS))
     const ms = await time(() => {
       const passed = last.map(sent => ({
         sent,
         heard: sent.receptions.filter(reception => passes(sent, reception)),
       }))
-      const registered = gateways.map(({ node, cell }) => ({ index: node, cell }))
-      const scores = judgeGraph({ window, gateways: registered, anchors })
-      earningsOf(gateways, passed, (node, as) => (scores.get(node)?.[as] ?? PPM) / PPM)
+      const scores = scoresOf(gateways, window, gateways)
+      earningsOf(passed, payOf(gateways, scores))
     })
+    seconds.push(ms / 1_000)
     yield { name: `judge.${count}`, value: ms / 1_000, unit: 's' }
   }
+  const [few, many] = CROWDS
+  const growth = (seconds[1] as number) / (seconds[0] as number)
+  const linearithmic = (many * Math.log2(many)) / (few * Math.log2(few))
+  yield { name: 'judge.growth', value: growth / linearithmic, unit: 'of n log n' }
 }

@@ -19,6 +19,8 @@ export interface GroupOptions {
   inventoryGiB: number
   /** Of a large file, MiB. */
   size: number
+  /** In which cheats are played, of each kind. */
+  towns: number
 }
 
 /** What one group measures, as it is measured. */

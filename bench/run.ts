@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: lists the groups; with a name, runs that one; `--json` prints a line each.
  * `--inventory=GIB` has a challenge answered from so much instead of 10 GiB, `--size=MIB` large files
- * be of so much instead of 1,024 MiB.
+ * be of so much instead of 1,024 MiB, `--towns=COUNT` cheats be played in so many instead of 5.
  */
 import { parseArgs } from 'node:util'
 import { coverage } from './coverage.ts'
@@ -24,12 +24,14 @@ const GROUPS: Readonly<Record<string, { about: string; run: Group }>> = {
 
 const INVENTORY_GIB = 10
 const SIZE_MIB = 1_024
+const TOWNS = 5
 
 const { values, positionals } = argumentsOf({
   options: {
     json: { type: 'boolean', default: false },
     inventory: { type: 'string', default: String(INVENTORY_GIB) },
     size: { type: 'string', default: String(SIZE_MIB) },
+    towns: { type: 'string', default: String(TOWNS) },
   },
   allowPositionals: true,
 })
@@ -37,21 +39,24 @@ const [name, ...rest] = positionals
 const { json } = values
 const inventoryGiB = Number(values.inventory)
 const size = Number(values.size)
+const towns = Number(values.towns)
 
-if (![inventoryGiB, size].every(value => Number.isInteger(value) && value > 0)) {
-  process.stderr.write('expected whole numbers as --inventory, in GiB, and --size, in MiB\n')
+if (![inventoryGiB, size, towns].every(value => Number.isInteger(value) && value > 0)) {
+  process.stderr.write(
+    'expected whole numbers as --inventory, in GiB, --size, in MiB, and --towns\n',
+  )
   process.exitCode = 2
 } else if (name === undefined) {
   for (const [group, { about }] of Object.entries(GROUPS)) print(`${group.padEnd(10)}  ${about}`)
 } else if (GROUPS[name] === undefined || rest.length > 0) {
   const known = Object.keys(GROUPS).join(', ')
   process.stderr.write(
-    `expected one of ${known}, --inventory=GIB, --size=MIB and --json, found '${[name, ...rest].join(' ')}'\n`,
+    `expected one of ${known}, --inventory=GIB, --size=MIB, --towns=COUNT and --json, found '${[name, ...rest].join(' ')}'\n`,
   )
   process.exitCode = 2
 } else {
   if (!json) print(row('name', 'value', 'unit', 'ratio', 'against'))
-  for await (const line of GROUPS[name].run({ inventoryGiB, size }))
+  for await (const line of GROUPS[name].run({ inventoryGiB, size, towns }))
     print(json ? JSON.stringify(tidy(line)) : table(line))
 }
 

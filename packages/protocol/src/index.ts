@@ -27,8 +27,8 @@ export {
   type GraphInput,
   type GraphScore,
   judgeGraph,
-  spreadingOf,
 } from './kinds/coverage/graph/graph.ts'
+export { spreadingOf } from './kinds/coverage/graph/spreading.ts'
 export * from './kinds/coverage/graph/window.ts'
 export * from './kinds/coverage/judgement.ts'
 export * from './kinds/coverage/kind.ts'
@@ -41,6 +41,7 @@ export * from './kinds/coverage/place.ts'
 export * from './kinds/coverage/reasons.ts'
 export * from './kinds/coverage/relay.ts'
 export * from './kinds/coverage/settle.ts'
+export { antennaScales, earnedUnits, onePerAntenna, type Scores } from './kinds/coverage/shares.ts'
 export * from './kinds/coverage/slots.ts'
 export * from './kinds/coverage/state.ts'
 export * from './kinds/index.ts'

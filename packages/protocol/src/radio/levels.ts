@@ -1,6 +1,6 @@
 /**
  * Levels in integers: everything is 0.1 dB, 0.1 dBm or 0.1 dBi, so that a verdict is the same on
- * every engine (`Math.log10` is not).
+ * every engine (`Math.log10` is not: it only tells where no rounding is near).
  *
  * A ratio becomes a level by a base-2 logarithm of 32 fractional bits, found bit by bit: square the
  * mantissa, and when it passes 2 the bit is set. The mantissa carries 63 fractional bits; each of
@@ -31,6 +31,9 @@ const POWERS_Q64 = [
 ] as const
 
 const ONE_Q64 = 1n << 64n
+
+/** How near to the boundary between two levels a double does not tell which it is, 0.1 dB. */
+const NEAR_HALF = 1e-4
 
 /** Beyond this difference the weaker of two levels adds less than 1e-8 dB. */
 const NEGLIGIBLE = 1_000
@@ -67,7 +70,7 @@ export function log2Q32(n: bigint): bigint {
 
 /** 10 log10(numerator / denominator) in 0.1 dB, to the nearest, halves up; both at least 1. */
 export function ratioLevel(numerator: bigint, denominator: bigint): number {
-  return level(log2Q32(numerator) - log2Q32(denominator), 100n)
+  return levelOf(numerator, denominator, 100)
 }
 
 /** 10^(tenths / 100) * 2^64, for 0 <= tenths <= 1,000; relative error below 1e-17. */
@@ -104,7 +107,7 @@ export function freeSpaceLoss(distance: number, frequency: number): number {
   )
   check(frequency > 0, 'badLevel', 'a frequency is above 0 Hz', { facts: { frequency } })
   const path = BigInt(Math.max(distance, 1)) * BigInt(frequency) * FOUR_PI_E30
-  return level(log2Q32(path) - log2Q32(SPEED_OF_LIGHT * E30), 200n)
+  return levelOf(path, SPEED_OF_LIGHT * E30, 200)
 }
 
 /** Thermal noise kTB at 290 K, in 0.1 dBm, without a noise figure; `bandwidth` in kHz. */
@@ -184,8 +187,18 @@ export function noiseLevel(heard: HeardLevels & { /** kHz. */ bandwidth: number 
   return noise - ratioLevel(BigInt(bandwidth), 125n)
 }
 
-function level(log2: bigint, factor: bigint): number {
-  return Number((log2 * factor * LOG10_2_Q64 + (1n << 95n)) >> 96n)
+/**
+ * `factor` log10(numerator / denominator) to the nearest, halves up. An engine's logarithm is good
+ * to a millionth of what keeps it clear of the halves; only within that distance of one are the bits
+ * needed, which take a hundred times as long.
+ */
+function levelOf(numerator: bigint, denominator: bigint, factor: number): number {
+  const rough = factor * Math.log10(Number(numerator) / Number(denominator))
+  const nearest = Math.round(rough)
+  // Plus nothing: a ratio just below 1 would round to negative zero.
+  if (Math.abs(rough - nearest) < 0.5 - NEAR_HALF) return nearest + 0
+  const log2 = log2Q32(numerator) - log2Q32(denominator)
+  return Number((log2 * BigInt(factor) * LOG10_2_Q64 + (1n << 95n)) >> 96n)
 }
 
 function bitLength(n: bigint): number {

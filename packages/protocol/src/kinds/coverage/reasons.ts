@@ -36,6 +36,10 @@ export const CoverageReason = {
   noiseMismatch: 23,
   /** Passed, but the node answers from where its cell is not: no units while that stands. */
   elsewhere: 24,
+  /** Of the witness: with GPS time on both sides, the frame took longer than its way. */
+  relay: 25,
+  /** Passed, but another identity on its antenna was drawn, or is the beaconer. */
+  sharedAntenna: 26,
 } as const
 export type CoverageReasonName = keyof typeof CoverageReason
 

@@ -17,7 +17,7 @@ import type {
   VerdictPart,
 } from '../../kind.ts'
 import { Verdict } from '../../messages.ts'
-import { densityScales, SCALE_ONE, WITNESSES_MAX, witnessUnits } from '../../radio/density.ts'
+import { WITNESSES_MAX, witnessUnits } from '../../radio/density.ts'
 import type { RegistryEntry } from '../../registry.ts'
 import { feesByNode } from '../../settle/claims.ts'
 import {
@@ -35,9 +35,9 @@ import { settleBought } from './bought.ts'
 import { COVERAGE, gatewayPlaces, hasNonce, isDrawn, ownRound } from './draw.ts'
 import { type CoverageEvidence, decodeEvidence } from './evidence.ts'
 import { beaconPlan, type Emission } from './frame.ts'
-import { type GraphScore, judgeGraph, spreadingOf } from './graph/graph.ts'
+import { type GraphScore, judgeGraph } from './graph/graph.ts'
 import { usualNoise } from './graph/links.ts'
-import { FULL } from './graph/ramp.ts'
+import { spreadingOf } from './graph/spreading.ts'
 import {
   ABSENT_LOSS,
   HEARINGS_MAX,
@@ -83,6 +83,7 @@ import { isNonce } from './nonce.ts'
 import { hasCell, hasRegion, linkOf } from './place.ts'
 import type { CoverageReasonName } from './reasons.ts'
 import { commitsOf, revealsOf } from './relay.ts'
+import { antennaOf, antennaScales, earnedUnits, onePerAntenna } from './shares.ts'
 import { slotsAfter } from './slots.ts'
 import { type CoverageState, type GatewayState, gatewayState, NEVER, nonceAnchor } from './state.ts'
 
@@ -125,13 +126,15 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
   const window = standingWindow(base, input.state.window)
   const timings = standingTimings(base, input.state.timings)
   const noises = usualNoise(window)
+  // Without this epoch's beacons: a score does not hang on messages of the epoch that it pays.
+  const scores = challenges.length === 0 ? new Map<number, GraphScore>() : scoresOf(input, window)
   const judged: Judged[] = []
   for (const records of byTarget(challenges)) {
     const counted = countedChallenge(records, messages.beacons)
     for (const record of records) {
       const beacon =
         record === counted
-          ? judgeBeacon(input, record, { ...messages, noises })
+          ? judgeBeacon(input, record, { ...messages, noises, scores })
           : uncounted(record.onTime ? 'otherChallenge' : 'challengeLate')
       judged.push({ record, beacon })
     }
@@ -147,10 +150,8 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
       input.messages.ofType<Measurement>(MessageType.measurement, COVERAGE),
     ),
   }
-  // Without this epoch's beacons: a score does not hang on messages of the epoch that it pays.
-  const scores = judged.length === 0 ? new Map<number, GraphScore>() : scoresOf(input, window)
   const locations = locationsOf(timings)
-  const scales = scalesOf(base, state)
+  const scales = scalesOf(base, state, scores)
   const proven = new Map<number, bigint>()
   const verdicts = judged.map(item =>
     settleVerdict(item, { input, scales, scores, locations, proven }),
@@ -163,6 +164,10 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
     served: feesByNode(fees),
     fees,
   }
+}
+
+interface Scored {
+  readonly scores: ReadonlyMap<number, GraphScore>
 }
 
 interface Subjects {
@@ -224,7 +229,7 @@ function uncounted(reason: CoverageReasonName): BeaconJudgement {
 function judgeBeacon(
   input: SettleInput<CoverageState>,
   record: ChallengeRecord,
-  { beacons, reports, noises }: Subjects & Pick<WitnessInput, 'noises'>,
+  { beacons, reports, noises, scores }: Subjects & Pick<WitnessInput, 'noises'> & Scored,
 ): BeaconJudgement {
   const { base, state } = input
   const { target, output } = record.value
@@ -281,7 +286,8 @@ function judgeBeacon(
     noises,
   })
   const passed = byHash(witnesses, output, beacon.nonce)
-  const selected = nodesOf(passed.slice(0, WITNESSES_MAX))
+  const drawn = onePerAntenna(passed, target, scores).slice(0, WITNESSES_MAX)
+  const selected = nodesOf(drawn)
   const remembered = passed.slice(0, HEARINGS_MAX).map(({ hearing }) => hearing as Hearing)
   return {
     reason: selected.length > 0 ? 'ok' : 'unheard',
@@ -493,20 +499,23 @@ export function isStale(
 }
 
 /** Scale of every gateway that was valid of late, this epoch included; 2^32 is 1. */
-function scalesOf(base: EpochBase, state: Pick<CoverageState, 'gateways'>): Map<number, bigint> {
+function scalesOf(
+  base: EpochBase,
+  state: Pick<CoverageState, 'gateways'>,
+  scores: Scored['scores'],
+): Map<number, bigint> {
   const cells = new Map<number, bigint>()
   for (const gateway of state.gateways) {
     const entry = base.node(gateway.node)
     if (entry === undefined || !hasCell(entry) || !isRecent(gateway, base)) continue
     cells.set(entry.index, entry.cell)
   }
-  return densityScales(cells)
+  return antennaScales(cells, scores)
 }
 
-interface UnitsInput {
+interface UnitsInput extends Scored {
   readonly input: SettleInput<CoverageState>
   readonly scales: ReadonlyMap<number, bigint>
-  readonly scores: ReadonlyMap<number, GraphScore>
   readonly locations: ReadonlyMap<number, Location>
   /** Receives the units of everybody who took part. */
   readonly proven: Map<number, bigint>
@@ -521,16 +530,15 @@ function settleVerdict({ record, beacon }: Judged, settling: UnitsInput) {
     const entry = base.node(node)
     const scale = scales.get(node) ?? 0n
     const stale = entry === undefined || isStale(entry, state, base)
-    const score = scores.get(node)
     const location = locations.get(node)
-    const factor = BigInt(location?.factor === 0 ? 0 : (score?.[as] ?? FULL))
-    const earned = stale ? 0n : (((full * scale) / SCALE_ONE) * factor) / BigInt(FULL)
+    const nothing = stale || location?.factor === 0
+    const earned = nothing ? 0n : earnedUnits({ node, as, full, scale, scores })
     if (earned > 0n) proven.set(node, (proven.get(node) ?? 0n) + earned)
     return {
       units: String(earned),
       fullUnits: String(full),
       densityScale: String(scale),
-      ...score?.facts,
+      ...scores.get(node)?.facts,
       ...location?.facts,
     }
   }
@@ -542,9 +550,15 @@ function settleVerdict({ record, beacon }: Judged, settling: UnitsInput) {
     return locations.get(node)?.factor === 0 ? 'elsewhere' : 'ok'
   }
   const selected = new Set(beacon.selected)
+  const left = (node: number, facts: VerdictFacts): VerdictPart => {
+    const antenna = antennaOf(node, scores)
+    const others = [target, ...beacon.selected].map(other => antennaOf(other, scores))
+    if (!others.includes(antenna)) return { node, reason: 'notSelected', facts }
+    return { node, reason: 'sharedAntenna', facts: { ...facts, ...scores.get(node)?.facts } }
+  }
   const parts: VerdictPart[] = beacon.witnesses.map(({ node, reason, facts }) => {
     if (reason !== 'ok') return { node, reason, facts }
-    if (!selected.has(node)) return { node, reason: 'notSelected', facts }
+    if (!selected.has(node)) return left(node, facts)
     const paid = { ...facts, ...earn(node, units.witness, 'witnessing') }
     return { node, reason: outcomeOf(node), facts: paid }
   })

@@ -116,6 +116,14 @@ describe('graph of witnesses', () => {
     assert.ok((score(told, 8).facts.oneSided as number) > 250)
   })
 
+  it('holds nobody liable for peers that hear hardly anything', () => {
+    const deaf = judge({ at: row(30), hears: witness => witness % 3 !== 0 })
+    for (const node of [10, 11, 13]) {
+      assert.equal(score(deaf, node).facts.oneSided, 0)
+      assert.equal(score(deaf, node).witnessing, FULL)
+    }
+  })
+
   it('pays who only listens, or only speaks, for neither', () => {
     const mute = judge({ at: row(30), hears: (_, beaconer) => beaconer !== 8 })
     assert.equal(score(mute, 8).witnessing, 0)

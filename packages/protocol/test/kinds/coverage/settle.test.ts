@@ -28,6 +28,22 @@ import { bytes32, entryOf } from './network.ts'
 /** Metres north of the beaconer: 15 neighbours between 1 and 15 km. */
 const RING = Array.from({ length: 15 }, (_, at) => 1_000 * (at + 1))
 
+/** A window in which the nodes were heard alike, but for 3 dB each, by nodes 3 to 10. */
+function alike(nodes: readonly number[]): CoverageState {
+  const window = nodes.map((beaconer, order) => ({
+    epoch: 7,
+    beaconer,
+    power: encodeLevel(160),
+    hearings: Array.from({ length: 8 }, (_, at) => ({
+      witness: 3 + at,
+      loss: 1_000 + 13 * at + 30 * order,
+      noise: ABSENT_LEVEL,
+      spreading: 600,
+    })),
+  }))
+  return { ...emptyCoverageState(), window }
+}
+
 function settled(field: Field) {
   const { verdicts, proven, state } = field.settle()
   return { verdict: verdicts[0], proven, state }
@@ -328,6 +344,42 @@ describe('settlement of a beacon', () => {
     }
     assert.equal(earned([6, 7]), witnessUnits(1).beacon)
     assert.equal(earned([5, 6, 7]), 0n)
+  })
+
+  it('counts identities on one antenna once, and says which they are alike to', () => {
+    // In one cell of resolution 8: as two antennas each would have half a place.
+    const places = [2_000, 2_010, ...RING.slice(4)]
+    const field = new Field({ places, state: alike([1, 2]) })
+    field.reveal()
+    for (const node of [1, 2, 3]) field.hear(node)
+    field.attest()
+    const { proven, verdicts } = field.settle()
+    const parts = verdicts[0]?.parts ?? []
+    const shared = parts.filter(({ reason }) => reason === 'sharedAntenna')
+    assert.equal(shared.length, 1)
+    assert.equal(parts.filter(({ reason }) => reason === 'ok').length, 2)
+    const [first, second] = parts
+    assert.deepEqual([first?.facts.antenna, first?.facts.antennaShared], [1, 2])
+    assert.deepEqual(
+      ['antenna', 'antennaShared', 'antennaMedian', 'antennaSpread', 'antennaReceivers'].map(
+        name => second?.facts[name],
+      ),
+      [1, 2, 30, 0, 8],
+    )
+    const paid = [1, 2].filter(node => proven.has(node))
+    assert.equal(paid.length, 1)
+    assert.equal(proven.get(paid[0] as number), SCALE_ONE)
+    assert.equal(proven.get(0), witnessUnits(2).beacon)
+  })
+
+  it('parts the units of beacons among those on one antenna, and counts none as its witness', () => {
+    const field = new Field({ places: RING, state: alike([0, 1]) })
+    field.reveal()
+    field.hear(1)
+    field.hear(2)
+    field.attest()
+    assert.deepEqual(field.reasons().witnesses, { 1: 'sharedAntenna', 2: 'ok' })
+    assert.equal(field.settle().proven.get(0), witnessUnits(1).beacon / 2n)
   })
 
   it('shares the units of one place by density', () => {

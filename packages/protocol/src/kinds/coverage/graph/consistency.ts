@@ -8,7 +8,8 @@
  *   full of gateways that claim a city, lies far off.
  * - asymmetry: air is the same both ways. Who is heard louder than it hears the same peers radiates
  *   more than it says.
- * - oneSided: frames that were told, not heard, come from gateways that never heard the teller.
+ * - oneSided: frames that were told, not heard, come from gateways that never heard the teller. (A
+ *   gateway that hears hardly anybody says nothing by that.)
  * - silence: gateways near the registered cell that in the same epoch heard others at an equal or
  *   higher expected loss, but not this one.
  *
@@ -17,26 +18,31 @@
  */
 import { integerSqrt } from '../../../radio/geo.ts'
 import { lossOf, median, type Tie, wayLoss } from './links.ts'
+import { judgePlacement, type Placement, type Sighting } from './placement.ts'
+import type { Places } from './places.ts'
 import { type Ramp, ramp } from './ramp.ts'
-import type { Silence } from './silence.ts'
+import { type Chances, type Silence, silenceOf } from './silence.ts'
 
 /** With fewer links neither fit nor level is judged. */
 const LINKS_MIN = 12
 const PASSES = 3
-/** Thousandths of Pearson's coefficient. Of honest gateways 98 in 100 have 270 and more. */
-const FIT: Ramp = { none: 180, full: 270 }
+/** Thousandths of Pearson's coefficient. Of honest gateways 99 in 100 have 230 and more. */
+const FIT: Ramp = { none: 100, full: 200 }
 /** 0.1 dB off the median of all. Of honest gateways 98 in 100 lie within 35. */
 const LEVEL: Ramp = { none: 80, full: 50 }
 /** 0.1 dB. Honest: below 4; a wrong gain of 3 dB is forgiven. */
 const ASYMMETRY: Ramp = { none: 90, full: 50 }
 /** Thousandths of the frames of peers that were heard at least twice. Honest: below 80. */
 const ONE_SIDED: Ramp = { none: 250, full: 120 }
-/** Thousandths of the chances. Of honest gateways 98 in 100 have 250 and more. */
-const HEARD: Ramp = { none: 120, full: 230 }
+/** Thousandths of the chances. Of honest gateways 99 in 100 have 260 and more. */
+const HEARD: Ramp = { none: 100, full: 200 }
 /** Fewer chances, asymmetric pairs or frames than this are not judged. */
 const SAMPLES_MIN = 12
 
-export interface Consistency {
+/** Hundredths of the scatter squared. Of honest gateways 98 in 100 have 900 and less. */
+const DOUBT: Ramp = { none: 1_600, full: 1_100 }
+
+export interface Consistency extends Partial<Placement> {
   /** Parts per million. */
   readonly factor: number
   /** What was compared; a number that could not be had is absent. */
@@ -50,33 +56,89 @@ export interface Consistency {
 
 type Measured = Omit<Consistency, 'factor'>
 
-/** `chances` counts those of the witnesses that fit. */
-export function judgeConsistency(
-  ties: ReadonlyMap<number, readonly Tie[]>,
-  chances: (fits: (node: number) => boolean) => ReadonlyMap<number, Silence>,
-): Map<number, Consistency> {
+export interface ConsistencyInput {
+  readonly ties: ReadonlyMap<number, readonly Tie[]>
+  readonly places: Places
+  readonly chances: ReadonlyMap<number, Chances>
+}
+
+export function judgeConsistency(input: ConsistencyInput): Map<number, Consistency> {
+  const deaf = deafOf(input.ties)
+  const listens = (node: number) => !deaf.has(node)
   let fits: (node: number) => boolean = () => true
   let found = new Map<number, Consistency>()
   for (let pass = 0; pass < PASSES; pass++) {
-    found = judgePass(ties, fits, chances(fits))
+    found = judgePass(input, { fits, listens })
     const before = found
     fits = node => (before.get(node)?.factor ?? 0) > 0
   }
-  return found
+  return placed(found, input)
+}
+
+/** The last fact: where the antenna stands by the links to all gateways that fit. */
+function placed(
+  found: ReadonlyMap<number, Consistency>,
+  { ties, places }: ConsistencyInput,
+): Map<number, Consistency> {
+  const sightings = new Map<number, Sighting[]>()
+  for (const [node, list] of ties) {
+    const own = places.of(node)
+    if (own === undefined) continue
+    sightings.set(
+      own,
+      list.flatMap(tie => {
+        const loss = lossOf(tie)
+        const place = places.of(tie.peer)
+        if (loss === undefined || place === undefined) return []
+        if ((found.get(tie.peer)?.factor ?? 0) === 0) return []
+        return { place, spreading: tie.spreading, loss }
+      }),
+    )
+  }
+  const placements = judgePlacement(sightings, places, LINKS_MIN)
+  const all = new Map<number, Consistency>()
+  for (const [node, numbers] of found) {
+    const placement = placements.get(places.of(node) ?? -1)
+    const factor = Math.min(numbers.factor, ramp(placement?.doubt, DOUBT))
+    all.set(node, { ...numbers, ...placement, factor })
+  }
+  return all
+}
+
+interface Peers {
+  /** Whose word of others counts. */
+  readonly fits: (node: number) => boolean
+  /** Whose never having heard somebody means anything. */
+  readonly listens: (node: number) => boolean
+}
+
+/** Who hears less than half as many frames as are heard of it. */
+function deafOf(ties: ReadonlyMap<number, readonly Tie[]>): Set<number> {
+  const deaf = new Set<number>()
+  for (const [node, list] of ties) {
+    let [hears, heardBy] = [0, 0]
+    for (const tie of list) {
+      hears += tie.hears.heard
+      heardBy += tie.heardBy.heard
+    }
+    if (2 * hears < heardBy) deaf.add(node)
+  }
+  return deaf
 }
 
 function judgePass(
-  ties: ReadonlyMap<number, readonly Tie[]>,
-  fits: (node: number) => boolean,
-  chances: ReadonlyMap<number, Silence>,
+  { ties, places, chances }: ConsistencyInput,
+  { fits, listens }: Peers,
 ): Map<number, Consistency> {
+  const believed = places.nodes.map(fits)
   const measured = new Map<number, Measured>()
   for (const [node, all] of ties) {
     measured.set(
       node,
       measure(
         all.filter(({ peer }) => fits(peer)),
-        chances.get(node),
+        listens,
+        silenceBy(chances.get(node), believed),
       ),
     )
   }
@@ -91,6 +153,13 @@ function judgePass(
   return found
 }
 
+function silenceBy(
+  chances: Chances | undefined,
+  believed: readonly boolean[],
+): Silence | undefined {
+  return chances && silenceOf(chances, place => believed[place] === true)
+}
+
 function factorOf({ fit, level, asymmetry, oneSided, heard }: Measured): number {
   return Math.min(
     ramp(fit, FIT),
@@ -101,7 +170,11 @@ function factorOf({ fit, level, asymmetry, oneSided, heard }: Measured): number 
   )
 }
 
-function measure(ties: readonly Tie[], silence: Silence | undefined): Measured {
+function measure(
+  ties: readonly Tie[],
+  listens: Peers['listens'],
+  silence: Silence | undefined,
+): Measured {
   const points: Point[] = []
   const differences: number[] = []
   let frames = 0
@@ -112,7 +185,7 @@ function measure(ties: readonly Tie[], silence: Silence | undefined): Measured {
     const own = wayLoss(tie.heardBy)
     const theirs = wayLoss(tie.hears)
     if (own !== undefined && theirs !== undefined) differences.push(own - theirs)
-    if (tie.hears.heard < 2) continue
+    if (tie.hears.heard < 2 || !listens(tie.peer)) continue
     frames += tie.hears.heard
     if (tie.heardBy.heard === 0) alone += tie.hears.heard
   }

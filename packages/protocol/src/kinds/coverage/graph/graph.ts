@@ -2,22 +2,18 @@
  * The rules that look at all beacons of the window together. A gateway's units are multiplied by
  * what they come to; nobody is banned, and every number stands in the verdict.
  */
-import { cellToParent, gridDisk } from 'h3-js'
 import type { VerdictFacts } from '../../../kind.ts'
-import { chord, type Vector, vectorOf } from '../../../radio/geo.ts'
-import { ratioLevel } from '../../../radio/levels.ts'
 import type { RegistryEntry } from '../../../registry.ts'
 import type { Anchors } from '../anchors.ts'
+import { type Antenna, judgeAntennas } from './antenna.ts'
 import { type Consistency, judgeConsistency } from './consistency.ts'
 import { type Independence, judgeIndependence } from './independence.ts'
 import { tiesOf } from './links.ts'
 import { judgeMutuality, type Mutuality } from './mutuality.ts'
+import { placesOf } from './places.ts'
 import { FULL } from './ramp.ts'
-import { type Neighbour, silences } from './silence.ts'
+import { chancesOf } from './silence.ts'
 import type { HeardBeacon } from './window.ts'
-
-/** Neighbours are looked for in a cell of this resolution and those around it: about 10 km. */
-const NEIGHBOURS_RESOLUTION = 6
 
 export interface GraphInput {
   /** Of `graphEpochs`, by epoch, then beaconer; all gateways in it are among `gateways`. */
@@ -28,6 +24,7 @@ export interface GraphInput {
 }
 
 export interface GraphScore {
+  readonly antenna: Antenna
   /** Of beacon units and of witness units, parts per million. */
   readonly beaconing: number
   readonly witnessing: number
@@ -39,21 +36,26 @@ export interface GraphScore {
 export function judgeGraph({ window, gateways, anchors }: GraphInput): Map<number, GraphScore> {
   const ties = tiesOf(window)
   const independence = judgeIndependence(ties, anchors)
-  const neighbours = neighbourhood(gateways)
-  const consistency = judgeConsistency(ties, fits => silences({ window, neighbours }, fits))
+  const places = placesOf(gateways)
+  const chances = chancesOf(window, places)
+  const consistency = judgeConsistency({ ties, places, chances })
+  const antennas = judgeAntennas(ties, node => (consistency.get(node)?.factor ?? 0) > 0)
   const weight = (node: number) =>
     product(independence.get(node)?.factor ?? FULL, consistency.get(node)?.factor ?? FULL)
   const beacons = new Map<number, number>()
   for (const { beaconer } of window) beacons.set(beaconer, (beacons.get(beaconer) ?? 0) + 1)
   const scores = new Map<number, GraphScore>()
   for (const [node, list] of ties) {
+    const antenna = antennas.get(node) as Antenna
     const parts = {
+      antenna,
       consistency: consistency.get(node) as Consistency,
       independence: independence.get(node) as Independence,
       mutuality: judgeMutuality(list, beacons.get(node) ?? 0, weight),
     }
     const both = weight(node)
     scores.set(node, {
+      antenna,
       beaconing: product(both, parts.mutuality.beaconing),
       witnessing: product(both, parts.mutuality.witnessing),
       facts: factsOf(parts),
@@ -62,19 +64,14 @@ export function judgeGraph({ window, gateways, anchors }: GraphInput): Map<numbe
   return scores
 }
 
-/** 20 log10 of metres, at least 1, in 0.1 dB. */
-export function spreadingOf(metres: number): number {
-  const whole = BigInt(Math.max(metres, 1))
-  return ratioLevel(whole * whole, 1n)
-}
-
 interface Parts {
+  readonly antenna: Antenna
   readonly consistency: Consistency
   readonly independence: Independence
   readonly mutuality: Mutuality
 }
 
-function factsOf({ consistency, independence, mutuality }: Parts): VerdictFacts {
+function factsOf({ antenna, consistency, independence, mutuality }: Parts): VerdictFacts {
   const known = {
     consistency: consistency.factor,
     links: consistency.links,
@@ -83,6 +80,10 @@ function factsOf({ consistency, independence, mutuality }: Parts): VerdictFacts 
     asymmetry: consistency.asymmetry,
     oneSided: consistency.oneSided,
     heardShare: consistency.heard,
+    doubt: consistency.doubt,
+    likelierAt: consistency.likelierAt,
+    slope: consistency.slope,
+    scatter: consistency.scatter,
     independence: independence.factor,
     degree: independence.degree,
     trust: independence.trust,
@@ -90,6 +91,11 @@ function factsOf({ consistency, independence, mutuality }: Parts): VerdictFacts 
     beaconing: mutuality.beaconing,
     hears: mutuality.hears,
     heardBy: mutuality.heardBy,
+    antenna: antenna.first,
+    antennaShared: antenna.shared,
+    antennaMedian: antenna.likeness?.median,
+    antennaSpread: antenna.likeness?.spread,
+    antennaReceivers: antenna.likeness?.common,
   }
   const entries = Object.entries(known).filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries) as VerdictFacts
@@ -98,39 +104,4 @@ function factsOf({ consistency, independence, mutuality }: Parts): VerdictFacts 
 /** Of two factors, parts per million, floor. */
 function product(a: number, b: number): number {
   return Math.floor((a * b) / FULL)
-}
-
-interface Place {
-  readonly node: number
-  readonly at: Vector
-  readonly home: string
-}
-
-function neighbourhood(gateways: GraphInput['gateways']): (node: number) => readonly Neighbour[] {
-  const places = new Map<number, Place>()
-  const homes = new Map<string, Place[]>()
-  for (const { index: node, cell } of gateways) {
-    const home = cellToParent(cell.toString(16), NEIGHBOURS_RESOLUTION)
-    const place = { node, at: vectorOf(cell), home }
-    places.set(node, place)
-    const list = homes.get(home)
-    if (list === undefined) homes.set(home, [place])
-    else list.push(place)
-  }
-  const known = new Map<number, readonly Neighbour[]>()
-  return node => {
-    const before = known.get(node)
-    if (before !== undefined) return before
-    const own = places.get(node)
-    const around = own === undefined ? [] : gridDisk(own.home, 1)
-    const list = around
-      .flatMap(home => homes.get(home) ?? [])
-      .filter(place => place !== own)
-      .map(place => ({
-        node: place.node,
-        spreading: spreadingOf(chord((own as Place).at, place.at)),
-      }))
-    known.set(node, list)
-    return list
-  }
 }

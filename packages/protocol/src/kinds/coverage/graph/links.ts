@@ -32,20 +32,27 @@ export interface Tie {
   readonly heardBy: Way
 }
 
-/** Node indices are below 2^24: a pair is one number. */
-const PAIR = 2 ** 24
-
 /** Ties of every gateway, by ascending peer. */
 export function tiesOf(window: readonly HeardBeacon[]): Map<number, Tie[]> {
-  const links = new Map<number, Link>()
+  const all: Link[] = []
+  const links = new Map<number, Map<number, Link>>()
+  const from = (a: number) => {
+    const before = links.get(a)
+    if (before !== undefined) return before
+    const own = new Map<number, Link>()
+    links.set(a, own)
+    return own
+  }
   for (const { beaconer, hearings } of window) {
     for (const { witness, loss, spreading } of hearings) {
-      const [a, b] = beaconer < witness ? [beaconer, witness] : [witness, beaconer]
-      const key = a * PAIR + b
-      let link = links.get(key)
+      const a = Math.min(beaconer, witness)
+      const b = Math.max(beaconer, witness)
+      const own = from(a)
+      let link = own.get(b)
       if (link === undefined) {
         link = { a, b, spreading, there: silent(), back: silent() }
-        links.set(key, link)
+        own.set(b, link)
+        all.push(link)
       }
       const way = beaconer === a ? link.there : link.back
       way.heard++
@@ -55,7 +62,7 @@ export function tiesOf(window: readonly HeardBeacon[]): Map<number, Tie[]> {
     }
   }
   const ties = new Map<number, Tie[]>()
-  for (const { a, b, spreading, there, back } of links.values()) {
+  for (const { a, b, spreading, there, back } of all) {
     push(ties, a, { peer: b, spreading, hears: back, heardBy: there })
     push(ties, b, { peer: a, spreading, hears: there, heardBy: back })
   }

@@ -1,0 +1,101 @@
+import { strict as assert } from 'node:assert'
+import {
+  COMMON_MIN,
+  judgeAntennas,
+  SPREAD_MAX,
+} from '../../../../src/kinds/coverage/graph/antenna.ts'
+import type { Tie } from '../../../../src/kinds/coverage/graph/links.ts'
+
+/** Receivers have numbers from here on. */
+const RECEIVERS = 1_000
+
+const all = (_node: number) => true
+
+/** How each node is heard: loss by receiver, absent where it is not. */
+function tiesOf(nodes: Readonly<Record<number, readonly (number | undefined)[]>>) {
+  return new Map<number, Tie[]>(
+    Object.entries(nodes).map(([node, losses]) => [
+      Number(node),
+      losses.flatMap((loss, at) => {
+        if (loss === undefined) return []
+        const heardBy = { heard: 2, measured: 2, loss: 2 * loss }
+        const hears = { heard: 0, measured: 0, loss: 0 }
+        return [{ peer: RECEIVERS + at, spreading: 700, hears, heardBy }]
+      }),
+    ]),
+  )
+}
+
+/** Losses at so many receivers, the same for whoever is asked, plus a number. */
+function losses(count: number, plus: (at: number) => number = () => 0): number[] {
+  return Array.from({ length: count }, (_, at) => 1_000 + ((at * 37) % 200) + plus(at))
+}
+
+/** Half of the differences up by this, half down: their median distance from their median. */
+const spreadBy = (tenths: number) => (at: number) => (at % 2 === 0 ? tenths : -tenths)
+
+function firstOf(ties: ReturnType<typeof tiesOf>, node: number, fits = all) {
+  return judgeAntennas(ties, fits).get(node)?.first
+}
+
+describe('identities on one antenna', () => {
+  it('are found by losses that differ by one number at all receivers, whatever the number', () => {
+    const ties = tiesOf({ 1: losses(20), 2: losses(20, () => 70), 3: losses(20, () => -30) })
+    const found = judgeAntennas(ties, all)
+    assert.deepEqual(found.get(1), { first: 1, shared: 3 })
+    assert.deepEqual(found.get(2), {
+      first: 1,
+      shared: 3,
+      likeness: { median: 70, spread: 0, common: 20 },
+    })
+    assert.equal(found.get(3)?.likeness?.median, -30)
+  })
+
+  it('may scatter by 1.5 dB and no more', () => {
+    const scattered = (tenths: number) =>
+      tiesOf({ 1: losses(21), 2: losses(21, at => (at === 0 ? 0 : spreadBy(tenths)(at))) })
+    assert.equal(SPREAD_MAX, 15)
+    assert.equal(firstOf(scattered(15), 2), 1)
+    assert.equal(judgeAntennas(scattered(15), all).get(2)?.likeness?.spread, 15)
+    assert.equal(firstOf(scattered(16), 2), 2)
+  })
+
+  it('need eight receivers that heard both', () => {
+    assert.equal(COMMON_MIN, 8)
+    assert.equal(firstOf(tiesOf({ 1: losses(8), 2: losses(8) }), 2), 1)
+    assert.equal(firstOf(tiesOf({ 1: losses(7), 2: losses(7) }), 2), 2)
+    const unbelieved = (node: number) => node !== RECEIVERS
+    assert.equal(firstOf(tiesOf({ 1: losses(8), 2: losses(8) }), 2, unbelieved), 2)
+  })
+
+  it('need half of the receivers of each: a few accomplices cannot stand for the rest', () => {
+    const few = losses(8)
+    assert.equal(firstOf(tiesOf({ 1: losses(16), 2: few }), 2), 1)
+    assert.equal(firstOf(tiesOf({ 1: losses(17), 2: few }), 2), 2)
+  })
+
+  it('are not compared with antennas that are loudest elsewhere', () => {
+    const far = losses(30).map((loss, at) => (at < 15 ? loss : loss + 500))
+    const near = losses(30).map((loss, at) => (at < 15 ? loss + 500 : loss))
+    assert.equal(firstOf(tiesOf({ 1: far, 2: near }), 2), 2)
+  })
+
+  it('join the one that they are most alike', () => {
+    const ties = tiesOf({
+      1: losses(21, at => (at === 0 ? 0 : spreadBy(14)(at))),
+      2: losses(21, at => (at === 0 ? 0 : spreadBy(-4)(at))),
+      3: losses(21),
+    })
+    const found = judgeAntennas(ties, all)
+    assert.deepEqual(
+      [1, 2, 3].map(node => found.get(node)?.first),
+      [1, 2, 2],
+    )
+    assert.equal(found.get(1)?.shared, 1)
+    assert.equal(found.get(2)?.shared, 2)
+  })
+
+  it('leave a node alone that nobody heard', () => {
+    assert.deepEqual(judgeAntennas(new Map([[5, []]]), all).get(5), { first: 5, shared: 1 })
+  })
+})
