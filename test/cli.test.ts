@@ -197,6 +197,12 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
     }
     const witness = view.verdicts.flatMap(({ parts }) => parts)[0]
     assert.ok(witness !== undefined && Object.keys(witness.facts).length > 0)
+    const map = jsonOf<{ features: { id: string; geometry: { type: string } | null }[] }>(
+      await on('node1', 'coverage', 'map', String(heard.epoch)),
+    )
+    const placed = map.features.filter(({ geometry }) => geometry?.type === 'Polygon')
+    assert.ok(placed.length > 1, 'the gateways of the base, with their cells')
+    assert.ok(map.features.some(({ id }) => id.startsWith('link/')))
   })
 
   it('says what there is not, by code', async () => {

@@ -374,15 +374,51 @@ describe('commands of a running node', () => {
     assert.deepEqual([page.messages.length, typeof page.next], [2, 'string'])
   })
 
-  it('explain why a witness did not count', async () => {
-    const where = [String(EPOCH), '--node', '2', '--data-dir', directory()]
-    const { stdout } = await cairn(['coverage', 'explain', ...where])
+  it('explain why a witness did not count, and what to do', async () => {
+    const where = ['--data-dir', directory()]
+    const sentence =
+      'node 2 is 120.0 km away, and 100.0 km is the most\n    -> check the cells of both, and the gains that they registered\n'
+    const { stdout } = await cairn(['coverage', 'explain', String(EPOCH), ...where])
     assert.equal(
       stdout,
-      'node 1: fail (tooFar): metres 120000\n  witness 2: tooFar: metres 120000\n',
+      `node 1: does not count: no gateway that could witness it is within 10 km; node 2 is 120.0 km away, and 100.0 km is the most\n  -> node 2: check the cells of both, and the gains that they registered\n  ${sentence}node 5: withholding: withheld 1, scoreLost 10\n`,
     )
+    const its = await cairn(['coverage', 'explain', '--node', '2', ...where])
+    assert.equal(its.stdout, `beacon of node 1:\n  ${sentence}`)
+    const numbers = await cairn(['coverage', 'explain', '--node', '2', '--numbers', ...where])
+    assert.equal(
+      numbers.stdout,
+      'node 1: inconclusive (unheard): reports 1\n  witness 2: tooFar: distance 120000\n',
+    )
+    const json = jsonOf<{ verdicts: unknown[]; explained: { witnesses: unknown[] }[] }>(
+      await cairn(['coverage', 'explain', String(EPOCH), '--node', '2', ...base]),
+    )
+    assert.deepEqual([json.verdicts.length, json.explained[0]?.witnesses.length], [1, 1])
+  })
+
+  it('say why a gateway is in no verdict', async () => {
+    const where = ['--data-dir', directory()]
+    const absent = await cairn(['coverage', 'explain', String(EPOCH), '--node', '9', ...where])
+    assert.match(absent.stdout, /^node 9 is no gateway of this epoch\n-> register it for coverage/)
+    const idle = await cairn(['coverage', 'explain', String(EPOCH), '--node', '3', ...where])
+    assert.match(idle.stdout, /^node 3 was not drawn in this epoch, .*last in epoch 0\)\n-> /)
     const others = await cairn(['coverage', 'explain', String(EPOCH), '--node', '9', ...base])
     assert.deepEqual(jsonOf(others).verdicts, [])
+  })
+
+  it('draw a map of an epoch, as GeoJSON and as SVG', async () => {
+    const where = ['--data-dir', directory()]
+    const printed = await cairn(['coverage', 'map', ...where])
+    const { type, features } = JSON.parse(printed.stdout) as { type: string; features: unknown[] }
+    assert.deepEqual([type, features.length], ['FeatureCollection', 4])
+    const file = join(directory(), 'coverage.svg')
+    const written = await cairn(['coverage', 'map', String(EPOCH), '-o', file, ...where])
+    assert.equal(written.stdout, `${file}\n`)
+    assert.match(await readFile(file, 'utf8'), /^<svg xmlns=[\s\S]*tooFar[\s\S]*<\/svg>\n$/)
+    const svg = await cairn(['coverage', 'map', '--format', 'svg', ...where])
+    assert.match(svg.stdout, /^<svg /)
+    const json = jsonOf<{ format: string }>(await cairn(['coverage', 'map', '-o', file, ...base]))
+    assert.equal(json.format, 'svg')
   })
 
   it('look at what is stored, and fail where a leaf was not given', async () => {

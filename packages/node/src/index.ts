@@ -7,6 +7,7 @@ export type {
   EarningsView,
   FileView,
   ForgottenView,
+  GatewaysView,
   GrantedView,
   GrantView,
   GroupView,

@@ -3,14 +3,17 @@ import {
   CairnError,
   Checkpoint,
   COUNTED_TYPES,
+  type CoverageState,
   check,
   countedPlace,
+  coverage as coverageKind,
   Deal,
   dealIndex,
   decode,
   type Envelope,
   epochStart,
   equalBytes,
+  gatewayStandings,
   hex,
   inclusionProof,
   isLive,
@@ -42,6 +45,7 @@ import type {
   EpochView,
   FileView,
   ForgottenView,
+  GatewaysView,
   GrantedView,
   GrantView,
   MessagePage,
@@ -355,6 +359,16 @@ export class DaemonView implements NodeView {
       })),
       findings: [...result.findings],
     }
+  }
+
+  async gateways(epoch: number): Promise<GatewaysView | undefined> {
+    const { node } = this.#components
+    if (epoch < 0 || this.#accepted(epoch) === undefined) return undefined
+    const before = await node.settlements.accepted(epoch - 1)
+    const base = await node.epochs.resolve(epoch)
+    if (before === undefined || base === undefined) return undefined
+    const state = before.state.of<CoverageState>(coverageKind)
+    return { epoch, gateways: gatewayStandings(base, state) }
   }
 
   async put(

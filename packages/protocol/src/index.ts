@@ -22,6 +22,9 @@ export * from './kinds/coverage/anchors.ts'
 export * from './kinds/coverage/bought.ts'
 export * from './kinds/coverage/draw.ts'
 export * from './kinds/coverage/evidence.ts'
+export * from './kinds/coverage/explain/explain.ts'
+export type { Lowered } from './kinds/coverage/explain/lowered.ts'
+export * from './kinds/coverage/explain/standing.ts'
 export * from './kinds/coverage/frame.ts'
 export {
   type GraphInput,

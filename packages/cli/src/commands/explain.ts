@@ -10,31 +10,42 @@ export interface ExplainInit {
   part: string
 }
 
+export type Verdicts = Json<VerdictsView>
+
 export function explainAction({ kind, none, part }: ExplainInit) {
   return async (session: Session, epoch: number, { node }: { node?: number }) => {
     const api = await session.api()
-    const all = await api.json<Json<VerdictsView>>(`/v1/${kind}/${epoch}`)
-    const concerns = (nodes: readonly number[]) => node === undefined || nodes.includes(node)
-    const found = {
-      ...all,
-      verdicts: all.verdicts.filter(({ target, parts }) =>
-        concerns([target, ...parts.map(other => other.node)]),
-      ),
-      findings: all.findings.filter(finding => concerns([finding.node])),
-    }
-    const lines = [
-      ...found.verdicts.flatMap(({ target, verdict, reason, facts, parts }) => [
-        `node ${target}: ${verdict} (${reason})${numbers(facts)}`,
-        ...parts.map(other => `  ${part} ${other.node}: ${other.reason}${numbers(other.facts)}`),
-      ]),
-      ...found.findings.map(findingLine),
-    ]
+    const found = concerning(await api.json<Verdicts>(`/v1/${kind}/${epoch}`), node)
+    const lines = numberLines(found, part)
     session.output.result(
       found,
       lines.length === 0 ? `${none} in epoch ${epoch}` : lines.join('\n'),
     )
     return undefined
   }
+}
+
+/** What concerns one node, as target, part or culprit; everything without one. */
+export function concerning(all: Verdicts, node: number | undefined): Verdicts {
+  const concerns = (nodes: readonly number[]) => node === undefined || nodes.includes(node)
+  return {
+    ...all,
+    verdicts: all.verdicts.filter(({ target, parts }) =>
+      concerns([target, ...parts.map(other => other.node)]),
+    ),
+    findings: all.findings.filter(finding => concerns([finding.node])),
+  }
+}
+
+/** A line per verdict, part and finding, with all numbers. */
+export function numberLines({ verdicts, findings }: Verdicts, part: string): string[] {
+  return [
+    ...verdicts.flatMap(({ target, verdict, reason, facts, parts }) => [
+      `node ${target}: ${verdict} (${reason})${numbers(facts)}`,
+      ...parts.map(other => `  ${part} ${other.node}: ${other.reason}${numbers(other.facts)}`),
+    ]),
+    ...findings.map(findingLine),
+  ]
 }
 
 interface Finding {

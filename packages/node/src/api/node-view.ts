@@ -4,6 +4,7 @@
  * their JSON form in `json.ts`.
  */
 import type {
+  GatewayStanding,
   PenaltyRecord,
   ProofFile,
   SettledFinding,
@@ -152,6 +153,12 @@ export interface VerdictsView {
   kind: string
   verdicts: VerdictView[]
   findings: SettledFinding[]
+}
+
+/** Who could have taken part in the beacons of an epoch. */
+export interface GatewaysView {
+  epoch: number
+  gateways: GatewayStanding[]
 }
 
 /** One of the files of an upload. */
@@ -427,6 +434,7 @@ export interface NodeView {
   provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined>
   recompute(epoch: number): Promise<RecomputeView | undefined>
   verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined>
+  gateways(epoch: number): Promise<GatewaysView | undefined>
   /** Takes the bytes at its own pace, one file after the other; several are packed together. */
   put(files: Iterable<PutFile> | AsyncIterable<PutFile>, options: PutOptions): Promise<PutResult>
   get(link: string, range: ContentRange, signal: AbortSignal): Promise<Content>

@@ -208,6 +208,16 @@ export const ROUTES: readonly Route[] = [
   ),
   route({
     method: 'GET',
+    path: '/v1/coverage/{epoch}/gateways',
+    summary: 'Gateways of an accepted epoch: where they are, and when they last took part',
+    params: z.strictObject({ epoch }),
+    response: shapes.GatewaysShape,
+    answer: async (view, { params }) => ({
+      body: toJson(settled(view, params.epoch, await view.gateways(params.epoch))),
+    }),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/files',
     summary: 'Files that this node stored, with what is left of them',
     response: shapes.FilesShape,

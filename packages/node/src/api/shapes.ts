@@ -152,6 +152,21 @@ export const VerdictsShape = z.object({
   findings: z.array(finding),
 })
 
+export const GatewaysShape = z.object({
+  epoch,
+  gateways: z.array(
+    z.object({
+      node: z.int(),
+      operator: hex,
+      cell: z.string().optional().describe('H3 index, of resolution 10 or finer'),
+      plan: z.string().optional().describe('regional plan'),
+      gain: z.int().describe('antenna less cable, 0.1 dBi'),
+      drawn: z.boolean().describe('asked for a beacon in this epoch'),
+      validEpoch: epoch.optional().describe('last earlier epoch with a valid beacon or report'),
+    }),
+  ),
+})
+
 const put = {
   pieces: z.array(z.string()),
   bytes: z.int(),

@@ -106,6 +106,7 @@ const VOLUME: VolumeView = {
   scrub: { finished: 5_000, left: 127 },
 }
 
+const GATEWAY = { operator: '05'.repeat(20), plan: 'EU868', gain: 20 }
 const CHUNK = new Uint8Array(64 * 1024).fill(1)
 
 export async function testView(): Promise<TestView> {
@@ -189,14 +190,25 @@ export async function testView(): Promise<TestView> {
               {
                 challenge: new Uint8Array(32),
                 target: 1,
-                verdict: 'fail',
-                reason: 'tooFar',
-                facts: { metres: 120_000 },
-                parts: [{ node: 2, reason: 'tooFar', facts: { metres: 120_000 } }],
+                verdict: 'inconclusive',
+                reason: 'unheard',
+                facts: { reports: 1 },
+                parts: [{ node: 2, reason: 'tooFar', facts: { distance: 120_000 } }],
                 agreeing: [4],
               },
             ],
             findings: [{ node: 5, code: 'withholding', facts: { withheld: 1, scoreLost: '10' } }],
+          }
+        : undefined,
+    gateways: async epoch =>
+      epoch === EPOCH
+        ? {
+            epoch,
+            gateways: [
+              { ...GATEWAY, node: 1, cell: '8c1e069424e1dff', drawn: true, validEpoch: 0 },
+              { ...GATEWAY, node: 2, cell: '8c1e227257429ff', drawn: false },
+              { ...GATEWAY, node: 3, drawn: false, cell: '8c1e227257429ff', validEpoch: 0 },
+            ],
           }
         : undefined,
     put: async (entries, options) => {

@@ -11,7 +11,7 @@
  * the result is within 1 m everywhere, within 0.1 % plus the rounding to whole metres from 1 m on.
  * (The sphere itself differs from the ellipsoid by up to 0.56 %.)
  */
-import { cellToLatLng, isValidCell } from 'h3-js'
+import { cellToBoundary, cellToLatLng, isValidCell } from 'h3-js'
 import { check, invariant } from '../errors.ts'
 
 const BITS = 62n
@@ -60,6 +60,15 @@ export function cellCentre(cell: bigint): Position {
   check(isCell(cell), 'badCell', 'expected the index of an H3 cell', { facts: { cell } })
   const [lat, lng] = cellToLatLng(cell.toString(16))
   return { lat: Math.round(lat * 1e7), lng: Math.round(lng * 1e7) }
+}
+
+/** Corners of an H3 cell, counterclockwise, the first not repeated. Errors: `badCell`. */
+export function cellBoundary(cell: bigint): Position[] {
+  check(isCell(cell), 'badCell', 'expected the index of an H3 cell', { facts: { cell } })
+  return cellToBoundary(cell.toString(16)).map(([lat, lng]) => ({
+    lat: Math.round(lat * 1e7),
+    lng: Math.round(lng * 1e7),
+  }))
 }
 
 /** Resolution (0 to 15) of an H3 index. */

@@ -77,6 +77,7 @@ import {
   commitRoot,
   decodeLevel,
   encodeLevel,
+  type HeardFrame,
   type Report,
 } from './messages.ts'
 import { isNonce } from './nonce.ts'
@@ -343,7 +344,8 @@ function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
   return reports.map((report, at) => {
     const { author: node, place, reception } = report
     const entry = base.node(node)
-    if (entry === undefined) return { node, place, reason: 'unregistered', facts: {} }
+    const told = toldOf(reception)
+    if (entry === undefined) return { node, place, reason: 'unregistered', facts: told }
     const bit = gatewayPlaces(base).get(node)
     const held =
       bit === undefined ? 0 : evidence.filter(({ commits }) => hasBit(commits, bit)).length
@@ -370,9 +372,22 @@ function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
       () => judgeSnr(reception, link()),
       () => judgeNoise(reception, noises.get(node)),
     ])
-    if (found.reason !== 'ok') return { node, place, ...found }
-    return { node, place, ...found, hearing: hearingOf(report, link()) }
+    const { reason } = found
+    const facts = { ...told, ...found.facts }
+    if (reason !== 'ok') return { node, place, reason, facts }
+    return { node, place, reason, facts, hearing: hearingOf(report, link()) }
   })
+}
+
+/** What it says that it heard, whichever rule it fails. */
+function toldOf(heard: HeardFrame): VerdictFacts {
+  const level = signalOf(heard)
+  const snr = decodeLevel(heard.snr)
+  return {
+    spreadingFactor: heard.spreadingFactor,
+    ...(level !== undefined && { level }),
+    ...(snr !== undefined && { snr }),
+  }
 }
 
 function hearingOf({ author: witness, reception }: Report, { sent, distance }: Link): Hearing {

@@ -42,6 +42,16 @@ const SAMPLES_MIN = 12
 /** Hundredths of the scatter squared. Of honest gateways 98 in 100 have 900 and less. */
 const DOUBT: Ramp = { none: 1_600, full: 1_100 }
 
+/** The parts by the names of their facts; `eitherWay`: the size of the number counts. */
+export const CONSISTENCY_PARTS = {
+  fit: { ramp: FIT, eitherWay: false },
+  excess: { ramp: LEVEL, eitherWay: true },
+  asymmetry: { ramp: ASYMMETRY, eitherWay: true },
+  oneSided: { ramp: ONE_SIDED, eitherWay: false },
+  heardShare: { ramp: HEARD, eitherWay: false },
+  doubt: { ramp: DOUBT, eitherWay: false },
+} as const
+
 export interface Consistency extends Partial<Placement> {
   /** Parts per million. */
   readonly factor: number
