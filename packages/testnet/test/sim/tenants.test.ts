@@ -5,6 +5,7 @@ import {
   coverage as coverageKind,
   decode,
   equalBytes,
+  Measurement,
   MessageType,
   proposerOf,
   type RegistryEntry,
@@ -44,6 +45,8 @@ async function run({ cutOff }: { cutOff?: string } = {}) {
   const said = new Map<number, Set<number>>()
   const earned = new Map<number, bigint>()
   const verdicts: SettledVerdict[] = []
+  /** By whom each was measured. */
+  const measured = new Map<number, Set<number>>()
   const rounds: { epoch: number; round: number; drawn: number | undefined }[] = []
   node.checkpointer.onAdopted(({ accepted, settled }) => {
     const { epoch, round } = accepted
@@ -59,6 +62,10 @@ async function run({ cutOff }: { cutOff?: string } = {}) {
     verdicts.push(...(coverage?.verdicts ?? []))
     for (const { envelope } of settled?.set.messages() ?? []) {
       const author = authorOf(envelope)
+      if (envelope.type === MessageType.measurement) {
+        const { target, author: measurer } = decode(Measurement, envelope.body)
+        measured.set(target, (measured.get(target) ?? new Set()).add(measurer))
+      }
       if (author === undefined) continue
       const types = said.get(author) ?? new Set()
       said.set(author, types.add(envelope.type))
@@ -77,7 +84,7 @@ async function run({ cutOff }: { cutOff?: string } = {}) {
     world.network.heal()
   }
   await world.clock.run({ until: at(EPOCHS + 1) })
-  return { world, node, errors, refusals, said, earned, verdicts, rounds }
+  return { world, node, errors, refusals, said, earned, verdicts, measured, rounds }
 }
 
 describe('several radios of one node', function () {
@@ -109,6 +116,15 @@ describe('several radios of one node', function () {
       for (const type of types) all.add(type)
     }
     assert.ok([challenge, beacon, strangerFetch].every(type => all.has(type)))
+  })
+
+  it('are measured, and measure, under the peer id of their daemon', () => {
+    const { world, measured } = seen
+    const measurers = new Set([...measured.values()].flatMap(set => [...set]))
+    for (const { index } of world.tenants) {
+      assert.equal(measured.get(index)?.size, GATEWAYS - 1, `node ${index} was not measured`)
+    }
+    assert.ok(world.tenants.some(({ index }) => measurers.has(index)))
   })
 
   it('vote each once in a round', () => {
