@@ -145,6 +145,12 @@ describe('GeoJSON of a coverage map', () => {
     )
   })
 
+  it('turns a clockwise ring round', () => {
+    const clockwise = cornersAt(49.2, 16.6, 12).toReversed()
+    assertRings(ringsOf(cellGeometry(clockwise)))
+    assertRings(ringsOf(cellGeometry(cornersAt(10, 180, 5).toReversed())))
+  })
+
   it('cuts a cell in two at the antimeridian, on both sides of it', () => {
     for (const lng of [179.9999, -179.9999, 180]) {
       const geometry = cellGeometry(cornersAt(10, lng, 5))

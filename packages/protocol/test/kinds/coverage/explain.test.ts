@@ -109,7 +109,11 @@ const CASES: Record<CoverageReasonName, Case> = {
     cause: /node 3 had its answer in 1\.200 ms, .* 180\.0 km .* 400\.0 km away; .* 4 of 5 /,
     next: /where its radio is/,
   },
-  relay: { facts: HEARD, cause: /by GPS the frame took longer/, next: /repeater/ },
+  relay: {
+    facts: { ...HEARD, frameTook: 101_700, airtime: 61_696, flight: 4, relayLimit: 10_000 },
+    cause: /came 101\.700 ms after .* 61\.696 ms long, .* 0\.004 ms, and 10\.000 ms off/,
+    next: /repeater/,
+  },
   sharedAntenna: {
     facts: { ...HEARD, antenna: 3, antennaShared: 2 },
     cause: /another of the 2 nodes on the antenna of node 3/,
@@ -219,6 +223,7 @@ describe('explanation of coverage', () => {
       beacon('unheard', { parts: [late] }),
       beacon('ok', { target: 1_000, parts: [{ node: 4, reason: 'ok', facts: HEARD }] }),
       beacon('unheard', { target: 8 }),
+      beacon('noReveal', { target: 2 }),
     ]
     const [found] = explainCoverage({ verdicts, gateways })
     assert.equal(

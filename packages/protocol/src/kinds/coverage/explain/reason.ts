@@ -3,7 +3,7 @@ import type { VerdictFacts } from '../../../kind.ts'
 import { WITNESSES_MAX } from '../../../radio/density.ts'
 import { FAR_METRES, LOUD_TOLERANCE } from '../judgement.ts'
 import type { CoverageReasonName } from '../reasons.ts'
-import { amount, count, dbm, decibels, fact, metres, number, units } from './wording.ts'
+import { amount, count, dbm, decibels, fact, metres, millis, number, units } from './wording.ts'
 
 export interface Sentence {
   readonly cause: string
@@ -95,11 +95,11 @@ const SENTENCES: Readonly<Record<CoverageReasonName, Explain>> = {
     next: 'check its antenna for interference, and what its packet forwarder reports as rssi and lsnr',
   }),
   elsewhere: ({ facts }) => ({
-    cause: `passed, but earns nothing: node ${fact(facts, 'roundTripFrom')} had its answer in ${fact(facts, 'roundTripMicros', us => `${(us / 1_000).toFixed(3)} ms`)}, in which light comes ${fact(facts, 'roundTripLimit', metres)} far and back, and its cell is ${fact(facts, 'roundTripMetres', metres)} away; so say ${fact(facts, 'measuredTooFast')} of ${fact(facts, 'measurements')} measurements`,
+    cause: `passed, but earns nothing: node ${fact(facts, 'roundTripFrom')} had its answer in ${fact(facts, 'roundTripMicros', millis)}, in which light comes ${fact(facts, 'roundTripLimit', metres)} far and back, and its cell is ${fact(facts, 'roundTripMetres', metres)} away; so say ${fact(facts, 'measuredTooFast')} of ${fact(facts, 'measurements')} measurements`,
     next: 'run it where its radio is, and register it with the cell in which that stands',
   }),
-  relay: () => ({
-    cause: 'by GPS the frame took longer to it than its length and the way from cell to cell take',
+  relay: ({ facts }) => ({
+    cause: `by GPS it came ${fact(facts, 'frameTook', millis)} after it was sent; it is ${fact(facts, 'airtime', millis)} long, its way takes ${fact(facts, 'flight', millis)}, and ${fact(facts, 'relayLimit', millis)} off is the most`,
     next: 'check the GPS of both gateways, and that no repeater or network carries its frames',
   }),
   sharedAntenna: ({ facts }) => ({

@@ -20,6 +20,11 @@ export function metres(count: number): string {
   return count < 1_000 ? `${count} m` : `${(count / 1_000).toFixed(1)} km`
 }
 
+/** Microseconds as ms. */
+export function millis(microseconds: number): string {
+  return `${(microseconds / 1_000).toFixed(3)} ms`
+}
+
 /** Parts per million. */
 export function percent(factor: number): string {
   return `${((100 * factor) / FULL).toFixed(1)} %`
