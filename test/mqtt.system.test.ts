@@ -83,7 +83,12 @@ describe('uplinks at a broker', () => {
       keys: deriveKeys(mnemonicOf(new Uint8Array(32).fill(4))),
       listen: ['/ip4/127.0.0.1/tcp/0'],
       apiPort: 0,
-      radio: { host: '127.0.0.1', port: 0, mqtt: { url: broker.url, prefix: 'eu868' } },
+      radio: {
+        host: '127.0.0.1',
+        port: 0,
+        gateways: [{}],
+        mqtt: { url: broker.url, prefix: 'eu868' },
+      },
       colocationWeight: 0,
       privateAddresses: true,
       log: silent,

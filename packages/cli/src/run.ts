@@ -7,6 +7,7 @@ import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
 import { earningsCommand, serviceCommand } from './commands/earnings.ts'
 import { filesCommands } from './commands/files.ts'
+import { gatewaysCommand } from './commands/gateways.ts'
 import { getCommand } from './commands/get.ts'
 import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
@@ -133,6 +134,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   }
   program.commandsGroup('Run:')
   initCommand(commands)
+  gatewaysCommand(commands)
   startCommand(commands)
   statusCommand(commands)
   stopCommand(commands)

@@ -65,6 +65,10 @@ describe('commands of a running node', () => {
       shown.stdout,
       /able-able-able .* on demo: of no use now\n.*\n {2}fail No chain RPC/,
     )
+    assert.match(
+      shown.stdout,
+      /radio able-able-able \(node 3\), EUI 0016c001f00d0001, EU868: not heard\n {7}it has fallen silent: restart it/,
+    )
   })
 
   it('put a file and get it back', async () => {

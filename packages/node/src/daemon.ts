@@ -18,6 +18,7 @@ import {
   NonceChain,
   PIECE_PAYLOAD_MAX,
   plainVerifier,
+  type RegionalPlan,
   type RegistryEntry,
   regionalPlan,
   sha256,
@@ -36,6 +37,7 @@ import { drandRelays } from './drand.ts'
 import { CoverageNode } from './kinds/coverage/coverage.ts'
 import { Measured } from './kinds/coverage/measured.ts'
 import { StorageNode } from './kinds/storage/storage.ts'
+import { StorageVerifier } from './kinds/storage/verifier.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'
 import { countNetwork, meter } from './metering.ts'
 import { Metrics } from './metrics.ts'
@@ -97,13 +99,11 @@ export interface DaemonOptions {
     /** Lets providers out of their deals when they ask. */
     releaseProviders?: boolean
   }
-  /** Present: serves a packet forwarder. */
+  /** Present: serves packet forwarders. */
   radio?: {
     host: string
     port: number
-    eui?: string
-    plan?: string
-    gain?: number
+    gateways: readonly GatewayOptions[]
     /** Present: LoRaWAN uplinks are handed on, and downlinks taken. */
     mqtt?: MqttBridgeInit
   }
@@ -116,6 +116,17 @@ export interface DaemonOptions {
   verifier?: Verifier
   /** Hashes pieces; several daemons in one process may share threads. */
   hashing?: Hashing
+}
+
+export interface GatewayOptions {
+  /** Of the gateway's own node; absent in at most one: it is the daemon's. */
+  keys?: Pick<NodeKeys, 'identity' | 'voting'>
+  /** Not needed where there is one gateway: the first that is heard. */
+  eui?: string
+  /** Name of its regional plan; EU868 unless given. */
+  plan?: string
+  /** Antenna gain less cable loss, 0.1 dBi. */
+  gain?: number
 }
 
 export interface Daemon {
@@ -193,19 +204,18 @@ async function build(
       count: countNetwork(metrics),
     },
   )
+  const sites = sitesOf(options, id)
   const gwmp =
     options.radio &&
     new GwmpServer(
       { clock, log: log.child({ part: 'radio' }), count: metrics.count },
       {
-        gateways: [
-          {
-            store: store.sublevel('radio'),
-            plan: regionalPlan(options.radio.plan ?? EU868.name),
-            ...(options.radio.eui === undefined ? {} : { eui: options.radio.eui }),
-            ...(options.radio.gain === undefined ? {} : { gain: options.radio.gain }),
-          },
-        ],
+        gateways: sites.map(({ name, plan, eui, gain }) => ({
+          store: store.sublevel(name),
+          plan,
+          ...(eui === undefined ? {} : { eui }),
+          ...(gain === undefined ? {} : { gain }),
+        })),
         transmitTimeoutMs: profile.transmitTimeoutMs,
         host: options.radio.host,
         port: options.radio.port,
@@ -213,7 +223,10 @@ async function build(
     )
   await gwmp?.start()
   if (gwmp !== undefined) closers.push(() => gwmp.stop())
-  const radio = gwmp?.gateways[0]
+  const radios = (gwmp?.gateways ?? []).map((gateway, place) => ({
+    ...(sites[place] as Site),
+    gateway,
+  }))
   const bridge =
     gwmp &&
     options.radio?.mqtt &&
@@ -235,13 +248,38 @@ async function build(
   const cache = await openCache({ log, hashing }, join(dataDir, 'cache'))
   const verifier = options.verifier ?? plainVerifier
 
-  const nonces = new NonceChain({
-    secret: keys.identity.secret,
-    network: id,
-    identity: keys.identity.publicKey,
-  })
   const peerOf = ({ identity }: Pick<RegistryEntry, 'identity'>) => peerIdOf(identity)
   const measured = new Measured({ network, peerOf })
+  const coverageNode = (services: KindServices, own: SeatKeys) => {
+    const radio = radios.find(site => site.keys === own)
+    return new CoverageNode(
+      {
+        ...services,
+        measured,
+        view: services.epochs,
+        log: services.log.child({ part: 'coverage' }),
+        random: length => randomBytes(length),
+        ...(radio === undefined ? {} : { radio: radio.gateway }),
+      },
+      {
+        calendar: services.epochs.calendar,
+        chain: radio?.chain ?? nonceChainOf(own, id),
+        secret: partSecret(own, 'witness'),
+      },
+    )
+  }
+  const tenants = sites
+    .filter(site => site.keys !== keys)
+    .map(site => ({
+      signer: signerOf(site.keys),
+      halves: (services: KindServices) => [
+        new StorageVerifier(
+          { ...services, view: services.epochs, log: services.log.child({ part: 'storage' }) },
+          { calendar: services.epochs.calendar },
+        ),
+        coverageNode(services, site.keys),
+      ],
+    }))
   const node = new CairnNode(
     {
       clock,
@@ -266,26 +304,9 @@ async function build(
       deposits: manifest.deposits,
       halves: services => [
         storageNode(services, { options, pieces, log }),
-        new CoverageNode(
-          {
-            clock,
-            network,
-            signer,
-            measured,
-            voice: services.voice,
-            view: services.epochs,
-            log: log.child({ part: 'coverage' }),
-            random: length => randomBytes(length),
-            peerOf,
-            ...(radio === undefined ? {} : { radio }),
-          },
-          {
-            calendar: services.epochs.calendar,
-            chain: nonces,
-            secret: partSecret(keys, 'witness'),
-          },
-        ),
+        coverageNode(services, keys),
       ],
+      tenants,
       genesisState: () => readOptional(join(options.manifestDir, manifest.genesisState)),
       peerOf,
     },
@@ -314,7 +335,7 @@ async function build(
     },
     { network: id, profile, maxPrice: options.client?.maxPrice ?? profile.storagePrice },
   )
-  meter({ node, chain, network, files: client, metrics, pieces, broker: bridge })
+  meter({ node, chain, network, files: client, metrics, pieces, radios, broker: bridge })
   let stop = () => {}
   const stopped = new Promise<void>((resolve, reject) => {
     stop = once(() => {
@@ -331,7 +352,7 @@ async function build(
       client,
       pieces,
       desk,
-      radio,
+      radios,
       broker: bridge,
       metrics: () => metrics.text(),
       stop,
@@ -468,7 +489,44 @@ const DRAND_RELAYS = [
 /** Where all peers share one address: every node of a testnet dials every other within a second. */
 const LOCAL_LIMITS = { connections: 512, inboundPerSecond: 1_000, pendingInbound: 512 }
 
-function partSecret({ identity }: NodeKeys, part: 'witness'): Uint8Array {
+/** What one seat signs with. */
+type SeatKeys = Pick<NodeKeys, 'identity' | 'voting'>
+
+/** A gateway with whose it is. */
+interface Site {
+  keys: SeatKeys
+  /** Of its key space. */
+  name: string
+  plan: RegionalPlan
+  chain: NonceChain
+  eui?: string
+  gain?: number
+}
+
+/** Throws `badGateways` where two are of one node. */
+function sitesOf({ radio, keys }: DaemonOptions, network: Uint8Array): Site[] {
+  const gateways = radio?.gateways ?? []
+  const sites = gateways.map(({ keys: its, plan, ...rest }) => ({
+    ...rest,
+    keys: its ?? keys,
+    name: its === undefined ? 'radio' : `radio-${hex(its.identity.publicKey)}`,
+    plan: regionalPlan(plan ?? EU868.name),
+    chain: nonceChainOf(its ?? keys, network),
+  }))
+  const owners = [keys, ...gateways.map(gateway => gateway.keys)].filter(own => own !== undefined)
+  const distinct = new Set(owners.map(({ identity }) => hex(identity.publicKey)))
+  const own = gateways.filter(gateway => gateway.keys === undefined).length
+  check(distinct.size === owners.length && own <= 1, 'badGateways', 'two gateways are one node', {
+    next: 'give each gateway in radio.gateways a key number of its own',
+  })
+  return sites
+}
+
+function nonceChainOf({ identity }: SeatKeys, network: Uint8Array): NonceChain {
+  return new NonceChain({ secret: identity.secret, network, identity: identity.publicKey })
+}
+
+function partSecret({ identity }: SeatKeys, part: 'witness'): Uint8Array {
   const label = new Uint8Array(8)
   label.set(new TextEncoder().encode(part))
   return sha256(PartSecret.serialize({ identity: identity.secret, part: label }))

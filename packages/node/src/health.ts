@@ -15,6 +15,7 @@ import {
 import { renewalName } from './kinds/storage/renewals.ts'
 import { FULLNESS_WARNINGS } from './pieces/volumes.ts'
 import type { BrokerStatus } from './radio/broker.ts'
+import type { Lack, LackCode } from './radio/outlook.ts'
 
 export type Severity = 'ok' | 'warning' | 'critical'
 
@@ -29,6 +30,7 @@ export type HealthCode =
   | 'base'
   | 'muted'
   | 'radio'
+  | 'gateways'
   | 'broker'
   | 'volume'
   | 'volumeAway'
@@ -72,7 +74,7 @@ export interface HealthFacts {
   /** First epoch in which the node signs again; undefined when it may sign. */
   mutedUntil?: number
   /** Absent without a radio. */
-  radio?: { online: boolean }
+  radios?: readonly RadioFacts[]
   /** Absent where no uplinks are handed on. */
   broker?: BrokerStatus
   /** Absent for a node that offers no storage. */
@@ -83,6 +85,13 @@ export interface HealthFacts {
   deals?: { outlook: Outlook; profile: Profile }
   /** Groups of the files of this node, as the last run of repairs left them. */
   files?: Pick<RepairTotals, 'groups' | 'underWay' | 'failing' | 'lost'>
+}
+
+export interface RadioFacts {
+  name: string
+  eui?: string
+  online: boolean
+  lacks: readonly Lack[]
 }
 
 export interface VolumeFacts {
@@ -110,7 +119,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     base(facts),
     muted(facts),
   ]
-  if (facts.radio !== undefined) checks.push(radio(facts.radio))
+  if (facts.radios !== undefined) checks.push(radio(facts.radios), gateways(facts.radios))
   if (facts.broker !== undefined) checks.push(broker(facts.broker))
   if (facts.volumes !== undefined) {
     checks.push(volumeAway(facts.volumes), volume(facts.volumes), damaged(facts.volumes))
@@ -295,17 +304,56 @@ function muted({ mutedUntil, epoch }: HealthFacts): Health {
   }
 }
 
-function radio({ online }: { online: boolean }): Health {
+function radio(radios: readonly RadioFacts[]): Health {
   const code = 'radio'
-  if (online) return { code, severity: 'ok', text: 'The packet forwarder is connected', facts: {} }
+  const silent = radios.filter(({ online }) => !online)
+  const facts = { radios: radios.length, silent: silent.length }
+  const next = "point the gateway's packet forwarder at this machine and the configured UDP port"
+  const [first] = silent
+  if (first === undefined) {
+    const text =
+      radios.length === 1
+        ? 'The packet forwarder is connected'
+        : `The packet forwarders of ${radios.length} gateways are connected`
+    return { code, severity: 'ok', text, facts }
+  }
+  if (radios.length === 1) {
+    return { code, severity: 'critical', text: 'No packet forwarder has been heard', facts, next }
+  }
+  const who = `${first.name} (${first.eui ?? 'no EUI'})`
+  const others = silent.length === 1 ? '' : ` and ${silent.length - 1} more`
   return {
     code,
-    severity: 'critical',
-    text: 'No packet forwarder has been heard',
-    facts: {},
-    next: "point the gateway's packet forwarder at this machine and the configured UDP port",
+    severity: silent.length === radios.length ? 'critical' : 'warning',
+    text: `Of ${radios.length} packet forwarders ${silent.length} are not heard: ${who}${others}`,
+    facts: { ...facts, first: first.name },
+    next,
   }
 }
+
+/** What they lack beside their packet forwarders. */
+function gateways(radios: readonly RadioFacts[]): Health {
+  const code = 'gateways'
+  const lacking = radios.flatMap(({ name, lacks }) =>
+    lacks.filter(({ code: lack }) => !FORWARDER_LACKS.has(lack)).map(lack => ({ name, ...lack })),
+  )
+  const facts = { radios: radios.length, lacks: lacking.length }
+  const [first] = lacking
+  if (first === undefined) {
+    return { code, severity: 'ok', text: 'Every gateway is registered as it is set up', facts }
+  }
+  const others = lacking.length === 1 ? '' : `, and ${lacking.length - 1} more`
+  return {
+    code,
+    severity: 'warning',
+    text: `The gateway ${first.name} earns nothing: ${first.text}${others}`,
+    facts: { ...facts, first: first.name, lack: first.code },
+    dependsOn: ['registered', 'bonded', 'chain'],
+    next: first.next,
+  }
+}
+
+const FORWARDER_LACKS: ReadonlySet<LackCode> = new Set(['noForwarder', 'silentForwarder'])
 
 function broker({ connected, waiting, dropped }: BrokerStatus): Health {
   const code = 'broker'

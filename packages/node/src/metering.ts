@@ -15,11 +15,12 @@ export interface MeteringComponents {
   files: Pick<Files, 'onRun'>
   metrics: Metrics
   pieces: Volumes | undefined
+  radios: readonly { gateway: { online(): boolean } }[]
   broker: Pick<MqttBridge, 'status'> | undefined
 }
 
 export function meter(components: MeteringComponents): void {
-  const { node, chain, network, files, metrics, pieces, broker } = components
+  const { node, chain, network, files, metrics, pieces, radios, broker } = components
   const names = new Map(node.kinds.map(({ kind }) => [kind.code, kind.name]))
   node.epochs.onBase(() => {
     metrics.set('epoch', node.epochs.now())
@@ -27,6 +28,10 @@ export function meter(components: MeteringComponents): void {
     const { offsetMs } = node.clockCheck
     if (offsetMs !== undefined) metrics.set('clock_offset_seconds', offsetMs / 1_000)
     if (broker !== undefined) metrics.set('mqtt_waiting', broker.status().waiting)
+    metrics.set('radios', radios.length, { state: 'all' })
+    metrics.set('radios', radios.filter(({ gateway }) => gateway.online()).length, {
+      state: 'online',
+    })
     if (pieces === undefined) return
     const volumes = pieces.report()
     const sum = (part: 'used' | 'quota') => volumes.reduce((all, volume) => all + volume[part], 0)
@@ -38,10 +43,13 @@ export function meter(components: MeteringComponents): void {
     )
   })
   node.ingest.onArrival(({ type, message, base, source }) => {
-    const own = node.speaker.index(base)
     const kind = names.get(message.value.kind) ?? 'kernel'
     if (source === 'own') metrics.count('published_total', { type: nameOf(MessageType, type) })
-    if (type === MessageType.attestation && message.value.author === own) {
+    const { author } = message.value
+    if (
+      type === MessageType.attestation &&
+      node.seats.some(({ speaker }) => speaker.index(base) === author)
+    ) {
       const { verdict } = message.value as Attestation
       metrics.count('attestations_total', { kind, verdict: nameOf(Verdict, verdict) })
     }

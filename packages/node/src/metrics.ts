@@ -87,6 +87,11 @@ export const METRICS = {
     help: 'Severity of each finding: 0 ok, 1 warning, 2 critical',
     labels: ['code'],
   },
+  radios: {
+    type: 'gauge',
+    help: 'Gateways of this daemon, and those whose forwarder is heard, at the beginning of an epoch',
+    labels: ['state'],
+  },
   peers: { type: 'gauge', help: 'Connected peers', labels: [] },
   epoch: { type: 'gauge', help: 'Present epoch by this clock', labels: [] },
   accepted_epoch: {

@@ -20,6 +20,7 @@ import {
   KERNEL_KIND,
   MessageType,
   messageId,
+  type NonceChain,
   nodeName,
   type Obligations,
   obligationsOf,
@@ -27,6 +28,7 @@ import {
   payoutLeaves,
   peek,
   pieceCid,
+  type RegionalPlan,
   type StorageState,
   slotAt,
   storageKind,
@@ -58,6 +60,7 @@ import type {
   PutFile,
   PutOptions,
   PutResult,
+  RadioView,
   RebuiltView,
   RecomputeView,
   RemovedFile,
@@ -77,8 +80,10 @@ import { SettledKinds } from './ledger/settled-kinds.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
-import type { AcceptedCheckpoint, Chain, Clock, Network, Radio } from './ports.ts'
+import type { AcceptedCheckpoint, Chain, Clock, Network } from './ports.ts'
+import type { Gateway } from './radio/gateway.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
+import { lacksOf } from './radio/outlook.ts'
 import type { Signer } from './signer.ts'
 
 /** What the view needs of the client's side of storage. */
@@ -109,6 +114,14 @@ export interface DealDesk {
   audit(): Promise<readonly AuditOutcome[]>
 }
 
+/** A gateway, and what this daemon knows of the node that it is of. */
+export interface RadioSite {
+  keys: { identity: { publicKey: Uint8Array } }
+  plan: RegionalPlan
+  chain: Pick<NonceChain, 'end'>
+  gateway: Pick<Gateway, 'online' | 'status'>
+}
+
 export interface DaemonViewComponents {
   node: CairnNode
   chain: Chain
@@ -118,7 +131,8 @@ export interface DaemonViewComponents {
   client: FileClient
   pieces: PieceShelf | undefined
   desk: DealDesk
-  radio: Radio | undefined
+  /** Gateways of this daemon, each with the node that it is of. */
+  radios: readonly RadioSite[]
   broker: Pick<MqttBridge, 'status'> | undefined
   metrics(): Promise<string>
   stop(): void
@@ -204,6 +218,7 @@ export class DaemonView implements NodeView {
         ...(head === undefined ? {} : { head: { number: head.number, timestamp: head.timestamp } }),
       },
       peers: network.peers().length,
+      radios: this.#radios(),
       ready,
       reasons,
       health,
@@ -516,7 +531,8 @@ export class DaemonView implements NodeView {
   }
 
   #health(storage: Obligations | undefined): Health[] {
-    const { node, chain, clock, network, pieces, radio, broker, desk, client } = this.#components
+    const { node, chain, clock, network, pieces, broker, desk, client } = this.#components
+    const radios = this.#radios()
     const { profile } = this.#init.manifest
     const epoch = node.epochs.now()
     const head = chain.head()
@@ -537,12 +553,34 @@ export class DaemonView implements NodeView {
       epoch,
       slot: slotAt(node.epochs.calendar, epoch, clock.now()),
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
-      ...(radio === undefined ? {} : { radio: { online: radio.online() } }),
+      ...(radios.length === 0 ? {} : { radios }),
       ...(broker === undefined ? {} : { broker: broker.status() }),
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
       deals: { outlook: desk.outlook(), profile },
       files: client.totals,
+    })
+  }
+
+  #radios(): RadioView[] {
+    const registry = this.#registry()
+    return this.#components.radios.map(({ keys, plan, chain, gateway }) => {
+      const { publicKey } = keys.identity
+      const entry = registry.find(({ identity }) => equalBytes(identity, publicKey))
+      const online = gateway.online()
+      const status = gateway.status()
+      const { eui, heardAt, forwarder } = status
+      return {
+        name: nodeName(publicKey),
+        identity: publicKey,
+        ...(entry === undefined ? {} : { index: entry.index }),
+        ...(eui === undefined ? {} : { eui }),
+        plan: plan.name,
+        online,
+        ...(heardAt === undefined ? {} : { heardAt }),
+        ...(forwarder === undefined ? {} : { forwarder }),
+        lacks: lacksOf({ online, status, plan: plan.name, entry, nonceEnd: chain.end }),
+      }
     })
   }
 

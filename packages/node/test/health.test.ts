@@ -12,6 +12,7 @@ import {
   type VolumeFacts,
 } from '../src/health.ts'
 import type { EndingDeal, Outlook } from '../src/kinds/storage/outlook.ts'
+import type { LackCode } from '../src/radio/outlook.ts'
 
 const VOLUME: VolumeFacts = {
   location: '/mnt/a',
@@ -32,7 +33,7 @@ const WELL: HealthFacts = {
   baseKnown: true,
   epoch: 40,
   slot: 5,
-  radio: { online: true },
+  radios: [{ name: 'able-able-able', online: true, lacks: [] }],
   volumes: [VOLUME],
 }
 
@@ -184,9 +185,44 @@ describe('health', () => {
   })
 
   it('says nothing of a radio or a volume that the node does not have', () => {
-    const { radio: _, volumes: __, ...plain } = WELL
+    const { radios: _, volumes: __, ...plain } = WELL
     const codes = healthOf(plain).map(({ code }) => code)
     assert.equal(codes.includes('radio') || codes.includes('volume'), false)
+  })
+
+  it('names a silent packet forwarder among several, and is of no use only without any', () => {
+    const radios = (...online: boolean[]) =>
+      online.map((is, place) => ({
+        name: `gateway${place}`,
+        eui: `00${place}`,
+        online: is,
+        lacks: [],
+      }))
+    const finding = (...online: boolean[]) =>
+      healthOf({ ...WELL, radios: radios(...online) }).find(({ code }) => code === 'radio')
+    assert.equal(finding(true, true)?.severity, 'ok')
+    assert.equal(finding(true, false)?.severity, 'warning')
+    assert.match(
+      finding(true, false, false)?.text ?? '',
+      /2 are not heard: gateway1 \(001\) and 1 more/,
+    )
+    assert.equal(finding(false, false)?.severity, 'critical')
+  })
+
+  it('says what a gateway lacks in the registry, unless the node itself is not registered', () => {
+    const lacks = [
+      { code: 'noForwarder', text: 'its packet forwarder has not been heard', next: 'plug it in' },
+      { code: 'otherPlan', text: 'it is registered for US915', next: 'set its region' },
+    ] as const
+    const radios = [
+      { name: 'able', online: true, lacks: [] },
+      { name: 'baker', online: true, lacks },
+    ]
+    const [found] = rootCauses(healthOf({ ...WELL, radios }))
+    assert.equal(found?.code, 'gateways')
+    assert.equal(found?.text, 'The gateway baker earns nothing: it is registered for US915')
+    assert.equal(found?.next, 'set its region')
+    assert.deepEqual(shown({ radios, registered: false }), ['registered'])
   })
 
   it('gives every finding that is not well a next step, and never loses all causes', () => {
@@ -201,7 +237,19 @@ describe('health', () => {
       epoch: fc.nat(50),
       slot: fc.nat(12),
       mutedUntil: fc.nat(50),
-      radio: fc.record({ online: fc.boolean() }),
+      radios: fc.array(
+        fc.record({
+          name: fc.string(),
+          online: fc.boolean(),
+          lacks: fc.array(
+            fc.record({
+              code: fc.constantFrom('noForwarder', 'otherPlan') as fc.Arbitrary<LackCode>,
+              text: fc.string(),
+              next: fc.string(),
+            }),
+          ),
+        }),
+      ),
       storage: fc.record({
         owed: fc.nat(3),
         since: fc.option(fc.nat(9), { nil: undefined }),
@@ -238,7 +286,10 @@ describe('health', () => {
 
 describe('persistence of findings', () => {
   const at = (online: boolean, now: number, memory: HealthMemory) =>
-    persistent(healthOf({ ...WELL, radio: { online } }), memory, { now, holdMs: 1_000 })
+    persistent(healthOf({ ...WELL, radios: [{ name: 'a', online, lacks: [] }] }), memory, {
+      now,
+      holdMs: 1_000,
+    })
   const radio = (health: readonly Health[]) => health.find(({ code }) => code === 'radio')?.severity
 
   it('shows the first finding at once and a change only when it lasts', () => {

@@ -25,6 +25,7 @@ const NAMES = [
   'cairn_prove_seconds',
   'cairn_published_total',
   'cairn_radio_frames_total',
+  'cairn_radios',
   'cairn_ready',
   'cairn_repaired_places',
   'cairn_requests_total',

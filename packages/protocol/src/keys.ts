@@ -20,8 +20,11 @@ export const MNEMONIC_WORDS = 24
 
 /** SLIP-44 has no entry for the project; 3131 is unassigned there. */
 const COIN = 3131
-const IDENTITY_PATH = [44, COIN, 0]
-const VOTING_PATH = [12381, COIN, 0, 0]
+/** Both paths end as their standards have it: with the account, and with account and use. */
+const identityPath = (number: number) => [44, COIN, number]
+const votingPath = (number: number) => [12381, COIN, number, 0]
+/** Above it a SLIP-10 index would not be hardened again. */
+const NUMBER_MAX = 2 ** 31 - 1
 const ACCOUNT_PATH = "m/44'/60'/0'/0/0"
 
 /** Words of a node's name. */
@@ -81,11 +84,19 @@ export function parseMnemonic(text: string): string {
   return mnemonic
 }
 
-/** All keys of a node. Throws as `parseMnemonic`. BIP-39 makes it slow: tens of ms. */
-export function deriveKeys(mnemonic: string): NodeKeys {
+/**
+ * All keys of a node. The words hold as many nodes as wanted, by number: 0 is the daemon's own, others
+ * are those of further gateways; the account is one. Throws as `parseMnemonic`. BIP-39 makes it slow:
+ * tens of ms.
+ */
+export function deriveKeys(mnemonic: string, number = 0): NodeKeys {
+  invariant(
+    Number.isInteger(number) && number >= 0 && number <= NUMBER_MAX,
+    'a node of the words has a number from 0 to 2^31 - 1',
+  )
   const seed = mnemonicToSeedSync(parseMnemonic(mnemonic))
-  const identity = ed25519Secret(seed, IDENTITY_PATH)
-  const voting = blsSecret(seed, VOTING_PATH)
+  const identity = ed25519Secret(seed, identityPath(number))
+  const voting = blsSecret(seed, votingPath(number))
   return {
     identity: { secret: identity, publicKey: ed25519.publicKey(identity) },
     voting: { secret: voting, publicKey: bls.publicKey(voting) },

@@ -127,6 +127,23 @@ describe('derivation', () => {
     assert.equal(bytesToHex(account.address), 'f278cf59f82edcf871d630f28ecc8056f25c1cdb')
   })
 
+  it('derives the keys of further nodes from the same words, with the same account', () => {
+    const further = [
+      'abe1db517a5c9fc15aef511fc4dcb047f8bc1c0d0bbf89acb2e7b32749472a0f',
+      '964874eb6ec71a7b8c387dd4aae695c3157305673c60d1990909588b8d5a4c93e3e82275295586b0b3b4b05e1ad123ef',
+    ]
+    const { identity, voting, account } = deriveKeys(ZEROS, 1)
+    assert.deepEqual([identity.publicKey, voting.publicKey].map(bytesToHex), further)
+    assert.deepEqual(account, deriveKeys(ZEROS).account)
+    const seed = mnemonicToSeedSync(ZEROS)
+    assert.deepEqual(identity.secret, ed25519Secret(seed, [44, 3131, 1]))
+    assert.deepEqual(voting.secret, blsSecret(seed, [12381, 3131, 1, 0]))
+    assert.doesNotThrow(() => deriveKeys(ZEROS, 2 ** 31 - 1))
+    for (const number of [-1, 0.5, 2 ** 31]) {
+      assert.throws(() => deriveKeys(ZEROS, number), /from 0 to 2\^31 - 1/)
+    }
+  })
+
   it('refuses words that are no mnemonic', () => {
     assert.throws(() => deriveKeys(bip39.mnemonic), { code: 'mnemonicLength' })
   })

@@ -1,4 +1,4 @@
-/** Registers a testnet's nodes, each with its own operator, in one block. */
+/** Registers a testnet's nodes in one block. */
 
 import {
   type ContractAddresses,

@@ -19,6 +19,7 @@ import {
   type Clock,
   type Daemon,
   encodeManifest,
+  GATEWAYS_PER_DAEMON,
   HashPool,
   type Log,
   type Manifest,
@@ -85,6 +86,8 @@ export interface TestnetInit {
   providers: number
   /** The first so many have a radio. */
   gateways: number
+  /** Radios of each that has one, each with a node key of its own; 1 unless given. */
+  radiosPerNode?: number
   seed: number
   log: Log
   /** Seconds from now to genesis; `preparationOf(nodes)` unless given. */
@@ -110,6 +113,16 @@ const MESH_TIMEOUT_MS = 60_000
 const MESH_POLL_MS = 50
 const STOP_TIMEOUT_MS = 15_000
 
+/** A radio of a member. */
+export interface MemberRadio {
+  /** In the field. */
+  readonly name: string
+  /** Of the node that it belongs to. */
+  readonly keys: NodeKeys
+  readonly eui: string
+  readonly cell: bigint
+}
+
 interface Member {
   readonly name: string
   readonly place: number
@@ -117,8 +130,9 @@ interface Member {
   readonly gate: RpcGate
   readonly rpc: string
   readonly dataDir: string
-  readonly cell: bigint
-  forwarder: VirtualForwarder | undefined
+  /** The first belongs to the member itself. */
+  readonly radios: readonly MemberRadio[]
+  forwarders: VirtualForwarder[]
   daemon: Daemon | undefined
   /** By which `cairn --data-dir` finds the node. */
   lock: Lock | undefined
@@ -163,6 +177,13 @@ export class Testnet {
       'badTestnet',
       `a testnet has 1 to ${FUNDED_OPERATORS} nodes`,
       { facts: { nodes: init.nodes } },
+    )
+    const { radiosPerNode = 1 } = init
+    check(
+      radiosPerNode >= 1 && radiosPerNode <= GATEWAYS_PER_DAEMON,
+      'badTestnet',
+      `a node has 1 to ${GATEWAYS_PER_DAEMON} radios`,
+      { facts: { radiosPerNode } },
     )
     await claimDirectory(init.dataDir)
     const parts = await prepare(init)
@@ -329,8 +350,8 @@ export class Testnet {
   async #startMember(member: Member): Promise<void> {
     if (member.daemon !== undefined) return
     const { clock, field, manifest, log } = this.#parts
-    const { providers, gateways } = this.#init
-    const { name, place, ports } = member
+    const { providers } = this.#init
+    const { name, place, ports, radios } = member
     await makeDirectory(member.dataDir)
     member.lock ??= await acquireLock(member.dataDir, process.pid, {
       stopWith: `cairn testnet fault stop ${name} --dir ${this.#init.dataDir}`,
@@ -352,9 +373,19 @@ export class Testnet {
             },
           }
         : {}),
-      ...(place < gateways
-        ? { radio: { host: '127.0.0.1', port: ports.gwmp, gain: ANTENNA_GAIN } }
-        : {}),
+      ...(radios.length === 0
+        ? {}
+        : {
+            radio: {
+              host: '127.0.0.1',
+              port: ports.gwmp,
+              gateways: radios.map(({ keys, eui }) => ({
+                ...(keys === member.keys ? {} : { keys }),
+                eui,
+                gain: ANTENNA_GAIN,
+              })),
+            },
+          }),
       colocationWeight: 0,
       privateAddresses: true,
       log: log.child({ node: name }),
@@ -372,27 +403,22 @@ export class Testnet {
       api: Number(new URL(daemon.api.url).port),
       gwmp: daemon.gwmpPort ?? 0,
     }
-    if (daemon.gwmpPort !== undefined) {
-      member.forwarder = new VirtualForwarder(
-        { clock, field },
-        {
-          gateway: name,
-          eui: eui(place),
-          server: { host: '127.0.0.1', port: daemon.gwmpPort },
-        },
-      )
-      await member.forwarder.start()
+    for (const { name: gateway, eui } of daemon.gwmpPort === undefined ? [] : radios) {
+      const server = { host: '127.0.0.1', port: daemon.gwmpPort as number }
+      const forwarder = new VirtualForwarder({ clock, field }, { gateway, eui, server })
+      member.forwarders.push(forwarder)
+      await forwarder.start()
     }
     this.monitor.watch(name, daemon.node)
   }
 
   async #stopMember(member: Member): Promise<void> {
-    const { daemon, forwarder, lock } = member
+    const { daemon, lock } = member
+    const forwarders = member.forwarders.splice(0)
     member.daemon = undefined
-    member.forwarder = undefined
     member.lock = undefined
     this.monitor.unwatch(member.name)
-    await forwarder?.stop()
+    for (const forwarder of forwarders) await forwarder.stop()
     await daemon?.stop()
     await lock?.release()
   }
@@ -564,9 +590,11 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       checkpoints: unhex(contracts.checkpoints),
       genesis: BigInt(genesis),
     })
-    const keys = Array.from({ length: init.nodes }, (_, place) =>
-      deriveKeys(mnemonicOf(derive(init.seed, `node ${place}`))),
+    const words = Array.from({ length: init.nodes }, (_, place) =>
+      mnemonicOf(derive(init.seed, `node ${place}`)),
     )
+    const keys = words.map(mnemonic => deriveKeys(mnemonic))
+    const radiosPerNode = init.radiosPerNode ?? 1
     const drand = { genesis: genesis - 1, period: 1 }
     beacon = new LocalBeacon({ clock }, { secret: scalar(init.seed, 'beacon'), ...drand })
     const beaconUrl = await beacon.listen()
@@ -585,21 +613,31 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       profile: init.profile ?? TESTNET_PROFILE,
       genesisState: 'genesis.ssz',
     }
-    const cells = testnetCells(init.gateways, derive(init.seed, 'cells'))
+    const cells = testnetCells(init.gateways * radiosPerNode, derive(init.seed, 'cells'))
     const members: Member[] = []
     for (let place = 0; place < init.nodes; place++) {
       const gate = new RpcGate(anvil.rpcUrl)
       gates.push(gate)
       const name = `node${place + 1}`
+      const own = keys[place] as NodeKeys
+      const radios = Array.from(
+        { length: place < init.gateways ? radiosPerNode : 0 },
+        (_, number) => ({
+          name: number === 0 ? name : `${name}-${number}`,
+          keys: number === 0 ? own : deriveKeys(words[place] as string, number),
+          eui: eui(place, number),
+          cell: cells[number * init.gateways + place] ?? 0n,
+        }),
+      )
       members.push({
         name,
         place,
-        keys: keys[place] as NodeKeys,
+        keys: own,
         gate,
         rpc: await gate.listen(),
         dataDir: join(init.dataDir, name),
-        cell: cells[place] ?? 0n,
-        forwarder: undefined,
+        radios,
+        forwarders: [],
         daemon: undefined,
         lock: undefined,
         ports: { listen: '/ip4/127.0.0.1/tcp/0', api: 0, gwmp: 0 },
@@ -609,9 +647,9 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       { clock },
       {
         seed: derive(init.seed, 'field'),
-        gateways: members
-          .slice(0, init.gateways)
-          .map(({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN })),
+        gateways: members.flatMap(({ radios }) =>
+          radios.map(({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN })),
+        ),
       },
     )
     await fund(anvil.rpcUrl, members)
@@ -622,14 +660,26 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       chainId: anvil.chainId,
       contracts,
       network,
-      plans: members.map(({ keys, place, cell }) => ({
-        keys,
-        operator: operators[place] as RegistrationPlan['operator'],
-        cell,
-        provider: place < init.providers,
-        gateway: place < init.gateways,
-        gain: ANTENNA_GAIN,
-      })),
+      plans: [
+        ...members.map(({ keys, place, radios: [radio] }) => ({
+          keys,
+          operator: operators[place] as RegistrationPlan['operator'],
+          cell: radio?.cell ?? 0n,
+          provider: place < init.providers,
+          gateway: radio !== undefined,
+          gain: ANTENNA_GAIN,
+        })),
+        ...members.flatMap(({ place, radios: [, ...further] }) =>
+          further.map(({ keys, cell }) => ({
+            keys,
+            operator: operators[place] as RegistrationPlan['operator'],
+            cell,
+            provider: false,
+            gateway: true,
+            gain: ANTENNA_GAIN,
+          })),
+        ),
+      ],
     })
     const log = init.log
     return { clock, log, anvil, beacon, beaconUrl, network, manifest, field, members }
@@ -666,8 +716,8 @@ function scalar(seed: number, label: string): Uint8Array {
   return secret
 }
 
-function eui(place: number): string {
-  return (0xca1_0000_0000n + BigInt(place + 1)).toString(16).padStart(16, '0')
+function eui(place: number, number: number): string {
+  return (0xca1_0000_0000n + BigInt(number * 0x1_0000 + place + 1)).toString(16).padStart(16, '0')
 }
 
 function withoutPeer(address: string): string {

@@ -25,6 +25,8 @@ export interface TestnetUpOptions {
   nodes: number
   /** Nodes with a radio; all unless given. */
   gateways?: number
+  /** Radios of each that has one; 1 unless given. */
+  radiosPerNode?: number
   /** Nodes that offer disk; four, or all of fewer, unless given. */
   providers?: number
   seed: number
@@ -101,7 +103,7 @@ async function runOnce(
   components: TestnetUpComponents,
   attempt: number,
 ): Promise<number> {
-  const { dataDir, nodes, seed, providers, gateways } = options
+  const { dataDir, nodes, seed, providers, gateways, radiosPerNode = 1 } = options
   const { log, screen } = components
   const progress = (text: string) => {
     if (!options.json) screen.write(`${text}\n`)
@@ -112,6 +114,7 @@ async function runOnce(
     nodes,
     providers,
     gateways,
+    radiosPerNode,
     seed,
     log,
     preparationS,

@@ -1,4 +1,4 @@
-import { KEY_NAMES, type KeyName, type OfferedPlace } from '../config/keys.ts'
+import { KEY_NAMES, type KeyName, type OfferedPlace, type SetGateway } from '../config/keys.ts'
 import { isSecret, sampleConfig } from '../config/reference.ts'
 import type { Commands } from '../run.ts'
 
@@ -57,6 +57,11 @@ function shown(name: KeyName, value: unknown): unknown {
   }
   if (name === 'storage.volumes') {
     return (value as OfferedPlace[]).map(({ location, quotaBytes }) => `${location}=${quotaBytes}`)
+  }
+  if (name === 'radio.gateways') {
+    return (value as SetGateway[]).map(({ key, eui, region, gain }) =>
+      [`${key}=${eui}`, region, gain].filter(part => part !== undefined).join('/'),
+    )
   }
   return typeof value === 'bigint' ? String(value) : value
 }

@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Daemon, DaemonOptions } from '@cairn/node'
-import { acquireLock, hasCode } from '@cairn/node/lock'
-import { CairnError, deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
+import { acquireLock } from '@cairn/node/lock'
+import { deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
+import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
 import { pinoLog } from '../log.ts'
+import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
 import { readSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
@@ -43,7 +44,7 @@ async function start(session: Session): Promise<void> {
   const lock = await acquireLock(dataDir, world.pid)
   try {
     const daemon = await startDaemon({
-      ...settingsOf({ ...values, 'p2p.privateAddresses': privateAddresses }),
+      ...settingsOf({ ...values, 'p2p.privateAddresses': privateAddresses }, mnemonic),
       dataDir,
       manifest,
       manifestDir: dirname(values.network),
@@ -86,9 +87,8 @@ type Settings = Omit<DaemonOptions, 'dataDir' | 'manifest' | 'manifestDir' | 'ke
 /** Peers behind one address weigh less where addresses are scarce; inside a site they all do. */
 const COLOCATION_WEIGHT = -5
 
-function settingsOf(values: Values): Settings {
+function settingsOf(values: Values, mnemonic: string): Settings {
   const rpc = values['chain.rpc']
-  const eui = values['radio.eui']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -134,9 +134,12 @@ function settingsOf(values: Values): Settings {
           radio: {
             host: values['radio.host'],
             port: values['radio.port'],
-            plan: values['radio.region'],
-            gain: values['radio.gain'],
-            ...(eui === '' ? {} : { eui }),
+            gateways: gatewaysOf(values).map(({ key, eui, region, gain }) => ({
+              ...(key === 0 ? {} : { keys: deriveKeys(mnemonic, key) }),
+              ...(eui === undefined ? {} : { eui }),
+              plan: region,
+              gain,
+            })),
             ...(values['radio.mqtt.url'] === '' ? {} : { mqtt: mqttOf(values) }),
           },
         }),
@@ -157,16 +160,4 @@ function mqttOf(values: Values) {
 /** ChirpStack's name of a regional plan: AS923-2 is `as923_2`, and AS923-1 `as923`. */
 function regionTopic(plan: string): string {
   return plan.toLowerCase().replace(/-1$/, '').replace('-', '_')
-}
-
-async function readManifest(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    if (!hasCode(cause, 'ENOENT')) throw cause
-    throw new CairnError('badManifest', `there is no network manifest at ${path}`, {
-      facts: { path },
-      next: 'copy the manifest of the network there, or pass --network FILE',
-    })
-  }
 }

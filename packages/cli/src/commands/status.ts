@@ -19,14 +19,26 @@ export function statusCommand({ program, action }: Commands): void {
 }
 
 function statusText(output: Output, status: Json<NodeStatus>): string {
-  const { name, index, network, epoch, accepted, peers, reasons, ready } = status
+  const { name, index, network, epoch, accepted, peers, radios, reasons, ready } = status
   const who = index === undefined ? 'not registered' : `node ${index}`
   const state = ready ? output.style('green', 'useful') : output.style('red', 'of no use now')
   return [
     `${output.style('bold', name)} (${who}) on ${network.name}: ${state}`,
     `  epoch ${epoch.number}, slot ${epoch.slot} of ${epoch.slotsPerEpoch}; accepted up to ${accepted}; ${peers} peers`,
     ...reasons.map(reason => healthLine(output, reason)),
+    ...radios.flatMap(radio => radioLines(output, radio)),
   ].join('\n')
+}
+
+/** A gateway, and below it what it lacks. */
+function radioLines(output: Output, radio: Json<NodeStatus>['radios'][number]): string[] {
+  const { name, index, eui = 'no EUI yet', plan, online, lacks } = radio
+  const who = index === undefined ? 'not registered' : `node ${index}`
+  const state = online ? output.style('green', 'heard') : output.style('red', 'not heard')
+  return [
+    `  radio ${name} (${who}), EUI ${eui}, ${plan}: ${state}`,
+    ...lacks.map(({ text, next }) => `       ${text}: ${next}`),
+  ]
 }
 
 interface Finding {

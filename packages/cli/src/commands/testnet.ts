@@ -8,6 +8,7 @@ import { positive, whole } from './numbers.ts'
 interface UpOptions {
   nodes: number
   gateways?: number
+  radiosPerNode?: number
   providers?: number
   seed: number
   file?: string
@@ -22,6 +23,7 @@ export function testnetCommand({ program, action }: Commands): void {
     .description('bring one up, and keep it until Ctrl-C')
     .option('--nodes <n>', 'how many nodes, 2 to 64', positive, 8)
     .option('--gateways <n>', 'how many of them have a radio; all unless given', whole)
+    .option('--radios-per-node <n>', 'radios of each that has one, 1 to 16', positive, 1)
     .option('--providers <n>', 'how many of them offer disk; four unless given', whole)
     .option('--seed <n>', 'what keys and places follow from', whole, 1)
     .option('--file <file>', 'store and fetch this file, then go on')

@@ -30,7 +30,20 @@ export interface OfferedPlace {
   quotaBytes: number
 }
 
+/** A gateway of several, as it is set. */
+export interface SetGateway {
+  /** Number of its node's keys among those of the words; 0: the daemon's own. */
+  key: number
+  /** Lower case. */
+  eui: string
+  region?: string
+  /** 0.1 dBi. */
+  gain?: number
+}
+
 const LIST_MAX = 64
+/** More keys than gateways may have been used up. */
+const KEY_MAX = 65_535
 const PORT_MAX = 65_535
 
 const text = z.string().trim().min(1).max(4096)
@@ -48,6 +61,23 @@ const broker = z
     address => new URL(address).username === '',
     'expected no credentials: set radio.mqtt.username and radio.mqtt.password',
   )
+
+const region = z.enum(REGIONAL_PLANS.map(plan => plan.name))
+const gain = whole(-300, 600)
+/** YAML reads digits alone as a number, and loses what does not fit one. */
+const eui = z
+  .string('expected 16 hexadecimal digits, in quotes')
+  .regex(/^[0-9a-f]{16}$/i, 'expected 16 hexadecimal digits')
+
+const gateway = z.preprocess(
+  gatewayOf,
+  z.strictObject({
+    key: whole(0, KEY_MAX),
+    eui: eui.toLowerCase(),
+    region: region.optional(),
+    gain: gain.optional(),
+  }),
+)
 
 export const KEYS = {
   dataDir: {
@@ -193,25 +223,28 @@ export const KEYS = {
     help: 'Address that the packet forwarder reaches',
   },
   'radio.eui': {
-    schema: z.union([
-      z.literal(''),
-      z.string().regex(/^[0-9a-f]{16}$/i, 'expected 16 hexadecimal digits'),
-    ]),
+    schema: z.union([z.literal(''), eui], 'expected 16 hexadecimal digits, in quotes'),
     default: () => '',
     shown: '',
-    help: "The gateway's EUI; empty: the first that is heard",
+    help: "The gateway's EUI, where there is one; empty: the first that is heard",
   },
   'radio.region': {
-    schema: z.enum(REGIONAL_PLANS.map(plan => plan.name)),
+    schema: region,
     default: () => EU868.name,
     shown: EU868.name,
     help: 'Regional plan whose limits the transmitter keeps',
   },
   'radio.gain': {
-    schema: whole(-300, 600),
+    schema: gain,
     default: () => 0,
     shown: '0',
     help: 'Antenna gain less cable loss, 0.1 dBi',
+  },
+  'radio.gateways': {
+    schema: list(gateway),
+    default: () => [],
+    shown: '',
+    help: 'Several gateways instead of radio.eui, each as `KEY=EUI`, and `KEY=EUI/REGION/GAIN` where it differs from radio.region and radio.gain; KEY 0 is the node itself, others are nodes of their own from the same words (`cairn gateways`)',
   },
   'radio.mqtt.url': {
     schema: z.union([z.literal(''), broker]),
@@ -290,6 +323,21 @@ function bytesOf(value: string | number, context: z.RefinementCtx): number {
   if (Number.isSafeInteger(bytes)) return bytes
   context.addIssue({ code: 'custom', message: 'expected bytes, such as `500 GB` or `2 TiB`' })
   return z.NEVER
+}
+
+/** `1=0016c001f00d0002/EU868/20`, or the same as a map of the file. */
+function gatewayOf(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  const [name = '', ...rest] = value.split('/')
+  const [key, eui = ''] = name.split('=')
+  const gain = rest.find(part => /^-?[0-9]+$/.test(part))
+  const regions = rest.filter(part => part !== gain)
+  return {
+    key,
+    eui,
+    ...(regions.length === 0 ? {} : { region: regions.join('/') }),
+    ...(gain === undefined ? {} : { gain }),
+  }
 }
 
 /** The quota comes last: an address may hold `=`, a size does not. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { TOKEN } from '@cairn/protocol'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config/config.ts'
+import { gatewaysOf } from '../../src/config/gateways.ts'
 import { environmentName, KEY_NAMES, type KeyName } from '../../src/config/keys.ts'
 import { sampleConfig } from '../../src/config/reference.ts'
 import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from '../process.ts'
@@ -65,6 +66,51 @@ storage: { quota: 1.5 TiB, price: 0.25 }
     assert.deepEqual((await load({ env })).values['storage.volumes'], volumes)
   })
 
+  it('reads gateways as text and as maps, with what they do not say from the one setting', async () => {
+    const yaml = `
+radio:
+  region: US915
+  gain: 30
+  gateways:
+    - { key: 0, eui: 0016C001F00D0001 }
+    - { key: 7, eui: '0016000100000002', region: EU868, gain: -5 }
+`
+    const expected = [
+      { key: 0, eui: '0016c001f00d0001', region: 'US915', gain: 30 },
+      { key: 7, eui: '0016000100000002', region: 'EU868', gain: -5 },
+    ]
+    assert.deepEqual(gatewaysOf((await load({ yaml })).values), expected)
+    const env = {
+      CAIRN_RADIO_REGION: 'US915',
+      CAIRN_RADIO_GAIN: '30',
+      CAIRN_RADIO_GATEWAYS: '0=0016C001F00D0001, 7=0016000100000002/EU868/-5',
+    }
+    assert.deepEqual(gatewaysOf((await load({ env })).values), expected)
+    const short = { CAIRN_RADIO_GATEWAYS: '3=0016c001f00d0003/12' }
+    assert.deepEqual(gatewaysOf((await load({ env: short })).values), [
+      { key: 3, eui: '0016c001f00d0003', region: 'US915', gain: 12 },
+    ])
+  })
+
+  it('takes the one gateway of the short settings for the node itself', async () => {
+    assert.deepEqual(gatewaysOf((await load({})).values), [{ key: 0, region: 'EU868', gain: 0 }])
+    const env = { CAIRN_RADIO_EUI: '0016c001f00d0001', CAIRN_RADIO_GAIN: '15' }
+    assert.deepEqual(gatewaysOf((await load({ env })).values), [
+      { key: 0, eui: '0016c001f00d0001', region: 'EU868', gain: 15 },
+    ])
+  })
+
+  it('refuses gateways that contradict each other', async () => {
+    for (const env of [
+      { CAIRN_RADIO_GATEWAYS: '0=0016c001f00d0001, 0=0016c001f00d0002' },
+      { CAIRN_RADIO_GATEWAYS: '0=0016c001f00d0001, 1=0016C001F00D0001' },
+      { CAIRN_RADIO_GATEWAYS: '1=0016c001f00d0001', CAIRN_RADIO_EUI: '0016c001f00d0002' },
+    ]) {
+      const { values } = await load({ env: env as Record<string, string> })
+      assert.throws(() => gatewaysOf(values), { code: 'badConfig' })
+    }
+  })
+
   it('names the nearest known setting for one that it does not know', async () => {
     const cases: [string, string | undefined][] = [
       ['api: { prot: 1 }', 'api.port'],
@@ -89,6 +135,12 @@ storage: { quota: 1.5 TiB, price: 0.25 }
       ['storage: { quota: much }', {}, 'storage.quota'],
       ['storage: { quota: -1 }', {}, 'storage.quota'],
       ['storage: { volumes: [/mnt/a] }', {}, 'storage.volumes'],
+      ['radio: { gateways: [{ key: 1 }] }', {}, 'radio.gateways'],
+      ['radio: { gateways: [{ key: 1, eui: 0016000100000002 }] }', {}, 'radio.gateways'],
+      ['radio: { gateways: [{ key: 1, eui: 0016c001f00d0001, hue: 3 }] }', {}, 'radio.gateways'],
+      ['', { CAIRN_RADIO_GATEWAYS: '0016c001f00d0001' }, 'radio.gateways'],
+      ['', { CAIRN_RADIO_GATEWAYS: '1=0016c001f00d0001/EU999' }, 'radio.gateways'],
+      ['', { CAIRN_RADIO_GATEWAYS: '1=0016c001f00d0001/EU868/US915' }, 'radio.gateways'],
       ['storage: { volumes: [/mnt/a=0] }', {}, 'storage.volumes'],
       ['', { CAIRN_STORAGE_VOLUMES: '/mnt/a=much' }, 'storage.volumes'],
       ['storage: { price: cheap }', {}, 'storage.price'],

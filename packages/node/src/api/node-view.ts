@@ -14,6 +14,7 @@ import type {
 } from '@cairn/protocol'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
+import type { Lack } from '../radio/outlook.ts'
 
 export interface Status {
   /** Three words for people. */
@@ -40,11 +41,35 @@ export interface Status {
   accepted: number
   chain: { healthy: boolean; head?: { number: bigint; timestamp: number } }
   peers: number
+  /** Gateways of this daemon. */
+  radios: RadioView[]
   ready: boolean
   /** Root causes that are not well. */
   reasons: Health[]
   /** All findings. */
   health: Health[]
+}
+
+/** A gateway with the node that it is of. */
+export interface RadioView {
+  /** Three words for people. */
+  name: string
+  /** Key of its node, 32 bytes. */
+  identity: Uint8Array
+  /** Node index on the chain; undefined while not registered. */
+  index?: number
+  /** 16 hexadecimal digits; undefined until it is named or heard. */
+  eui?: string
+  /** Regional plan that its transmitter keeps. */
+  plan: string
+  /** Its packet forwarder asks for downlinks. */
+  online: boolean
+  /** When it last did, ms since 1970. */
+  heardAt?: number
+  /** Where it is, and the version of its protocol. */
+  forwarder?: { address: string; port: number; version: 1 | 2 }
+  /** What keeps it from earning. */
+  lacks: Lack[]
 }
 
 export interface PeerView {

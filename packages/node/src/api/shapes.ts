@@ -34,6 +34,18 @@ const HealthShape = z.object({
 
 export const ReadyShape = z.object({ ready: z.boolean(), reasons: z.array(HealthShape) })
 
+const RadioShape = z.object({
+  name: z.string(),
+  identity: hex,
+  index: z.int().optional(),
+  eui: z.string().optional(),
+  plan: z.string(),
+  online: z.boolean(),
+  heardAt: ms.optional(),
+  forwarder: z.object({ address: z.string(), port: z.int(), version: z.int() }).optional(),
+  lacks: z.array(z.object({ code: z.string(), text: z.string(), next: z.string() })),
+})
+
 export const StatusShape = z.object({
   name: z.string(),
   peerId: z.string(),
@@ -55,6 +67,7 @@ export const StatusShape = z.object({
     head: z.object({ number: amount, timestamp: z.number() }).optional(),
   }),
   peers: z.int(),
+  radios: z.array(RadioShape),
   ready: z.boolean(),
   reasons: z.array(HealthShape),
   health: z.array(HealthShape),

@@ -80,7 +80,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         },
       },
       pieces: undefined,
-      radio: undefined,
+      radios: [],
       broker: undefined,
       desk: {
         outlook: () => ({}),

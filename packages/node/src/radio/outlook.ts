@@ -1,0 +1,69 @@
+/** How it stands with each gateway of a daemon, and what it lacks before it earns. */
+import { equalBytes, REGIONAL_PLANS, type RegistryEntry } from '@cairn/protocol'
+import type { GatewayStatus } from './gateway.ts'
+
+export type LackCode =
+  | 'noForwarder'
+  | 'silentForwarder'
+  | 'unregistered'
+  | 'unbonded'
+  | 'leaving'
+  | 'noCell'
+  | 'otherPlan'
+  | 'otherNonces'
+
+/** Something that keeps a gateway from earning. */
+export interface Lack {
+  code: LackCode
+  text: string
+  /** What the operator can do. */
+  next: string
+}
+
+export interface GatewayFacts {
+  online: boolean
+  status: GatewayStatus
+  /** Name of the plan that its transmitter keeps. */
+  plan: string
+  /** What the registry says of its node; undefined while it says nothing. */
+  entry: RegistryEntry | undefined
+  /** End of the nonce chain that this daemon holds for it. */
+  nonceEnd: Uint8Array
+}
+
+/** What a gateway lacks, the radio first. */
+export function lacksOf({ online, status, plan, entry, nonceEnd }: GatewayFacts): Lack[] {
+  const lacks: Lack[] = []
+  const lack = (code: LackCode, text: string, next: string) => lacks.push({ code, text, next })
+  if (!online) {
+    const point = "point the gateway's packet forwarder at this machine and radio.port"
+    if (status.heardAt === undefined) {
+      lack('noForwarder', 'its packet forwarder has not been heard', point)
+    } else {
+      lack('silentForwarder', 'its packet forwarder has fallen silent', `${point}, or restart it`)
+    }
+  }
+  if (entry === undefined) {
+    const next = 'register its keys (`cairn gateways`) with the registry contract'
+    lack('unregistered', 'its node is not in the registry', next)
+    return lacks
+  }
+  const registered = REGIONAL_PLANS.find(({ code }) => code === entry.region)?.name
+  if (entry.bond === 0n) {
+    lack('unbonded', "its node's bond is missing", "bond the operator's tokens for it")
+  }
+  if (entry.exitAt !== 0) {
+    lack('leaving', 'its node has asked to leave', 'register it again under other keys to return')
+  }
+  if (entry.cell === 0n) {
+    lack('noCell', 'its node has no cell', 'register a gateway with the cell that it stands in')
+  } else if (registered !== plan) {
+    const text = `it is registered for ${registered ?? `plan ${entry.region}`}, and set to ${plan}`
+    lack('otherPlan', text, 'set its region to what is registered')
+  }
+  if (entry.cell !== 0n && !equalBytes(entry.nonceEnd, nonceEnd)) {
+    const text = 'another nonce chain is registered than this node holds'
+    lack('otherNonces', text, 'register it with the end that `cairn gateways` prints')
+  }
+  return lacks
+}
