@@ -214,7 +214,13 @@ export interface Reception {
 }
 
 export type TransmitResult =
-  | { sent: true /** EIRP in 0.1 dBm the radio said it used. */; power: number }
+  | {
+      sent: true
+      /** EIRP in 0.1 dBm the radio said it used. */
+      power: number
+      /** GPS ms at which the frame begins, of a radio that was asked to send by GPS time. */
+      began?: bigint
+    }
   | {
       sent: false
       reason: 'noGateway' | 'dutyCycle' | 'refused' | 'timeout'

@@ -50,6 +50,15 @@ const BEACONS_PER_HOUR = 2
 const UNKNOWN_DUE_MS = 10_000
 
 const COUNTER = 2 ** 32
+/** A forwarder that told GPS time this long ago is asked to send by it. */
+const GPS_FRESH_MS = 600_000
+/**
+ * From the request to the start of a frame that is sent by GPS time: more than a forwarder needs to
+ * program it (33 ms) with the age of the last packet, less than the skew that slots allow for.
+ */
+const GPS_LEAD_MS = 150
+/** A forwarder's words for a GPS time that it cannot send at. */
+const UNTIMED = new Set(['GPS_UNLOCKED', 'TOO_LATE', 'TOO_EARLY'])
 /** GPS time began on 1980-01-06, ms since 1970, and is ahead of UTC by so many leap seconds. */
 const GPS_BEGAN_MS = 315_964_800_000
 const GPS_AHEAD_MS = 18_000
@@ -146,6 +155,8 @@ export class Gateway implements Radio {
   #reserved: Span[] = []
   /** The last packet's count and time of arrival: what tells when a later count is due. */
   #counted: { tmst: number; at: number } | undefined
+  /** Of the last packet that came with it. */
+  #gps: { tmms: bigint; at: number } | undefined
   /** Present while started. */
   #ledger: DutyCycleLedger | undefined
   #token = randomInt(TOKENS)
@@ -222,8 +233,27 @@ export class Gateway implements Radio {
 
   /** Rejects with the signal's reason, `badFrame`, or what the store throws. */
   async transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult> {
-    const ask = (power: number) => encodeTransmission(transmission, power)
-    return await this.#send({ transmission, ask, keep: 0 }, signal)
+    const send = (when: Txpk['when']) => {
+      const ask = (power: number) => encodeTransmission(transmission, power, when)
+      return this.#send({ transmission, ask, keep: 0 }, signal)
+    }
+    const began = this.#gpsSoon()
+    if (began === undefined) return await send('now')
+    const result = await send({ tmms: began })
+    if (result.sent) return { ...result, began }
+    if (result.reason !== 'refused' || !UNTIMED.has(result.word ?? '')) return result
+    this.#gps = undefined
+    return await send('now')
+  }
+
+  /** GPS ms, soon enough for the slot and late enough for the forwarder; undefined without GPS. */
+  #gpsSoon(): bigint | undefined {
+    const now = this.#components.clock.now()
+    // Version 1 does not tell that it cannot.
+    if (this.#gps === undefined || this.#route?.version !== 2) return undefined
+    const since = now - this.#gps.at
+    if (since < 0 || since > GPS_FRESH_MS) return undefined
+    return this.#gps.tmms + BigInt(Math.round(since) + GPS_LEAD_MS)
   }
 
   /**
@@ -418,6 +448,7 @@ export class Gateway implements Radio {
     }
     for (const packet of rxpk) {
       this.#counted = { tmst: packet.tmst, at }
+      if (packet.tmms !== undefined) this.#gps = { tmms: packet.tmms, at }
       if (!this.#duplicates.offer({ eui, packet, at })) this.#received('duplicate')
     }
   }
@@ -451,13 +482,13 @@ async function storedEui(store: Store): Promise<string | undefined> {
 }
 
 /** A forwarder drops a packet without `codr` or `size` in silence, so both are always there. */
-function encodeTransmission(transmission: Transmission, power: number): Txpk {
+function encodeTransmission(transmission: Transmission, power: number, when: Txpk['when']): Txpk {
   const { payload, frequency, spreadingFactor, bandwidth } = transmission
   return {
     payload,
     frequency,
     modulation: { name: 'LORA', spreadingFactor, bandwidth },
-    when: 'now',
+    when,
     power,
     codingRate: '4/5',
     preamble: SYMBOLS_OF_PREAMBLE,

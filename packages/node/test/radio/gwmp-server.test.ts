@@ -90,6 +90,35 @@ describe('GWMP server', () => {
       assert.ok(Math.abs(at - bench.clock.now()) < 1_000)
     })
 
+    it('has a forwarder that tells GPS time send by it, and says when', async () => {
+      await forwarder.pull()
+      const tmms = 1_400_000_000_123n
+      await forwarder.say(pushOf([{ ...PACKET, tmms }]))
+      await bench.heard(1)
+      const { txpk, result } = await exchange(radio, forwarder, {})
+      assert.ok(typeof txpk.when === 'object' && 'tmms' in txpk.when)
+      assert.ok(txpk.when.tmms > tmms && txpk.when.tmms < tmms + 60_000n)
+      assert.equal(result.sent && result.began, txpk.when.tmms)
+    })
+
+    it('has it send at once where it cannot send by GPS time, from then on', async () => {
+      await forwarder.pull()
+      await forwarder.say(pushOf([{ ...PACKET, tmms: 1_400_000_000_123n }]))
+      await bench.heard(1)
+      const timed = forwarder.until(isResponse)
+      const outcome = radio.transmit(FRAME, never)
+      const first = (await timed) as Response
+      const again = forwarder.until(d => isResponse(d) && d !== first)
+      const ack = { version: 2 as const, id: 'txAck' as const, eui: EUI }
+      await forwarder.say({ ...ack, token: first.token, error: 'GPS_UNLOCKED' })
+      const second = (await again) as Response
+      assert.equal(second.txpk.when, 'now')
+      await forwarder.say({ ...ack, token: second.token })
+      const result = await outcome
+      assert.deepEqual([result.sent, result.sent && result.began], [true, undefined])
+      assert.equal((await exchange(radio, forwarder, {})).txpk.when, 'now')
+    })
+
     it('passes a frame on once, at its loudest, though adjacent channels heard it too', async () => {
       await forwarder.pull()
       const ghost = { ...PACKET, frequency: 868_500_000, rssi: -1_150, snr: -60 }

@@ -46,9 +46,9 @@ export class RadioField {
   }
 
   /** Puts a frame on the air now; returns its end (ms). Errors: `badFrame`, `badField`. */
-  transmit(name: string, frame: AirFrame): number {
+  transmit(name: string, frame: AirFrame, start = this.#clock.now()): number {
     const now = this.#clock.now()
-    const emission = this.#air.emit(name, frame, now)
+    const emission = this.#air.emit(name, frame, start)
     this.#emissions = this.#emissions.filter(other => other.end > now - REMEMBER_MS)
     this.#emissions.push(emission)
     this.#clock.at(emission.end, () => this.#deliver(emission))

@@ -292,7 +292,8 @@ export class VirtualForwarder {
     const frame = { payload, frequency, spreadingFactor, bandwidth, eirp }
     const send = () => {
       this.counters.transmitted++
-      this.#field.transmit(gateway, frame)
+      // The concentrator is on time, however late this process is.
+      this.#field.transmit(gateway, frame, start)
       queued.timer = this.#clock.at(end, () => this.#queue.delete(queued))
     }
     const queued: Queued = { start, end, timer: NO_TIMER }

@@ -1,5 +1,6 @@
 /** Answers a challenge with a beacon on the air, and reveals it two slots later. */
 import {
+  ABSENT_TMMS,
   airtime,
   Beacon,
   type BeaconPlan,
@@ -22,7 +23,7 @@ import {
   slotsOf,
 } from '@cairn/protocol'
 import { deadline } from '../../clock.ts'
-import type { Clock, Log, Radio } from '../../ports.ts'
+import type { Clock, Log, Radio, TransmitResult } from '../../ports.ts'
 import { Errands } from '../errands.ts'
 import type { Voice } from '../kind.ts'
 
@@ -38,6 +39,8 @@ export interface BeaconerInit {
   /** The chain whose end is registered. */
   chain: NonceChain
 }
+
+type Sent = TransmitResult & { sent: true }
 
 interface Answer {
   readonly base: EpochBase
@@ -128,7 +131,7 @@ export class Beaconer {
       }
       log.info({ ...facts, power: result.power }, 'beacon sent')
       const due = slotStart(this.#init.calendar, base.epoch, slots.reveal) + base.profile.skewMs
-      this.#errands.at(due, () => this.#reveal(answer, result.power))
+      this.#errands.at(due, () => this.#reveal(answer, result))
     } catch (error) {
       this.#release(base)
       throw error
@@ -142,7 +145,10 @@ export class Beaconer {
     if (this.#answered === roundOf(epoch, profile)) this.#answered--
   }
 
-  async #reveal({ base, challenge, slots, nonce, plan }: Answer, power: number): Promise<void> {
+  async #reveal(
+    { base, challenge, slots, nonce, plan }: Answer,
+    { power, began = ABSENT_TMMS }: Sent,
+  ): Promise<void> {
     const { voice, log } = this.#components
     const said = await voice.say<Beacon>(MessageType.beacon, Beacon, base, {
       kind: COVERAGE,
@@ -152,6 +158,7 @@ export class Beaconer {
       frequency: plan.frequency,
       spreadingFactor: plan.spreadingFactor,
       power: encodeLevel(Math.round(power)),
+      tmms: began,
     })
     if (said === undefined) log.warn({ epoch: base.epoch }, 'beacon sent but not revealed')
   }

@@ -3,10 +3,11 @@
  * metres, Hz, and levels in 0.1 dB. A rule that lacks a number is `notJudged`, never a failure.
  */
 import type { VerdictFacts } from '../../kind.ts'
+import { airtime } from '../../radio/airtime.ts'
 import { noiseLevel, signalLevel } from '../../radio/levels.ts'
-import { equalBytes } from '../../ssz.ts'
+import { equalBytes, hex } from '../../ssz.ts'
 import type { Emission } from './frame.ts'
-import { decodeLevel, type HeardFrame } from './messages.ts'
+import { ABSENT_FTIME, ABSENT_TMMS, decodeLevel, type HeardFrame } from './messages.ts'
 import type { CoverageReasonName } from './reasons.ts'
 
 /** Metres between cell centres below which two gateways are one place. */
@@ -24,6 +25,14 @@ export const NOISE_RANGE = [-1_250, -1_000] as const
 export const NOISE_SNR_MAX = 50
 /** What the noise may lie off the gateway's own median, 0.1 dB. */
 export const NOISE_TOLERANCE = 120
+
+/** What a frame may take longer, or seem shorter, than airtime and light need, microseconds. */
+export const RELAY_LIMIT = 10_000
+/** The same where the concentrator stamps nanoseconds. */
+export const RELAY_FINE_LIMIT = 1_000
+const METRES_PER_SECOND = 299_792_458
+/** Microseconds. */
+const SECOND = 1_000_000n
 
 export type Outcome = 'passed' | 'failed' | 'notJudged'
 
@@ -49,11 +58,14 @@ export interface Link {
 }
 
 export function judgeSelf(target: number, witness: number): Finding {
-  return finding('self', target !== witness, {})
+  return finding('self', target !== witness, { beaconer: target })
 }
 
 export function judgeOperator(target: Uint8Array, witness: Uint8Array): Finding {
-  return finding('sameOperator', !equalBytes(target, witness), {})
+  return finding('sameOperator', !equalBytes(target, witness), {
+    operator: `0x${hex(witness)}`,
+    beaconOperator: `0x${hex(target)}`,
+  })
 }
 
 /** `held`: verifiers that held the commit in time, of those assigned. */
@@ -158,6 +170,43 @@ export function judgeNoise(heard: HeardFrame, usual: number | undefined): Findin
   if (noise === undefined) return notJudged('noiseMismatch', limits)
   const fits = noise >= limits.leastNoise && noise <= limits.mostNoise
   return finding('noiseMismatch', fits, { noise, ...limits })
+}
+
+/**
+ * A frame that came by another way than the air took longer. `began`: GPS ms of the transmission as
+ * revealed. Only where both ends tell GPS time: who relays tells none, so this adds to the rules and
+ * carries none of them.
+ */
+export function judgeRelay(
+  heard: HeardFrame,
+  { began, distance }: { began: bigint } & Pick<Link, 'distance'>,
+): Finding {
+  const fine = heard.ftime !== ABSENT_FTIME
+  const limit = fine ? RELAY_FINE_LIMIT : RELAY_LIMIT
+  if (began === ABSENT_TMMS || heard.tmms === ABSENT_TMMS) {
+    return notJudged('relay', { relayLimit: limit })
+  }
+  const { payload, spreadingFactor, bandwidth } = heard
+  const air = airtime({ bytes: payload.length, spreadingFactor, bandwidth })
+  const flight = Math.floor((distance * 1_000_000) / METRES_PER_SECOND)
+  const took = Number(endOf(heard) - 1_000n * began)
+  const off = took - air - flight
+  return finding('relay', Math.abs(off) <= limit, {
+    frameTook: took,
+    airtime: air,
+    flight,
+    relayLimit: limit,
+  })
+}
+
+/** GPS microseconds, floor: `ftime` counts within the second that is nearest to `tmms`. */
+function endOf({ tmms, ftime }: HeardFrame): bigint {
+  const coarse = 1_000n * tmms
+  if (ftime === ABSENT_FTIME) return coarse
+  const within = BigInt(Math.floor(ftime / 1_000))
+  const fine = coarse - (coarse % SECOND) + within
+  if (fine - coarse > SECOND / 2n) return fine - SECOND
+  return coarse - fine > SECOND / 2n ? fine + SECOND : fine
 }
 
 export function finding(reason: CoverageReasonName, passed: boolean, facts: VerdictFacts): Finding {

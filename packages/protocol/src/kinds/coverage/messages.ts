@@ -65,7 +65,7 @@ export const HeardFrame = new ContainerType(
     tmst: Uint32,
     /** Nanoseconds within the second of GPS time, or absent. */
     ftime: Uint32,
-    /** GPS milliseconds, or absent. */
+    /** GPS milliseconds at the end of the frame, or absent. */
     tmms: Uint64,
   },
   { typeName: 'HeardFrame' },
@@ -92,6 +92,8 @@ export const Beacon = new ContainerType(
     spreadingFactor: Uint8,
     /** EIRP that the radio says it used: a level in 0.1 dBm. */
     power: Uint16,
+    /** GPS milliseconds at which it began, or absent. */
+    tmms: Uint64,
   },
   { typeName: 'Beacon' },
 )

@@ -18,6 +18,7 @@ import type {
 } from '../../kind.ts'
 import { Verdict } from '../../messages.ts'
 import { WITNESSES_MAX, witnessUnits } from '../../radio/density.ts'
+import { cellResolution, isCell } from '../../radio/geo.ts'
 import type { RegistryEntry } from '../../registry.ts'
 import { feesByNode } from '../../settle/claims.ts'
 import {
@@ -57,6 +58,7 @@ import {
   judgeNoise,
   judgeOpening,
   judgeOperator,
+  judgeRelay,
   judgeSelf,
   judgeSnr,
   type Link,
@@ -80,8 +82,8 @@ import {
   type HeardFrame,
   type Report,
 } from './messages.ts'
-import { isNonce } from './nonce.ts'
-import { hasCell, hasRegion, linkOf } from './place.ts'
+import { isNonce, NONCE_ROUNDS } from './nonce.ts'
+import { COARSEST_RESOLUTION, hasCell, hasRegion, linkOf } from './place.ts'
 import type { CoverageReasonName } from './reasons.ts'
 import { commitsOf, revealsOf } from './relay.ts'
 import { antennaOf, antennaScales, earnedUnits, onePerAntenna } from './shares.ts'
@@ -109,6 +111,8 @@ interface BeaconJudgement {
   readonly revealOnTime: boolean
   readonly nonce: Uint8Array | undefined
   readonly witnesses: readonly WitnessJudgement[]
+  /** Of those that passed one node of each antenna, lowest hash first: the first fourteen count. */
+  readonly order: readonly number[]
   /** Nodes whose report counts, ascending. */
   readonly selected: readonly number[]
   /** What the graph rules remember. */
@@ -136,7 +140,7 @@ export function settleCoverage(input: SettleInput<CoverageState>): KindSettlemen
       const beacon =
         record === counted
           ? judgeBeacon(input, record, { ...messages, noises, scores })
-          : uncounted(record.onTime ? 'otherChallenge' : 'challengeLate')
+          : passedOver(record, counted)
       judged.push({ record, beacon })
     }
   }
@@ -223,8 +227,24 @@ function uncounted(reason: CoverageReasonName): BeaconJudgement {
     revealOnTime: false,
     nonce: undefined,
     witnesses: [],
+    order: [],
     selected: [],
   }
+}
+
+/** A challenge that does not count, and why. */
+function passedOver(record: ChallengeRecord, counted: ChallengeRecord | undefined) {
+  const { slot, duty, attestations, onTime } = record
+  const seen = attestations.filter(
+    ({ value: { seenSlot } }) => slot <= seenSlot && seenSlot <= slot + 1,
+  ).length
+  const facts: VerdictFacts = {
+    challengeSlot: slot,
+    challengeSeenBy: seen,
+    assigned: duty.verifiers.length,
+  }
+  if (!onTime || counted === undefined) return { ...uncounted('challengeLate'), facts }
+  return { ...uncounted('otherChallenge'), facts: { ...facts, countedSlot: counted.slot } }
 }
 
 function judgeBeacon(
@@ -253,7 +273,9 @@ function judgeBeacon(
     hearings: [],
   }
   const head: VerdictFacts = { challengeSlot: record.slot, transmissionSlot: slots.transmission }
-  if (entry === undefined) return { ...uncounted('unregistered'), facts: head, revealOnTime }
+  if (entry === undefined) {
+    return { ...uncounted('unregistered'), facts: { ...head, active: 0 }, revealOnTime }
+  }
   if (beacon === undefined) {
     const reason = contradicted ? 'badReveal' : 'noReveal'
     return { ...uncounted(reason), facts: { ...head, reveals }, revealOnTime, heard: asked }
@@ -263,9 +285,9 @@ function judgeBeacon(
   const anchor = nonceAnchor(state, entry, round)
   const nonceFits = isNonce(entry.identity, anchor, { round, nonce: beacon.nonce })
   const found = judgeAll([
-    () => finding('noCell', hasCell(entry), {}),
+    () => judgeCell(entry),
     () => finding('wrongRegion', hasRegion(entry), { region: entry.region }),
-    () => finding('noDuty', isDrawn(base, target) && hasNonce(entry, base), { round }),
+    () => judgeDuty(entry, base),
     () => finding('late', revealOnTime, { revealDue: slots.reveal, revealSeenBy: seen, assigned }),
     () => finding('badNonce', nonceFits, { nonceSince: anchor.round }),
     () => judgeReveal(beacon, plan, slots.transmission),
@@ -281,14 +303,15 @@ function judgeBeacon(
     messages: input.messages,
     beaconer: entry,
     sent,
+    began: beacon.tmms,
     evidence,
     assigned,
     reports: reports.get(hex(record.id)) ?? [],
     noises,
   })
   const passed = byHash(witnesses, output, beacon.nonce)
-  const drawn = onePerAntenna(passed, target, scores).slice(0, WITNESSES_MAX)
-  const selected = nodesOf(drawn)
+  const order = onePerAntenna(passed, target, scores).map(({ node }) => node)
+  const selected = order.slice(0, WITNESSES_MAX).sort((a, b) => a - b)
   const remembered = passed.slice(0, HEARINGS_MAX).map(({ hearing }) => hearing as Hearing)
   return {
     reason: selected.length > 0 ? 'ok' : 'unheard',
@@ -296,6 +319,7 @@ function judgeBeacon(
     revealOnTime,
     nonce,
     witnesses,
+    order,
     selected,
     heard: {
       ...asked,
@@ -303,6 +327,28 @@ function judgeBeacon(
       hearings: remembered.sort((a, b) => a.witness - b.witness),
     },
   }
+}
+
+function judgeCell(entry: RegistryEntry): Finding {
+  return finding('noCell', hasCell(entry), {
+    cellResolution: isCell(entry.cell) ? cellResolution(entry.cell) : -1,
+    coarsestResolution: COARSEST_RESOLUTION,
+  })
+}
+
+function judgeDuty(entry: RegistryEntry, base: EpochBase): Finding {
+  const drawn = isDrawn(base, entry.index)
+  return finding('noDuty', drawn && hasNonce(entry, base), {
+    drawn: drawn ? 1 : 0,
+    round: ownRound(entry, base),
+    lastRound: NONCE_ROUNDS,
+  })
+}
+
+/** `before`: the report that comes before it by author and place. */
+function judgeFirst({ author, place }: Report, before: Report | undefined): Finding {
+  const second = before?.author === author
+  return finding('duplicate', !second, { place, ...(second && { firstPlace: before.place }) })
 }
 
 /** The kernel let in only attestations that passed `checkEvidence`. */
@@ -331,6 +377,8 @@ interface WitnessInput {
   readonly messages: KnownMessages
   readonly beaconer: RegistryEntry
   readonly sent: Emission
+  /** GPS ms, or absent. */
+  readonly began: bigint
   readonly evidence: readonly CoverageEvidence[]
   readonly assigned: number
   /** By author and place. */
@@ -340,12 +388,14 @@ interface WitnessInput {
 }
 
 function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
-  const { base, messages, beaconer, sent, evidence, assigned, reports, noises } = input
+  const { base, messages, beaconer, sent, began, evidence, assigned, reports, noises } = input
   return reports.map((report, at) => {
     const { author: node, place, reception } = report
     const entry = base.node(node)
     const told = toldOf(reception)
-    if (entry === undefined) return { node, place, reason: 'unregistered', facts: told }
+    if (entry === undefined) {
+      return { node, place, reason: 'unregistered', facts: { ...told, active: 0 } }
+    }
     const bit = gatewayPlaces(base).get(node)
     const held =
       bit === undefined ? 0 : evidence.filter(({ commits }) => hasBit(commits, bit)).length
@@ -357,20 +407,21 @@ function judgeWitnesses(input: WitnessInput): WitnessJudgement[] {
       return known
     }
     const found = judgeAll([
-      () => finding('unregistered', bit !== undefined, {}),
-      () => finding('noCell', hasCell(entry), {}),
+      () => finding('unregistered', bit !== undefined, { gateways: gatewayPlaces(base).size }),
+      () => judgeCell(entry),
       () => finding('wrongRegion', hasRegion(entry), { region: entry.region }),
       () => judgeSelf(beaconer.index, node),
       () => judgeOperator(beaconer.operator, entry.operator),
       () => judgeCommit(held, assigned),
       () => judgeOpening(commits.length, opened),
       () => judgeFrame(reception, sent),
-      () => finding('duplicate', reports[at - 1]?.author !== node, { place }),
+      () => judgeFirst(report, reports[at - 1]),
       () => judgeClose(link()),
       () => judgeFar(link()),
       () => judgeLoud(reception, link()),
       () => judgeSnr(reception, link()),
       () => judgeNoise(reception, noises.get(node)),
+      () => judgeRelay(reception, { began, distance: link().distance }),
     ])
     const { reason } = found
     const facts = { ...told, ...found.facts }
@@ -421,10 +472,6 @@ function byHash(
     }))
     .sort((a, b) => compareBytes(a.hash, b.hash))
     .map(({ judged }) => judged)
-}
-
-function nodesOf(witnesses: readonly WitnessJudgement[]): number[] {
-  return witnesses.map(({ node }) => node).sort((a, b) => a - b)
 }
 
 /**
@@ -507,10 +554,18 @@ export function isStale(
   state: Pick<CoverageState, 'gateways'>,
   base: Pick<EpochBase, 'epoch' | 'genesis' | 'profile'>,
 ): boolean {
+  return base.epoch - staleSince(entry, state, base) > base.profile.staleEpochs
+}
+
+/** Epoch of the registration, or of the last valid beacon or report if that is later. */
+function staleSince(
+  entry: RegistryEntry,
+  state: Pick<CoverageState, 'gateways'>,
+  base: Pick<EpochBase, 'genesis' | 'profile'>,
+): number {
   const registered = Math.max(0, epochAt(base, entry.registeredAt * 1_000))
   const valid = gatewayState(state, entry.index)?.validEpoch ?? NEVER
-  const since = valid === NEVER ? registered : Math.max(registered, valid)
-  return base.epoch - since > base.profile.staleEpochs
+  return valid === NEVER ? registered : Math.max(registered, valid)
 }
 
 /** Scale of every gateway that was valid of late, this epoch included; 2^32 is 1. */
@@ -553,6 +608,8 @@ function settleVerdict({ record, beacon }: Judged, settling: UnitsInput) {
       units: String(earned),
       fullUnits: String(full),
       densityScale: String(scale),
+      ...(entry && { validSince: staleSince(entry, state, base) }),
+      staleEpochs: base.profile.staleEpochs,
       ...scores.get(node)?.facts,
       ...location?.facts,
     }
@@ -568,7 +625,11 @@ function settleVerdict({ record, beacon }: Judged, settling: UnitsInput) {
   const left = (node: number, facts: VerdictFacts): VerdictPart => {
     const antenna = antennaOf(node, scores)
     const others = [target, ...beacon.selected].map(other => antennaOf(other, scores))
-    if (!others.includes(antenna)) return { node, reason: 'notSelected', facts }
+    if (!others.includes(antenna)) {
+      const rank = beacon.order.indexOf(node) + 1
+      const numbers = rank === 0 ? {} : { rank }
+      return { node, reason: 'notSelected', facts: { ...facts, ...numbers, most: WITNESSES_MAX } }
+    }
     return { node, reason: 'sharedAntenna', facts: { ...facts, ...scores.get(node)?.facts } }
   }
   const parts: VerdictPart[] = beacon.witnesses.map(({ node, reason, facts }) => {

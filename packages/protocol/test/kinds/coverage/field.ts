@@ -217,6 +217,7 @@ export class Field {
       frequency: this.plan.frequency,
       spreadingFactor: this.plan.spreadingFactor,
       power: encodeLevel(this.plan.power),
+      tmms: ABSENT_TMMS,
       ...change,
     })
   }

@@ -32,7 +32,7 @@ const GOLDEN = {
   root: '023e5b816042eb7c607555ad77e7d69df67f31bbf3885b4c24d32eb1612a851d',
   salt: '695d0b8e80b25b2eedcc26462490047dfd95cd5330ec550d7c9299d659756760',
   payload: 'e00cdc62c3801e1aa111bddd42eb1ce4e541a9e4e58b44a27f',
-  beacon: '5d1d37e31190619422f6e93dba8617a9494aae41ec5cf971a40312d48c1e5385',
+  beacon: '3d48a5970e0b42f205d8f8da4a613fc896fcc1e298690b411cb55c24a2b2839d',
   commit: '4499bc52d6434836fc9d661fbbde16e6f48d0c4d8fff675875a451f7f756682c',
   report: '82965570f5238f4562d771d3d649169353890ef6fca66406f05aa4f8bbc6c174',
 }
@@ -61,6 +61,7 @@ const beacon: Beacon = {
   frequency: 868_100_000,
   spreadingFactor: 9,
   power: encodeLevel(140),
+  tmms: 1_400_000_000_123n,
 }
 const report: Report = {
   ...head,
