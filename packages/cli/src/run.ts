@@ -12,6 +12,7 @@ import { getCommand } from './commands/get.ts'
 import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
+import { packetsCommand } from './commands/packets.ts'
 import { peersCommand } from './commands/peers.ts'
 import { pieceCommand } from './commands/piece.ts'
 import { putCommand } from './commands/put.ts'
@@ -154,6 +155,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   volumesCommand(commands)
   program.commandsGroup('Radio:')
   coverageCommand(commands)
+  packetsCommand(commands)
   radioCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)

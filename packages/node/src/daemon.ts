@@ -36,6 +36,9 @@ import { makeDirectory } from './directory.ts'
 import { drandRelays } from './drand.ts'
 import { CoverageNode } from './kinds/coverage/coverage.ts'
 import { Measured } from './kinds/coverage/measured.ts'
+import { Purchases } from './kinds/coverage/purchases.ts'
+import { Sales } from './kinds/coverage/sales.ts'
+import { identityKey } from './kinds/storage/deal-keys.ts'
 import { StorageNode } from './kinds/storage/storage.ts'
 import { StorageVerifier } from './kinds/storage/verifier.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'
@@ -54,6 +57,7 @@ import { servePieces } from './pieces/transfer.ts'
 import { Volumes } from './pieces/volumes.ts'
 import type { Chain, Clock, Log, Store } from './ports.ts'
 import { GwmpServer } from './radio/gwmp-server.ts'
+import { salePacketOf } from './radio/lorawan.ts'
 import { MqttBridge, type MqttBridgeInit } from './radio/mqtt-bridge.ts'
 import { signerOf } from './signer.ts'
 import { openLevelStore } from './store/level.ts'
@@ -250,12 +254,30 @@ async function build(
 
   const peerOf = ({ identity }: Pick<RegistryEntry, 'identity'>) => peerIdOf(identity)
   const measured = new Measured({ network, peerOf })
+  // One for all nodes of the daemon: made with the first.
+  let sales: Sales | undefined
+  let purchases: Purchases | undefined
   const coverageNode = (services: KindServices, own: SeatKeys) => {
     const radio = radios.find(site => site.keys === own)
+    const { store: itsStore, voice, epochs } = services
+    const desk = { ...services, view: epochs, log: services.log.child({ part: 'packets' }) }
+    sales ??= new Sales(desk, epochs)
+    purchases ??= new Purchases(
+      { ...desk, store: itsStore.sublevel(BOUGHT), key: identityKey(signer) },
+      epochs,
+    )
+    if (radio !== undefined) {
+      const offer = sales.add({ voice, store: itsStore.sublevel(SOLD) })
+      gwmp?.onPacket(heard => {
+        const packet = heard.eui === radio.gateway.eui ? salePacketOf(heard) : undefined
+        if (packet !== undefined) offer(packet)
+      })
+    }
     return new CoverageNode(
       {
         ...services,
         measured,
+        sales,
         view: services.epochs,
         log: services.log.child({ part: 'coverage' }),
         random: length => randomBytes(length),
@@ -311,6 +333,7 @@ async function build(
       peerOf,
     },
   )
+  invariant(sales !== undefined && purchases !== undefined, 'halves are built with the node')
   const desk = node.kinds.find(half => half instanceof StorageNode)
   invariant(desk !== undefined, 'storage is one of the halves')
   pieces?.onQuarantined(() => desk.tellLosses())
@@ -354,6 +377,8 @@ async function build(
       desk,
       radios,
       broker: bridge,
+      sales,
+      purchases,
       metrics: () => metrics.text(),
       stop,
     },
@@ -367,6 +392,10 @@ async function build(
     },
   )
   closers.push(() => node.stop())
+  closers.push(async () => {
+    purchases?.stop()
+    await sales?.stop()
+  })
   closers.push(() => client.stop())
   client.start()
   await node.start()
@@ -418,6 +447,10 @@ function storageNode(
     },
   )
 }
+
+/** Key spaces of packets sold and bought. */
+const SOLD = 'coverage-sold'
+const BOUGHT = 'coverage-bought'
 
 /** Any length that a deal can have. */
 const LONGEST_DEAL = 2 ** 32 - 1

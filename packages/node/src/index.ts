@@ -16,6 +16,7 @@ export type {
   NodeEvent,
   NodeView,
   PeerView,
+  PurchaseView,
   PutResult,
   RebuiltView,
   RecomputeView,
@@ -78,6 +79,9 @@ export * from './issues.ts'
 export * from './kinds/coverage/coverage.ts'
 export { Measured, PING_PROTOCOL, PINGED_PROTOCOL } from './kinds/coverage/measured.ts'
 export { Measurer } from './kinds/coverage/measurer.ts'
+export * from './kinds/coverage/purchases.ts'
+export * from './kinds/coverage/sales.ts'
+export * from './kinds/coverage/trade.ts'
 export * from './kinds/kind.ts'
 export * from './kinds/storage/agreement.ts'
 export * from './kinds/storage/auditor.ts'

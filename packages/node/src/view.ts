@@ -55,8 +55,10 @@ import type {
   MessageView,
   NodeEvent,
   NodeView,
+  PacketsOrder,
   PeerView,
   PieceView,
+  PurchaseView,
   PutFile,
   PutOptions,
   PutResult,
@@ -73,6 +75,8 @@ import type {
 } from './api/node-view.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
+import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
+import type { Sales } from './kinds/coverage/sales.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
@@ -134,6 +138,8 @@ export interface DaemonViewComponents {
   /** Gateways of this daemon, each with the node that it is of. */
   radios: readonly RadioSite[]
   broker: Pick<MqttBridge, 'status'> | undefined
+  sales: Pick<Sales, 'sold'>
+  purchases: Pick<Purchases, 'buy' | 'bought'>
   metrics(): Promise<string>
   stop(): void
 }
@@ -477,8 +483,18 @@ export class DaemonView implements NodeView {
   }
 
   async service(): Promise<ServiceView> {
-    const { clients, providers, ...free } = this.#components.desk.service()
-    return { clients: [...clients], providers: [...providers], ...free }
+    const { desk, sales, purchases } = this.#components
+    const { clients, providers, ...free } = desk.service()
+    const packets = { sold: sales.sold(), bought: await purchases.bought() }
+    return { clients: [...clients], providers: [...providers], ...free, ...packets }
+  }
+
+  async *packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView> {
+    const { gateways, addresses: filters, joins } = order
+    const wish = { gateways, filters, joins }
+    for await (const purchase of this.#components.purchases.buy(wish, signal)) {
+      yield 'failure' in purchase ? purchase : { packet: packetView(purchase.packet) }
+    }
   }
 
   async earnings(epoch: number): Promise<EarningsView | undefined> {
@@ -669,4 +685,16 @@ function typeName(type: number): string {
 function verdictName(verdict: Verdict): VerdictName {
   const found = Object.entries(Verdict).find(([, code]) => code === verdict)
   return (found?.[0] ?? 'inconclusive') as VerdictName
+}
+
+function packetView({ address, type, rssi, snr, ...rest }: BoughtPacket) {
+  // Only a join request has an address of 64 bits.
+  const text = address.toString(16).padStart(type === 0 ? 16 : 8, '0')
+  return {
+    ...rest,
+    type,
+    address: text,
+    ...(rssi !== undefined && { rssi: rssi / 10 }),
+    ...(snr !== undefined && { snr: snr / 10 }),
+  }
 }

@@ -14,7 +14,7 @@ export function earningsCommand({ program, action }: Commands): void {
 export function serviceCommand({ program, action }: Commands): void {
   program
     .command('service')
-    .description('bytes delivered and fetched on account, and what is paid of them')
+    .description('bytes and packets delivered and got on account, and what is paid of them')
     .action(action(service))
 }
 
@@ -35,7 +35,7 @@ async function earnings(session: Session, epoch: string) {
 async function service(session: Session) {
   const api = await session.api()
   const found = await api.json<Json<ServiceView>>('/v1/service')
-  const { clients, providers, free } = found
+  const { clients, providers, free, sold, bought } = found
   const bytes = (count: string) => size(Number(count))
   const lines = [
     ...clients.map(
@@ -49,6 +49,14 @@ async function service(session: Session) {
     ...(free === undefined
       ? []
       : [`free in this epoch: ${size(free.used)} of ${size(free.quota)}`]),
+    ...sold.map(
+      ({ server, receipted, paid, unpaid }) =>
+        `to server ${server}  ${receipted} packets receipted, ${paid} paid, ${unpaid} without a receipt`,
+    ),
+    ...bought.map(
+      ({ gateway, packets, paid }) =>
+        `from gateway ${gateway}  ${packets} packets signed for, ${paid} paid`,
+    ),
   ]
   session.output.result(found, lines.length === 0 ? 'nothing yet' : lines.join('\n'))
   return undefined

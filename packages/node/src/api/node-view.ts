@@ -215,6 +215,41 @@ export interface ServiceView {
   providers: { provider: number; client: Uint8Array; received: bigint; signed: bigint }[]
   /** Bytes that this provider gives away in this epoch. */
   free?: { used: number; quota: number }
+  /** Packets that servers bought of gateways here: by the latest receipt, paid, without a receipt. */
+  sold: { gateway: number; server: Uint8Array; receipted: bigint; paid: bigint; unpaid: number }[]
+  /** Packets that this node bought since the beginning, as far as it bought since it started. */
+  bought: { gateway: number; server: Uint8Array; packets: bigint; paid: bigint }[]
+}
+
+/** One packet that was bought, or why a gateway gives nothing at present. */
+export interface PurchaseView {
+  packet?: {
+    gateway: number
+    payload: Uint8Array
+    /** LoRaWAN MType. */
+    type: number
+    /** DevAddr, or JoinEUI of a join request, in hexadecimal. */
+    address: string
+    /** Hz. */
+    frequency: number
+    /** 0 for FSK. */
+    spreadingFactor: number
+    /** kHz. */
+    bandwidth: number
+    /** dBm, dB. */
+    rssi?: number
+    snr?: number
+    /** Ms since 1970. */
+    at: number
+  }
+  failure?: { gateway: number; code: string; message: string }
+}
+
+export interface PacketsOrder {
+  gateways: readonly number[]
+  /** Every address where there is none. */
+  addresses: readonly { address: number; bits: number }[]
+  joins: boolean
 }
 
 export interface PutOptions {
@@ -490,6 +525,8 @@ export interface NodeView {
   service(): Promise<ServiceView>
   /** Of an accepted epoch whose messages are all here. */
   earnings(epoch: number): Promise<EarningsView | undefined>
+  /** Buys until the signal aborts; the first failure of an order is thrown. */
+  packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView>
   subscribe(listener: (event: NodeEvent) => void): () => void
   /** Prometheus text format. */
   metrics(): Promise<string>

@@ -22,7 +22,7 @@ export interface Route {
 
 /** A route whose body or response is a stream; the server knows how to serve each. */
 export interface StreamRoute extends Omit<Route, 'answer' | 'response'> {
-  stream: 'put' | 'pack' | 'get' | 'events' | 'metrics' | 'openapi'
+  stream: 'put' | 'pack' | 'get' | 'packets' | 'events' | 'metrics' | 'openapi'
   content: string
   response?: z.ZodType
 }
@@ -78,13 +78,37 @@ const shape = {
 }
 const PutQuery = z.strictObject({ ...shape, name: z.string().max(NAME_MAX_BYTES).default('') })
 const PackQuery = z.strictObject(shape)
+const PacketsQuery = z.strictObject({
+  gateways: indices,
+  /** Data of these addresses: the first bits of one, as in `26000000/7`. */
+  addresses: z
+    .string()
+    .regex(
+      /^[0-9a-f]{8}\/[0-9]{1,2}(,[0-9a-f]{8}\/[0-9]{1,2}){0,15}$/i,
+      'expected addresses with their bits, as in 26000000/7',
+    )
+    .transform(text => text.split(',').map(addressFilter))
+    .pipe(z.array(z.object({ address: z.int(), bits: z.int().max(32) })))
+    .optional(),
+  joins: z.enum(['true', 'false']).default('false'),
+})
+
+function addressFilter(text: string): { address: number; bits: number } {
+  const [address = '', bits] = text.split('/')
+  return { address: Number.parseInt(address, 16), bits: Number(bits) }
+}
 /** Bytes of a range, both included. */
 const GetQuery = z.strictObject({
   link,
   first: integer(0, Number.MAX_SAFE_INTEGER).optional(),
   last: integer(0, Number.MAX_SAFE_INTEGER).optional(),
 })
-export const StreamQuery = { put: PutQuery, pack: PackQuery, get: GetQuery } as const
+export const StreamQuery = {
+  put: PutQuery,
+  pack: PackQuery,
+  get: GetQuery,
+  packets: PacketsQuery,
+} as const
 
 export const ROUTES: readonly Route[] = [
   route({
@@ -399,6 +423,17 @@ export const STREAM_ROUTES: readonly StreamRoute[] = [
     query: GetQuery,
     stream: 'get',
     content: 'application/octet-stream',
+  },
+  {
+    method: 'GET',
+    path: '/v1/packets',
+    summary:
+      'Buys packets of these gateways until the connection ends: a line of JSON for each, and for each failure of a gateway',
+    params: NONE,
+    query: PacketsQuery,
+    stream: 'packets',
+    content: 'application/x-ndjson',
+    response: shapes.PurchaseShape,
   },
   {
     method: 'GET',

@@ -18,7 +18,7 @@ import * as limits from './limits.ts'
 import type { NodeView } from './node-view.ts'
 import { openApiDocument } from './openapi.ts'
 import { ROUTES, type Route, STREAM_ROUTES, StreamQuery, type StreamRoute } from './routes.ts'
-import { eventStream, packOf, primed, uploadOf } from './streams.ts'
+import { eventStream, linesOf, packOf, primed, uploadOf } from './streams.ts'
 import { carriesToken } from './token.ts'
 
 export interface ApiComponents {
@@ -205,6 +205,8 @@ class ApiServer implements Api {
         return await this.#pack(request, reply)
       case 'get':
         return await this.#get(request, reply)
+      case 'packets':
+        return await this.#packets(request, reply)
       case 'events':
         return this.#eventStream(request, reply)
       case 'metrics':
@@ -268,6 +270,16 @@ class ApiServer implements Api {
         if (end > from) reply.header('content-range', `bytes ${from}-${end - 1}/${bytes}`)
       }
       await reply.send(readable)
+      return reply
+    })
+  }
+
+  async #packets(request: FastifyRequest, reply: FastifyReply) {
+    const { gateways, addresses = [], joins } = parse(StreamQuery.packets, request.query)
+    const order = { gateways, addresses, joins: joins === 'true' }
+    return await this.#content(request, async signal => {
+      const lines = await primed(linesOf(this.#components.view.packets(order, signal)))
+      await reply.send(Readable.from(lines, { objectMode: false }))
       return reply
     })
   }

@@ -359,6 +359,34 @@ export const ServiceShape = z.object({
     z.object({ provider: z.int(), client: hex, received: amount, signed: amount }),
   ),
   free: z.object({ used: z.int(), quota: z.int() }).optional(),
+  sold: z.array(
+    z.object({
+      gateway: z.int(),
+      server: hex,
+      receipted: amount,
+      paid: amount,
+      unpaid: z.int(),
+    }),
+  ),
+  bought: z.array(z.object({ gateway: z.int(), server: hex, packets: amount, paid: amount })),
+})
+
+export const PurchaseShape = z.object({
+  packet: z
+    .object({
+      gateway: z.int(),
+      payload: hex,
+      type: z.int(),
+      address: z.string(),
+      frequency: z.int(),
+      spreadingFactor: z.int(),
+      bandwidth: z.int(),
+      rssi: z.number().optional(),
+      snr: z.number().optional(),
+      at: ms,
+    })
+    .optional(),
+  failure: z.object({ gateway: z.int(), code: z.string(), message: z.string() }).optional(),
 })
 
 export const EarningsShape = z.object({

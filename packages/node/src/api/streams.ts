@@ -158,6 +158,11 @@ export async function primed(
   })()
 }
 
+/** Each value as a line of JSON. */
+export async function* linesOf(values: AsyncIterable<object>): AsyncGenerator<Uint8Array> {
+  for await (const value of values) yield Buffer.from(`${JSON.stringify(toJson(value))}\n`)
+}
+
 export interface EventStreamInit {
   clock: Clock
   subscribe(listener: (event: NodeEvent) => void): () => void

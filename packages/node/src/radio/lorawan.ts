@@ -2,8 +2,11 @@
  * What a LoRaWAN uplink says of itself without any key: its kind, and the address by which a network
  * server knows whether it is for it. (LoRaWAN 1.0.4 and 1.1, chapter 4.)
  */
+import { ABSENT_LEVEL, encodeLevel, isBeaconFrame } from '@cairn/protocol'
 // The package's own entry is typed as another shape than it has.
 import codec from 'lora-packet/out/lib/LoraPacket.js'
+import type { SalePacket } from '../kinds/coverage/sales.ts'
+import type { HeardPacket } from './heard.ts'
 
 /** MHDR, DevAddr, FCtrl, FCnt and MIC; the codec reads on without looking. */
 const DATA_MIN_BYTES = 12
@@ -41,6 +44,25 @@ export function readUplink(payload: Uint8Array): LorawanUplink | undefined {
     }
   }
   return type === MTYPE.rejoinRequest && isRejoin(payload) ? { kind: 'rejoinRequest' } : undefined
+}
+
+/** A packet as it is sold; undefined for what is no uplink that came through whole. */
+export function salePacketOf({ packet, at }: HeardPacket): SalePacket | undefined {
+  const { payload, frequency, modulation, rssi, snr, crc } = packet
+  const uplink = crc === 'ok' && !isBeaconFrame(payload) ? readUplink(payload) : undefined
+  if (uplink === undefined) return undefined
+  const lora = modulation.name === 'LORA' ? modulation : { spreadingFactor: 0, bandwidth: 0 }
+  return {
+    payload,
+    type: MTYPE[uplink.kind],
+    address: uplink.joinEui ?? BigInt(uplink.devAddr ?? 0),
+    frequency,
+    spreadingFactor: lora.spreadingFactor,
+    bandwidth: lora.bandwidth,
+    rssi: encodeLevel(rssi),
+    snr: snr === undefined ? ABSENT_LEVEL : encodeLevel(snr),
+    at,
+  }
 }
 
 /** Types 0 and 2 carry a NetID, type 1 a JoinEUI. */

@@ -14,7 +14,13 @@ import {
 } from '../../src/api/limits.ts'
 import { ROUTES } from '../../src/api/routes.ts'
 import { type Api, type ApiInit, startApi } from '../../src/api/server.ts'
-import { EventShape, FilesShape, PackShape, RemovedShape } from '../../src/api/shapes.ts'
+import {
+  EventShape,
+  FilesShape,
+  PackShape,
+  PurchaseShape,
+  RemovedShape,
+} from '../../src/api/shapes.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Log } from '../../src/ports.ts'
 import { BROKEN, ENDLESS, EPOCH, type TestView, testView } from './view.ts'
@@ -269,6 +275,25 @@ describe('HTTP API', () => {
     assert.equal(response.status, 500)
     assert.doesNotMatch(text, /secret/)
     assert.match(JSON.stringify(errors.map(String)), /secret/)
+  })
+
+  it('sends a line for each packet that is bought, until the reader goes', async () => {
+    const response = await call('/v1/packets?gateways=5,7&addresses=26000000/7')
+    assert.equal(response.headers.get('content-type'), 'application/x-ndjson')
+    assert(response.body !== null)
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    let text = ''
+    while (text.split('\n').length < 3) text += (await reader.read()).value ?? ''
+    const lines = text.trim().split('\n')
+    assert.deepEqual(
+      lines.map(line => PurchaseShape.parse(JSON.parse(line)).failure?.gateway),
+      [5, 7],
+    )
+    await reader.cancel()
+    await until(() => node.buying() === 0)
+    for (const wrong of ['', 'gateways=5&addresses=26/40', 'gateways=5&addresses=26000000/33']) {
+      assert.equal((await call(`/v1/packets?${wrong}`)).status, 400)
+    }
   })
 
   it('sends events as they happen', async () => {

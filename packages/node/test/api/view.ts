@@ -65,6 +65,8 @@ export interface TestView {
   ids: Uint8Array[]
   emit(event: NodeEvent): void
   listeners(): number
+  /** Purchases under way. */
+  buying(): number
   /** Bytes of each put, by link. */
   puts: Map<string, { name: string; bytes: number; options: PutOptions }>
   /** Why puts failed. */
@@ -124,6 +126,7 @@ export async function testView(): Promise<TestView> {
 
   const metrics = new Metrics()
   const listeners = new Set<(event: NodeEvent) => void>()
+  let buying = 0
   const puts: TestView['puts'] = new Map()
   const failures: unknown[] = []
   const grants: GrantView[] = []
@@ -350,7 +353,17 @@ export async function testView(): Promise<TestView> {
       clients: [{ client: DEAL.client, receipted: 2n ** 60n, paid: 5n, unpaid: 7 }],
       providers: [{ provider: 3, client: DEAL.client, received: 9n, signed: 8n }],
       free: { used: 1, quota: 2 },
+      sold: [{ gateway: 3, server: DEAL.client, receipted: 9n, paid: 4n, unpaid: 2 }],
+      bought: [{ gateway: 5, server: DEAL.client, packets: 9n, paid: 4n }],
     }),
+    async *packets({ gateways }, signal) {
+      buying++
+      for (const gateway of gateways) {
+        yield { failure: { gateway, code: 'unreachable', message: 'no' } }
+      }
+      await new Promise(resolve => signal.addEventListener('abort', resolve))
+      buying--
+    },
     earnings: async epoch => ({
       epoch,
       kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],
@@ -374,6 +387,7 @@ export async function testView(): Promise<TestView> {
       for (const listener of listeners) listener(event)
     },
     listeners: () => listeners.size,
+    buying: () => buying,
     stopped: stopped.promise,
     close: async () => {
       await ledger.close()

@@ -82,6 +82,8 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       pieces: undefined,
       radios: [],
       broker: undefined,
+      sales: { sold: () => [] },
+      purchases: { bought: async () => [], buy: async function* () {} },
       desk: {
         outlook: () => ({}),
         service: () => ({ clients: [], providers: [], free: { used: 1, quota: 2 } }),

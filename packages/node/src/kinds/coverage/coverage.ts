@@ -19,6 +19,7 @@ import type { EpochView, Finding, NodeKind, Voice } from '../kind.ts'
 import { Beaconer } from './beaconer.ts'
 import type { Measured } from './measured.ts'
 import { Measurer } from './measurer.ts'
+import type { Sales } from './sales.ts'
 import { Watch } from './watch.ts'
 import { Witness } from './witness.ts'
 
@@ -35,6 +36,8 @@ export interface CoverageComponents {
   random(length: number): Uint8Array
   /** libp2p peer id of a registered node. */
   peerOf(entry: RegistryEntry): string
+  /** Sells what the radios of this daemon hear; stopped by who made it. */
+  sales?: Sales
   /** Absent: this node neither beacons nor listens, but verifies. Started by who made it. */
   radio?: Radio
 }
@@ -52,10 +55,12 @@ export class CoverageNode implements NodeKind {
   readonly #watch: Watch
   readonly #measured: Measured
   readonly #measurer: Measurer
+  readonly #sales: Sales | undefined
   readonly #beaconer: Beaconer | undefined
   readonly #witness: Witness | undefined
 
-  constructor({ radio, ...components }: CoverageComponents, init: CoverageInit) {
+  constructor({ radio, sales, ...components }: CoverageComponents, init: CoverageInit) {
+    this.#sales = sales
     this.#watch = new Watch(components, init)
     this.#measured = components.measured
     this.#measured.add(components)
@@ -67,6 +72,7 @@ export class CoverageNode implements NodeKind {
 
   async start(): Promise<void> {
     this.#measured.start()
+    await this.#sales?.start()
     this.#witness?.start()
   }
 
@@ -78,6 +84,7 @@ export class CoverageNode implements NodeKind {
     this.#watch.epoch(base)
     this.#measured.epoch(base)
     this.#measurer.epoch(base)
+    this.#sales?.epoch(base)
     this.#witness?.epoch(base)
   }
 

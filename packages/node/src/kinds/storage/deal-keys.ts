@@ -14,8 +14,13 @@ export interface DealKeys {
   of(key: Uint8Array): DealKey | undefined
 }
 
+/** The identity key as a deal key. */
+export function identityKey(signer: Pick<Signer, 'identity' | 'signIdentity'>): DealKey {
+  return { key: signer.identity, sign: signer.signIdentity }
+}
+
 /** The identity key is the one deal key. */
 export function identityDealKey(signer: Pick<Signer, 'identity' | 'signIdentity'>): DealKeys {
-  const own: DealKey = { key: signer.identity, sign: signer.signIdentity }
+  const own = identityKey(signer)
   return { all: () => [own], of: key => (hex(key) === hex(own.key) ? own : undefined) }
 }

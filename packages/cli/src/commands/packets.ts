@@ -1,0 +1,41 @@
+import { createInterface } from 'node:readline'
+import type { Json, PurchaseView } from '@cairn/node'
+import type { Commands } from '../run.ts'
+import type { Session } from '../session.ts'
+
+interface BuyOptions {
+  gateway: string[]
+  devAddr?: string[]
+  joins?: true
+}
+
+export function packetsCommand({ program, action }: Commands): void {
+  const packets = program.command('packets').description('LoRaWAN packets of other gateways')
+  packets
+    .command('buy')
+    .description('buy packets with this node\u2019s deposit, one JSON line each, until Ctrl-C')
+    .requiredOption('--gateway <index...>', 'node indices of the gateways')
+    .option('--dev-addr <prefix...>', 'only data of these addresses, as 26000000/7')
+    .option('--joins', 'join and rejoin requests too')
+    .action(action(buy))
+}
+
+async function buy(session: Session, { gateway, devAddr, joins }: BuyOptions) {
+  const { world } = session
+  const api = await session.api()
+  const query = {
+    gateways: gateway.join(','),
+    addresses: devAddr?.join(','),
+    joins: String(joins ?? false),
+  }
+  const stream = await api.stream('/v1/packets', { query })
+  for await (const line of createInterface({ input: stream })) {
+    const { packet, failure } = JSON.parse(line) as Json<PurchaseView>
+    if (packet !== undefined) world.stdout.write(`${JSON.stringify(packet)}\n`)
+    if (failure !== undefined) {
+      const { gateway: of, code, message } = failure
+      world.stderr.write(`gateway ${of}: ${code}: ${message}; asks again\n`)
+    }
+  }
+  return undefined
+}
