@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {Bls12381} from "./Bls12381.sol";
 import {CheckpointContainer} from "./CheckpointContainer.sol";
 import {Absent, Committee, CommitteeWord} from "./CommitteeWord.sol";
+import {NodeRegistry} from "./NodeRegistry.sol";
 import {Signing} from "./Signing.sol";
 
 /// @title The chain of checkpoints of one network
 /// @notice Anyone submits a checkpoint; it is accepted when its parent is the last accepted one and
-/// more than two thirds of the committee's weight signed it. The last `KEPT` roots can be asked
-/// for what they commit to; older ones follow from `parent` links.
-contract Checkpoints {
+/// more than two thirds of the committee's weight signed it. It is acted upon only `activationDelay`
+/// later. Until then anyone can have it cancelled who shows that the committee it names is not one
+/// of registered nodes, and so can the guardian; with it go all that follow it, and the epoch is
+/// voted again. Where no checkpoint is accepted for long, the nodes that check in form the committee.
+/// The last `KEPT` roots can be asked for what they commit to; older ones follow from `parent` links.
+contract Checkpoints is AccessManaged {
     using Bls12381 for bytes32[4];
     using Bls12381 for bytes32[8];
     using CheckpointContainer for bytes;
@@ -20,19 +25,82 @@ contract Checkpoints {
     event Accepted(
         uint64 indexed epoch, bytes32 root, uint64 round, address submitter, bytes checkpoint
     );
+    /// With `epoch` all later ones.
+    event Cancelled(uint64 indexed epoch, bytes32 root, address by);
+    event FallbackOpened(uint64 indexed epoch, uint64 end);
+    event CheckedIn(uint64 indexed epoch, uint32 indexed node, uint32 place, uint256 weight);
+    event CommitteeSet(uint64 indexed epoch, bytes32 word);
 
     error NotStarter(address sender);
     error AlreadyStarted();
     error NotStarted();
     error GenesisPassed(uint64 genesis, uint256 time);
-    error WrongLength(uint256 expected, uint256 found);
     error WrongEpoch(uint64 expected, uint64 found);
     error WrongParent(bytes32 expected, bytes32 found);
     error WrongCommittee(bytes32 expected, bytes32 found);
+    error WrongCheckpoint(bytes32 expected, bytes32 found);
     error NoQuorum(uint256 signed, uint256 total);
     error Infinity();
     error BadSignature();
     error EpochNotKept(uint64 epoch);
+    error NotActive(uint64 epoch, uint64 activeAt);
+    error IsActive(uint64 epoch, uint64 activeAt);
+    error RootCancelled(bytes32 root);
+    error NoFault();
+    error NotAllMembers(uint256 expected, uint256 found);
+    error NotDue(uint256 due);
+    error NotEligible(uint32 node);
+    error AlreadyCheckedIn(uint32 node);
+    error WindowOpen(uint64 end);
+    error NoWindow();
+    error NoMajority(uint256 found, uint256 total);
+
+    /// What a network is deployed with; times in seconds.
+    struct Settings {
+        /// From a checkpoint's acceptance to its being acted upon.
+        uint64 activationDelay;
+        /// Without acceptance for so long, nodes may check in.
+        uint64 fallbackAfter;
+        /// From the first check-in to the last.
+        uint64 fallbackWindow;
+        /// `activationDelay` of the first checkpoint of a committee that checked in or was set.
+        uint64 fallbackDelay;
+        /// Epochs that a committee serves for.
+        uint64 termEpochs;
+    }
+
+    /// An accepted checkpoint, beside its root: one word.
+    struct Entry {
+        uint64 epoch;
+        uint64 acceptedAt;
+        uint64 activeAt;
+        uint64 blockNumber;
+    }
+
+    /// One word, read and written by each submission.
+    struct State {
+        /// Start of epoch 0 in seconds since 1970; 0 before `start`.
+        uint64 genesis;
+        uint64 lastEpoch;
+        /// Of the last checkpoint.
+        uint48 acceptedAt;
+        uint48 activeAt;
+        /// The committee is not the one that the last checkpoint names.
+        bool exceptional;
+        /// A checkpoint of the epoch that is due was cancelled.
+        bool again;
+    }
+
+    /// Nodes that check in, in order: their tree grows as they come.
+    struct Fallback {
+        uint64 opened;
+        uint64 end;
+        uint32 count;
+        /// Windows so far: who checked in is remembered for each.
+        uint64 id;
+        uint256 weight;
+        bytes32[4] key;
+    }
 
     /// Roots kept for `verify`: ten days of hourly epochs. A power of two, so that the genesis
     /// checkpoint's epoch, 2^64 - 1, is followed by 0 in the ring too.
@@ -43,27 +111,50 @@ contract Checkpoints {
 
     /// The one account that may call `start`, once.
     address public immutable starter;
+    NodeRegistry public immutable registry;
+    uint64 public immutable activationDelay;
+    uint64 public immutable fallbackAfter;
+    uint64 public immutable fallbackWindow;
+    uint64 public immutable fallbackDelay;
+    uint64 public immutable termEpochs;
 
-    /// Start of epoch 0 in seconds since 1970; 0 before `start`.
-    uint64 public genesis;
-    uint64 public lastEpoch;
+    /// `State`, packed by hand: field by field the compiler writes the word six times.
+    uint256 private _packedState;
 
     /// Word of the committee that signs the next checkpoint.
     bytes32 public committeeWord;
 
+    /// By epoch mod `KEPT`; `Entry` is packed by hand too.
     bytes32[KEPT] private _roots;
+    uint256[KEPT] private _packedEntries;
 
-    constructor() {
+    /// Never accepted again: a quorum that signed one in a later round too cannot bring it back.
+    mapping(bytes32 root => bool) public cancelled;
+
+    Fallback private _fallback;
+    /// Roots of the full subtrees of those who checked in, by height.
+    bytes32[32] private _branch;
+    mapping(uint64 window => mapping(uint32 node => bool)) private _checkedIn;
+
+    constructor(address authority_, NodeRegistry registry_, Settings memory settings)
+        AccessManaged(authority_)
+    {
         starter = msg.sender;
+        registry = registry_;
+        activationDelay = settings.activationDelay;
+        fallbackAfter = settings.fallbackAfter;
+        fallbackWindow = settings.fallbackWindow;
+        fallbackDelay = settings.fallbackDelay;
+        termEpochs = settings.termEpochs;
     }
 
     /// Fixes the network: its genesis, and with it its id, its first committee and the checkpoint
     /// that epoch 0 follows.
     function start(uint64 genesis_, bytes32 committeeWord_, bytes calldata checkpoint) external {
         if (msg.sender != starter) revert NotStarter(msg.sender);
-        if (genesis != 0) revert AlreadyStarted();
+        if (_state().genesis != 0) revert AlreadyStarted();
         if (genesis_ <= block.timestamp) revert GenesisPassed(genesis_, block.timestamp);
-        _checkLength(checkpoint);
+        bytes32 root = checkpoint.checkedRoot();
         uint64 epoch = checkpoint.epoch();
         if (epoch != GENESIS_EPOCH) revert WrongEpoch(GENESIS_EPOCH, epoch);
         bytes32 parent = checkpoint.parent();
@@ -71,13 +162,14 @@ contract Checkpoints {
         bytes32 next = checkpoint.nextCommittee();
         if (next != committeeWord_) revert WrongCommittee(committeeWord_, next);
 
-        bytes32 root = checkpoint.hashTreeRoot();
-        genesis = genesis_;
-        lastEpoch = GENESIS_EPOCH;
+        // Nothing can be accepted before epoch 0 has passed: the wait begins with it.
+        _setState(State(genesis_, GENESIS_EPOCH, uint48(genesis_), 0, false, false));
         committeeWord = next;
         // Storage that was never zero costs 17,100 gas less to write: the ring is paid for here, once,
         // and every submission costs the same from the first.
-        for (uint256 i = 0; i < KEPT; ++i) _roots[i] = root;
+        uint64 now_ = uint64(block.timestamp);
+        Entry memory entry = Entry(GENESIS_EPOCH, genesis_, now_, uint64(block.number));
+        for (uint64 i = 0; i < KEPT; ++i) _setEntry(i, root, entry);
         emit Started(genesis_, networkId(genesis_), root, checkpoint);
     }
 
@@ -94,24 +186,141 @@ contract Checkpoints {
         Absent calldata absent,
         bytes32[8] calldata signature
     ) external {
-        uint64 genesis_ = genesis;
-        if (genesis_ == 0) revert NotStarted();
-        _checkLength(checkpoint);
-        uint64 epoch = _follow(checkpoint);
+        State memory state = _state();
+        if (state.genesis == 0) revert NotStarted();
+        bytes32 root = checkpoint.checkedRoot();
+        uint64 epoch = _follow(checkpoint, state.lastEpoch);
         bytes32 word = committeeWord;
         if (committee.word() != word) revert WrongCommittee(word, committee.word());
+        if (state.again && cancelled[root]) revert RootCancelled(root);
 
-        bytes32 root = checkpoint.hashTreeRoot();
-        _checkQuorum(committee, absent, voteSigningRoot(genesis_, epoch, round, root), signature);
+        _checkQuorum(
+            committee, absent, voteSigningRoot(state.genesis, epoch, round, root), signature
+        );
 
-        lastEpoch = epoch;
+        _accept(state, epoch, root);
         bytes32 next = checkpoint.nextCommittee();
         if (next != word) committeeWord = next;
-        _roots[epoch % KEPT] = root;
         emit Accepted(epoch, root, round, msg.sender, checkpoint);
     }
 
-    /// True iff the checkpoint of `epoch` commits to `leaf`.
+    /// Cancels a checkpoint whose next committee has a member that was not registered with that key
+    /// and weight. The committee of a term is drawn at the base of the term's first epoch t. Where t
+    /// has a checkpoint, the bond is compared as of its base. The base of an epoch that has none yet
+    /// lies between that of `epoch` and its acceptance: then a key counts as wrong that was
+    /// registered after, or had left before, or never had so much bond.
+    /// @param before the checkpoint of the epoch before
+    /// @param term the checkpoint of t; empty where `epoch` is the last of its term
+    /// @param member the one member, with its siblings
+    function veto(
+        uint64 epoch,
+        bytes calldata before,
+        bytes calldata checkpoint,
+        bytes calldata term,
+        Committee calldata committee,
+        Absent calldata member
+    ) external {
+        _checkNamed(epoch, checkpoint, committee);
+        if (member.members.length != 1) revert NotAllMembers(1, member.members.length);
+        CommitteeWord.prove(committee, member);
+        uint64 first = (epoch + 1) / termEpochs * termEpochs;
+        uint64 from = checkpoint.baseNumber();
+        uint64 to = _entryOf(epoch).blockNumber;
+        if (first <= epoch) {
+            _checkCheckpoint(first, term);
+            from = term.baseNumber();
+            to = from;
+        }
+        bytes32 key = keccak256(abi.encode(member.members[0].key));
+        if (_couldBe(key, member.members[0].weight, from, to)) revert NoFault();
+        _cancel(epoch, before);
+    }
+
+    /// Cancels a checkpoint whose next committee's key or weight is not the sum of its members'.
+    /// @param members all of them
+    function vetoSum(
+        uint64 epoch,
+        bytes calldata before,
+        bytes calldata checkpoint,
+        Committee calldata committee,
+        Absent calldata members
+    ) external {
+        _checkNamed(epoch, checkpoint, committee);
+        uint256 found = members.members.length;
+        if (found != committee.count || found == 0) revert NotAllMembers(committee.count, found);
+        CommitteeWord.prove(committee, members);
+        (bytes32[4] memory key, uint256 weight) = CommitteeWord.sum(members);
+        if (weight == committee.weight && keccak256(abi.encode(key)) == _hash(committee.key)) {
+            revert NoFault();
+        }
+        _cancel(epoch, before);
+    }
+
+    /// Cancels a checkpoint that is not active yet: the guardian's one power.
+    function cancel(uint64 epoch, bytes calldata before) external restricted {
+        _cancel(epoch, before);
+    }
+
+    /// Takes a node into the committee that forms where none has signed for `fallbackAfter`. The
+    /// first opens the window. Only bonds count that were there when the last checkpoint was
+    /// accepted.
+    /// @param key the node's voting key
+    function checkIn(uint32 node, bytes32[4] calldata key) external {
+        uint64 epoch = _requireDue();
+        Fallback storage fallback_ = _fallback;
+        if (_isOver(fallback_)) {
+            fallback_.opened = uint64(block.timestamp);
+            fallback_.end = uint64(block.timestamp) + fallbackWindow;
+            fallback_.count = 0;
+            fallback_.weight = 0;
+            ++fallback_.id;
+            emit FallbackOpened(epoch, fallback_.end);
+        }
+        uint256 weight = _eligibleWeight(node, key);
+        if (_checkedIn[fallback_.id][node]) revert AlreadyCheckedIn(node);
+        _checkedIn[fallback_.id][node] = true;
+
+        uint32 place = fallback_.count;
+        bytes32[4] memory sum = key;
+        if (place != 0) {
+            sum = fallback_.key;
+            sum.add(key);
+        }
+        fallback_.key = sum;
+        fallback_.weight += weight;
+        fallback_.count = place + 1;
+        CommitteeWord.append(_branch, place, keccak256(abi.encode(key, weight)));
+        emit CheckedIn(epoch, node, place, weight);
+    }
+
+    /// Makes those who checked in the committee, when they hold more than half of all weight.
+    function formCommittee() external {
+        uint64 epoch = _requireDue();
+        Fallback storage fallback_ = _fallback;
+        if (fallback_.opened <= _state().acceptedAt) revert NoWindow();
+        if (block.timestamp <= fallback_.end) revert WindowOpen(fallback_.end);
+        uint256 total = registry.totalWeight();
+        uint256 weight = fallback_.weight;
+        if (2 * weight <= total) revert NoMajority(weight, total);
+        bytes32 members = CommitteeWord.rootOf(_branch, fallback_.count);
+        _setCommittee(
+            epoch,
+            keccak256(abi.encode(Committee(fallback_.count, weight, fallback_.key, members)))
+        );
+    }
+
+    /// Sets the committee, where a window has ended and too few checked in: the timelock's power.
+    function setCommittee(bytes32 word) external restricted {
+        uint64 epoch = _requireDue();
+        if (_fallback.opened <= _state().acceptedAt) revert NoWindow();
+        if (block.timestamp <= _fallback.end) revert WindowOpen(_fallback.end);
+        uint256 total = registry.totalWeight();
+        // Whoever checked in comes first.
+        if (2 * _fallback.weight > total) revert NoFault();
+        _setCommittee(epoch, word);
+    }
+
+    /// True iff the active checkpoint of `epoch` commits to `leaf`.
     /// @param field position of the field in the container
     /// @param leaf root of the list's element; of the field itself where that is no list
     /// @param index place in the list, 0 where the field is no list
@@ -124,7 +333,7 @@ contract Checkpoints {
         uint256 index,
         bytes32[] calldata path
     ) external view returns (bool) {
-        bytes32 root = rootOf(epoch);
+        bytes32 root = activeRootOf(epoch);
         if (field >= CheckpointContainer.FIELDS) return false;
         uint256 depth = CheckpointContainer.listDepth(field);
         uint256 levels = depth == 0 ? 4 : depth + 5;
@@ -146,20 +355,29 @@ contract Checkpoints {
 
     /// Root of an accepted checkpoint among the last `KEPT`.
     function rootOf(uint64 epoch) public view returns (bytes32) {
-        // Counted from the genesis checkpoint, whose epoch wraps to 0.
-        uint64 age;
-        bool known;
-        unchecked {
-            known = genesis != 0 && epoch + 1 <= lastEpoch + 1;
-            age = lastEpoch - epoch;
-        }
-        if (!known || age >= KEPT) revert EpochNotKept(epoch);
+        _entryOf(epoch);
         return _roots[epoch % KEPT];
     }
 
     /// The same, once what it commits to may be acted on.
-    function activeRootOf(uint64 epoch) external view returns (bytes32) {
-        return rootOf(epoch);
+    function activeRootOf(uint64 epoch) public view returns (bytes32) {
+        uint64 from = _entryOf(epoch).activeAt;
+        if (block.timestamp < from) revert NotActive(epoch, from);
+        return _roots[epoch % KEPT];
+    }
+
+    /// When the checkpoint of an epoch is acted upon, in seconds since 1970.
+    function activeAt(uint64 epoch) external view returns (uint64) {
+        return _entryOf(epoch).activeAt;
+    }
+
+    function genesis() external view returns (uint64) {
+        return _state().genesis;
+    }
+
+    /// 2^64 - 1 before epoch 0 is accepted.
+    function lastEpoch() external view returns (uint64) {
+        return _state().lastEpoch;
     }
 
     /// sha256(SSZ{chain id, address of this contract, genesis}).
@@ -185,15 +403,148 @@ contract Checkpoints {
         return Signing.signingRoot(Signing.VOTE, networkId(genesis_), vote);
     }
 
-    function _checkLength(bytes calldata checkpoint) private pure {
-        if (checkpoint.length != CheckpointContainer.LENGTH) {
-            revert WrongLength(CheckpointContainer.LENGTH, checkpoint.length);
+    function _accept(State memory state, uint64 epoch, bytes32 root) private {
+        uint64 now_ = uint64(block.timestamp);
+        uint64 from = now_ + (state.exceptional ? fallbackDelay : activationDelay);
+        // Never before the one it follows.
+        if (from < state.activeAt) from = state.activeAt;
+        _setState(State(state.genesis, epoch, uint48(now_), uint48(from), false, false));
+        _setEntry(epoch, root, Entry(epoch, now_, from, uint64(block.number)));
+    }
+
+    /// Returns to the checkpoint before `epoch`, which `before` is.
+    function _cancel(uint64 epoch, bytes calldata before) private {
+        Entry memory entry = _entryOf(epoch);
+        bytes32 root = _roots[epoch % KEPT];
+        if (block.timestamp >= entry.activeAt) revert IsActive(epoch, entry.activeAt);
+        uint64 last;
+        unchecked {
+            last = epoch - 1;
+        }
+        _checkCheckpoint(last, before);
+        Entry memory kept = _entryOf(last);
+        cancelled[root] = true;
+        emit Cancelled(epoch, root, msg.sender);
+        _setState(
+            State(
+                _state().genesis, last, uint48(kept.acceptedAt), uint48(kept.activeAt), false, true
+            )
+        );
+        committeeWord = before.nextCommittee();
+    }
+
+    function _setCommittee(uint64 epoch, bytes32 word) private {
+        committeeWord = word;
+        State memory state = _state();
+        state.exceptional = true;
+        // Another window, should this one not sign either, opens after as long a wait.
+        state.acceptedAt = uint48(block.timestamp);
+        _setState(state);
+        emit CommitteeSet(epoch, word);
+    }
+
+    /// The epoch without a checkpoint, when nodes may check in for it.
+    function _requireDue() private view returns (uint64 epoch) {
+        State memory state = _state();
+        if (state.genesis == 0) revert NotStarted();
+        uint256 due = uint256(state.acceptedAt) + fallbackAfter;
+        if (block.timestamp < due) revert NotDue(due);
+        unchecked {
+            epoch = state.lastEpoch + 1;
         }
     }
 
+    /// Of an earlier wait, or ended without a majority.
+    function _isOver(Fallback storage fallback_) private view returns (bool) {
+        return fallback_.opened <= _state().acceptedAt || block.timestamp > fallback_.end;
+    }
+
+    function _eligibleWeight(uint32 node, bytes32[4] calldata key)
+        private
+        view
+        returns (uint256 weight)
+    {
+        (address operator, uint64 exitAt,,, uint96 bond,,,,,,) = registry.nodes(node);
+        if (operator != msg.sender || exitAt != 0) revert NotEligible(node);
+        if (registry.indexOfVoting(_hash(key)) != node + 1) revert NotEligible(node);
+        uint256 then = registry.bondAt(node, _entryOf(_state().lastEpoch).blockNumber);
+        weight = registry.weightOf(then < bond ? then : bond);
+        if (weight == 0) revert NotEligible(node);
+    }
+
+    /// Whether a key may have had this weight at some block of a span.
+    function _couldBe(bytes32 key, uint256 weight, uint64 from, uint64 to)
+        private
+        view
+        returns (bool)
+    {
+        uint32 mark = registry.indexOfVoting(key);
+        if (mark == 0) return false;
+        uint32 node = mark - 1;
+        (,, uint32 registeredIn,,,,,,,, uint96 peak) = registry.nodes(node);
+        if (registeredIn > to) return false;
+        if (from == to) return registry.weightOf(registry.bondAt(node, from)) == weight;
+        if (registeredIn <= from && registry.bondAt(node, from) == 0) return false;
+        return weight <= registry.weightOf(peak);
+    }
+
+    /// The checkpoint of `epoch` names this committee for the next.
+    function _checkNamed(
+        uint64 epoch,
+        bytes calldata checkpoint,
+        Committee calldata committee
+    ) private view {
+        _checkCheckpoint(epoch, checkpoint);
+        bytes32 named = checkpoint.nextCommittee();
+        if (committee.word() != named) revert WrongCommittee(named, committee.word());
+    }
+
+    function _checkCheckpoint(uint64 epoch, bytes calldata checkpoint) private view {
+        bytes32 expected = rootOf(epoch);
+        bytes32 found = checkpoint.checkedRoot();
+        if (found != expected) revert WrongCheckpoint(expected, found);
+    }
+
+    function _entryOf(uint64 epoch) private view returns (Entry memory entry) {
+        State memory state = _state();
+        // Counted from the genesis checkpoint, whose epoch wraps to 0.
+        bool known;
+        unchecked {
+            known = state.genesis != 0 && uint64(epoch + 1) <= uint64(state.lastEpoch + 1);
+        }
+        uint256 packed = _packedEntries[epoch % KEPT];
+        entry = Entry(
+            uint64(packed), uint64(packed >> 64), uint64(packed >> 128), uint64(packed >> 192)
+        );
+        if (!known || entry.epoch != epoch) revert EpochNotKept(epoch);
+    }
+
+    function _setEntry(uint64 epoch, bytes32 root, Entry memory entry) private {
+        _roots[epoch % KEPT] = root;
+        _packedEntries[epoch % KEPT] = uint256(entry.epoch) | uint256(entry.acceptedAt) << 64
+            | uint256(entry.activeAt) << 128 | uint256(entry.blockNumber) << 192;
+    }
+
+    function _state() private view returns (State memory) {
+        uint256 packed = _packedState;
+        return State(
+            uint64(packed),
+            uint64(packed >> 64),
+            uint48(packed >> 128),
+            uint48(packed >> 176),
+            (packed >> 224) & 1 == 1,
+            (packed >> 225) & 1 == 1
+        );
+    }
+
+    function _setState(State memory state) private {
+        _packedState = uint256(state.genesis) | uint256(state.lastEpoch) << 64
+            | uint256(state.acceptedAt) << 128 | uint256(state.activeAt) << 176
+            | (state.exceptional ? 1 << 224 : 0) | (state.again ? 1 << 225 : 0);
+    }
+
     /// Epoch of a checkpoint that continues the last accepted one.
-    function _follow(bytes calldata checkpoint) private view returns (uint64 epoch) {
-        uint64 last = lastEpoch;
+    function _follow(bytes calldata checkpoint, uint64 last) private view returns (uint64 epoch) {
         uint64 expected;
         unchecked {
             expected = last + 1;
@@ -203,6 +554,10 @@ contract Checkpoints {
         bytes32 parent = checkpoint.parent();
         bytes32 root = _roots[last % KEPT];
         if (parent != root) revert WrongParent(root, parent);
+    }
+
+    function _hash(bytes32[4] calldata key) private pure returns (bytes32) {
+        return keccak256(abi.encode(key));
     }
 
     function _checkQuorum(

@@ -47,35 +47,99 @@ library CommitteeWord {
         weight = committee.weight;
         uint256 count = absent.members.length;
         if (count == 0) return (key, weight);
-
-        bytes32[4] memory sum = absent.members[0].key;
-        // Pairs (index, hash) of 64 bytes, one for each absent leaf.
+        // As `prove` and `sum`, in one pass: this is what every submission pays for.
+        bytes32[4] memory missing = absent.members[0].key;
         bytes memory nodes = new bytes(count * 64);
         uint256 lowest = 0;
         for (uint256 i = 0; i < count; ++i) {
             Member calldata member = absent.members[i];
-            uint256 index = member.index;
-            if (index < lowest || index >= committee.count) revert AbsentOrder(index);
-            unchecked {
-                lowest = index + 1;
-            }
+            lowest = _setLeaf(nodes, i, member, lowest, committee.count);
             weight -= member.weight;
-            _setLeaf(nodes, i, member);
-            if (i != 0) sum.add(member.key);
+            if (i != 0) missing.add(member.key);
         }
         if (_root(nodes, committee.count, absent.proof) != committee.members) revert AbsentProof();
-        sum.negate();
-        sum.add(committee.key);
-        key = sum;
+        missing.negate();
+        missing.add(committee.key);
+        key = missing;
     }
 
-    function _setLeaf(bytes memory nodes, uint256 i, Member calldata member) private pure {
+    /// Reverts unless these are members of the committee.
+    function prove(Committee calldata committee, Absent calldata members) internal pure {
+        uint256 count = members.members.length;
+        bytes memory nodes = new bytes(count * 64);
+        uint256 lowest = 0;
+        for (uint256 i = 0; i < count; ++i) {
+            lowest = _setLeaf(nodes, i, members.members[i], lowest, committee.count);
+        }
+        if (_root(nodes, committee.count, members.proof) != committee.members) revert AbsentProof();
+    }
+
+    /// Key and weight of at least one member together.
+    function sum(Absent calldata members)
+        internal
+        view
+        returns (bytes32[4] memory key, uint256 weight)
+    {
+        key = members.members[0].key;
+        weight = members.members[0].weight;
+        for (uint256 i = 1; i < members.members.length; ++i) {
+            key.add(members.members[i].key);
+            weight += members.members[i].weight;
+        }
+    }
+
+    /// Adds a leaf at `place` to a tree kept as the roots of its full subtrees by height.
+    function append(bytes32[32] storage branch, uint256 place, bytes32 leaf) internal {
+        uint256 height = 0;
+        bytes32 node = leaf;
+        for (; (place >> height) & 1 == 1; ++height) {
+            node = keccak256(abi.encodePacked(branch[height], node));
+        }
+        branch[height] = node;
+    }
+
+    /// Root of such a tree of at least one leaf, padded with zeros to a power of two.
+    function rootOf(bytes32[32] storage branch, uint256 count)
+        internal
+        view
+        returns (bytes32 root)
+    {
+        uint256 height = 0;
+        bytes32 empty = 0;
+        for (; (count >> height) & 1 == 0; ++height) {
+            empty = keccak256(abi.encodePacked(empty, empty));
+        }
+        // The lowest full subtree: the whole tree, or a left child with nothing to its right.
+        root = branch[height];
+        if (uint256(1) << height == count) return root;
+        root = keccak256(abi.encodePacked(root, empty));
+        for (++height; uint256(1) << height < count; ++height) {
+            empty = keccak256(abi.encodePacked(empty, empty));
+            root = (count >> height) & 1 == 1
+                ? keccak256(abi.encodePacked(branch[height], root))
+                : keccak256(abi.encodePacked(root, empty));
+        }
+    }
+
+    /// Writes the i-th pair (index, hash), 64 bytes; gives out the least index that may follow.
+    function _setLeaf(
+        bytes memory nodes,
+        uint256 i,
+        Member calldata member,
+        uint256 lowest,
+        uint256 count
+    ) private pure returns (uint256) {
+        uint256 index = member.index;
+        if (index < lowest || index >= count) revert AbsentOrder(index);
         assembly ("memory-safe") {
             let node := add(add(nodes, 0x20), shl(6, i))
             let free := mload(0x40)
             calldatacopy(free, add(member, 0x20), 0xa0)
             mstore(node, calldataload(member))
             mstore(add(node, 0x20), keccak256(free, 0xa0))
+        }
+        unchecked {
+            return index + 1;
         }
     }
 

@@ -84,6 +84,8 @@ contract NodeRegistry {
         uint8 subBand;
         int16 gain;
         uint32 kinds;
+        /// The highest bond so far.
+        uint96 peak;
     }
 
     /// Nodes given out at once.
@@ -168,7 +170,8 @@ contract NodeRegistry {
             region: registration.region,
             subBand: registration.subBand,
             gain: registration.gain,
-            kinds: registration.kinds
+            kinds: registration.kinds,
+            peak: SafeCast.toUint96(registration.bond)
         });
         _takeBond(registration.bond);
         emit Registered(index, msg.sender, registration, voting, identitySignature);
@@ -300,6 +303,7 @@ contract NodeRegistry {
         if (trace.length() == 0) trace.push(node.registeredIn, node.bond);
         trace.push(SafeCast.toUint48(block.number), uint208(bond));
         node.bond = SafeCast.toUint96(bond);
+        if (bond > node.peak) node.peak = uint96(bond);
     }
 
     function _takeBond(uint256 bond) private {

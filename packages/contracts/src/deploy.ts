@@ -3,12 +3,15 @@ import {
   type Abi,
   type Account,
   type Chain,
+  getAbiItem,
   getContractAddress,
   type Hex,
   type PublicClient,
   type Transport,
+  toFunctionSelector,
   type WalletClient,
 } from 'viem'
+import { accessAbi, accessBytecode } from './artifacts/Access.ts'
 import { cairnTokenAbi, cairnTokenBytecode } from './artifacts/CairnToken.ts'
 import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 import { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'
@@ -16,7 +19,11 @@ import { nodeRegistryAbi, nodeRegistryBytecode } from './artifacts/NodeRegistry.
 import { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/RewardDistributor.ts'
 
 /** In the order of their deployment: each knows the others by address from the start. */
-const ORDER = ['token', 'registry', 'checkpoints', 'distributor', 'deposits'] as const
+const ORDER = ['token', 'registry', 'checkpoints', 'distributor', 'deposits', 'access'] as const
+
+/** Roles of `Access`. */
+const GUARDIAN = 1n
+const COUNCIL = 2n
 
 export type ContractAddresses = Record<(typeof ORDER)[number], Hex>
 
@@ -40,6 +47,14 @@ export interface DeployParameters {
   feeBurn: bigint
   /** Base units that are paid out at most in a day of steady claims. */
   outflowMax: bigint
+  /** Seconds from a checkpoint's acceptance to its being acted upon. */
+  activationDelay: bigint
+  /** Seconds without acceptance after which nodes may check in; of their window; of the delay then. */
+  fallbackAfter: bigint
+  fallbackWindow: bigint
+  fallbackDelay: bigint
+  /** Epochs that a committee serves for: the profile's `termEpochs`. */
+  termEpochs: bigint
 }
 
 export interface DeployInit extends DeployParameters {
@@ -55,7 +70,8 @@ interface Deployment {
 
 /**
  * Deploys the contracts with the wallet's next transactions and names the distributor the token's
- * minter. The wallet's account becomes the starter of `Checkpoints`. Throws `deployReverted`.
+ * minter. The wallet's account becomes the starter of `Checkpoints`, and has every role of `Access`.
+ * Throws `deployReverted`.
  */
 export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   const { wallet, client } = init
@@ -64,24 +80,45 @@ export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   const contracts = deployedAt(from, first)
   const common = { account: wallet.account, chain: wallet.chain ?? null }
   const hashes: Hex[] = []
-  for (const [i, deployment] of deployments(init, contracts).entries()) {
+  for (const [i, deployment] of deployments(init, contracts, from).entries()) {
     hashes.push(await wallet.deployContract({ ...common, nonce: first + i, ...deployment }))
   }
-  hashes.push(
-    await wallet.writeContract({
-      ...common,
-      nonce: first + ORDER.length,
-      address: contracts.token,
-      abi: cairnTokenAbi,
-      functionName: 'setMinter',
-      args: [contracts.distributor],
-    }),
-  )
+  for (const [i, call] of settings(contracts, from).entries()) {
+    const nonce = first + ORDER.length + i
+    hashes.push(await wallet.writeContract({ ...common, nonce, ...call }))
+  }
   for (const hash of hashes) {
     const receipt = await client.waitForTransactionReceipt({ hash })
     check(receipt.status === 'success', 'deployReverted', `deployment ${hash} reverted`)
   }
   return contracts
+}
+
+/** What is left to say once all stand: who mints, and who has which role. */
+function settings({ token, checkpoints, distributor, access }: ContractAddresses, deployer: Hex) {
+  const selectorOf = (name: 'cancel' | 'setCommittee') =>
+    toFunctionSelector(getAbiItem({ abi: checkpointsAbi, name }))
+  const roles = [
+    { role: GUARDIAN, selector: selectorOf('cancel') },
+    { role: COUNCIL, selector: selectorOf('setCommittee') },
+  ]
+  return [
+    { address: token, abi: cairnTokenAbi as Abi, functionName: 'setMinter', args: [distributor] },
+    ...roles.flatMap(({ role, selector }) => [
+      {
+        address: access,
+        abi: accessAbi as Abi,
+        functionName: 'setTargetFunctionRole',
+        args: [checkpoints, [selector], role],
+      },
+      {
+        address: access,
+        abi: accessAbi as Abi,
+        functionName: 'grantRole',
+        args: [role, deployer, 0],
+      },
+    ]),
+  ]
 }
 
 /** Addresses of the contracts that an account deploys from this nonce on. */
@@ -90,8 +127,12 @@ export function deployedAt(from: Hex, nonce: number): ContractAddresses {
   return Object.fromEntries(ORDER.map((name, i) => [name, at(i)])) as ContractAddresses
 }
 
-function deployments(init: DeployParameters, contracts: ContractAddresses): Deployment[] {
-  const { token, registry, checkpoints, distributor, deposits } = contracts
+function deployments(
+  init: DeployParameters,
+  contracts: ContractAddresses,
+  deployer: Hex,
+): Deployment[] {
+  const { token, registry, checkpoints, distributor, deposits, access } = contracts
   const { operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee } = init
   const byName: Record<(typeof ORDER)[number], Deployment> = {
     token: {
@@ -104,7 +145,21 @@ function deployments(init: DeployParameters, contracts: ContractAddresses): Depl
       bytecode: nodeRegistryBytecode,
       args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee],
     },
-    checkpoints: { abi: checkpointsAbi, bytecode: checkpointsBytecode, args: [] },
+    checkpoints: {
+      abi: checkpointsAbi,
+      bytecode: checkpointsBytecode,
+      args: [
+        access,
+        registry,
+        {
+          activationDelay: init.activationDelay,
+          fallbackAfter: init.fallbackAfter,
+          fallbackWindow: init.fallbackWindow,
+          fallbackDelay: init.fallbackDelay,
+          termEpochs: init.termEpochs,
+        },
+      ],
+    },
     distributor: {
       abi: rewardDistributorAbi,
       bytecode: rewardDistributorBytecode,
@@ -115,6 +170,7 @@ function deployments(init: DeployParameters, contracts: ContractAddresses): Depl
       bytecode: depositsBytecode,
       args: [token, checkpoints, distributor],
     },
+    access: { abi: accessAbi, bytecode: accessBytecode, args: [deployer] },
   }
   return ORDER.map(name => byName[name])
 }

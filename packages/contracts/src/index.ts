@@ -1,5 +1,6 @@
 export * from './accounts.ts'
 export * from './anvil.ts'
+export { accessAbi, accessBytecode } from './artifacts/Access.ts'
 export { cairnTokenAbi, cairnTokenBytecode } from './artifacts/CairnToken.ts'
 export { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 export { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'

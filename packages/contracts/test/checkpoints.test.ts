@@ -6,7 +6,7 @@ import {
   keyWords as words4,
 } from '@cairn/contracts'
 import { bls, Checkpoint, checkpointRoot, GENESIS_EPOCH, networkId, sha256 } from '@cairn/protocol'
-import { bytesToHex, type Hex, hexToBytes, numberToHex, parseEventLogs } from 'viem'
+import { bytesToHex, type Hex, hexToBytes, parseEventLogs } from 'viem'
 import {
   committeeOf,
   emptyCheckpoint,
@@ -342,33 +342,6 @@ describe('Checkpoints', () => {
         assert.equal(refused, 'AbsentProof')
       }
     })
-  })
-
-  it('keeps as many roots as its ring has places, and no more', async () => {
-    const network = await startNetwork(world, 1)
-    const zero = network.next(network.first)
-    await network.submit(network.argumentsOf(zero))
-    const rootOf = (epoch: bigint) =>
-      world.client.readContract({ ...world.checkpoints, functionName: 'rootOf', args: [epoch] })
-    // As after so many more epochs: genesis and last epoch share the first word of storage.
-    const accept = (epoch: bigint) =>
-      world.client.setStorageAt({
-        address: world.contracts.checkpoints,
-        index: 0,
-        value: numberToHex((epoch << 64n) | network.genesis, { size: 32 }),
-      })
-    const root = bytesToHex(checkpointRoot(zero))
-    assert.equal(await rootOf(GENESIS_EPOCH), bytesToHex(checkpointRoot(network.first)))
-    assert.equal(await rootOf(0n), root)
-    assert.equal(await refusalOf(rootOf(1n)), 'EpochNotKept')
-    await accept(254n)
-    assert.equal(await rootOf(GENESIS_EPOCH), bytesToHex(checkpointRoot(network.first)))
-    await accept(255n)
-    assert.equal(await refusalOf(rootOf(GENESIS_EPOCH)), 'EpochNotKept')
-    assert.equal(await rootOf(0n), root)
-    await accept(256n)
-    assert.equal(await refusalOf(rootOf(0n)), 'EpochNotKept')
-    assert.equal(await refusalOf(rootOf(257n)), 'EpochNotKept')
   })
 
   it('keeps nothing before its start', async () => {

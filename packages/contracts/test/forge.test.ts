@@ -12,7 +12,14 @@ import { fileURLToPath } from 'node:url'
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url))
 const LIMIT_MS = 600_000
 /** Contracts with tests: should forge find none, that is no success. */
-const SUITES = ['CairnToken', 'Deposits', 'Money', 'NodeRegistry', 'RewardDistributor']
+const SUITES = [
+  'CairnToken',
+  'Checkpoints',
+  'Deposits',
+  'Money',
+  'NodeRegistry',
+  'RewardDistributor',
+]
 
 interface ForgeResult {
   status: 'Success' | 'Failure' | 'Skipped'

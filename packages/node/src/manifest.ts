@@ -46,6 +46,7 @@ export interface Manifest {
       /** What no node needs: who claims or withdraws does. */
       distributor?: `0x${string}` | undefined
       deposits?: `0x${string}` | undefined
+      access?: `0x${string}` | undefined
     }
     /** Blocks on top of one before it counts as final. */
     finality: number
@@ -157,6 +158,7 @@ const ManifestFile = z.strictObject({
       token: address,
       distributor: address.optional(),
       deposits: address.optional(),
+      access: address.optional(),
     }),
     finality: count,
     fromBlock: count.optional(),

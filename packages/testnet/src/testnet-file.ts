@@ -26,6 +26,7 @@ export const TestnetFile = z.strictObject({
       checkpoints: Hex,
       distributor: Hex,
       deposits: Hex,
+      access: Hex,
     }),
     /** Development accounts whose keys everybody knows. */
     accounts: z.array(z.strictObject({ address: Hex, privateKey: Hex })),

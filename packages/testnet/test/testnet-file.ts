@@ -17,6 +17,7 @@ export function fileOf(change: Partial<TestnetFile> = {}): TestnetFile {
         checkpoints: '0x03',
         distributor: '0x06',
         deposits: '0x07',
+        access: '0x08',
       },
       accounts: [{ address: '0x04', privateKey: '0x05' }],
     },

@@ -2,7 +2,50 @@
 
 export const checkpointsAbi = [
   {
-    "inputs": [],
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "authority_",
+        "type": "address"
+      },
+      {
+        "internalType": "contract NodeRegistry",
+        "name": "registry_",
+        "type": "address"
+      },
+      {
+        "components": [
+          {
+            "internalType": "uint64",
+            "name": "activationDelay",
+            "type": "uint64"
+          },
+          {
+            "internalType": "uint64",
+            "name": "fallbackAfter",
+            "type": "uint64"
+          },
+          {
+            "internalType": "uint64",
+            "name": "fallbackWindow",
+            "type": "uint64"
+          },
+          {
+            "internalType": "uint64",
+            "name": "fallbackDelay",
+            "type": "uint64"
+          },
+          {
+            "internalType": "uint64",
+            "name": "termEpochs",
+            "type": "uint64"
+          }
+        ],
+        "internalType": "struct Checkpoints.Settings",
+        "name": "settings",
+        "type": "tuple"
+      }
+    ],
     "stateMutability": "nonpayable",
     "type": "constructor"
   },
@@ -20,6 +63,55 @@ export const checkpointsAbi = [
   {
     "inputs": [],
     "name": "AbsentProof",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "authority",
+        "type": "address"
+      }
+    ],
+    "name": "AccessManagedInvalidAuthority",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      },
+      {
+        "internalType": "uint32",
+        "name": "delay",
+        "type": "uint32"
+      }
+    ],
+    "name": "AccessManagedRequiredDelay",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "caller",
+        "type": "address"
+      }
+    ],
+    "name": "AccessManagedUnauthorized",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "node",
+        "type": "uint32"
+      }
+    ],
+    "name": "AlreadyCheckedIn",
     "type": "error"
   },
   {
@@ -72,6 +164,43 @@ export const checkpointsAbi = [
   {
     "inputs": [
       {
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "activeAt",
+        "type": "uint64"
+      }
+    ],
+    "name": "IsActive",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "NoFault",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "found",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "total",
+        "type": "uint256"
+      }
+    ],
+    "name": "NoMajority",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
         "internalType": "uint256",
         "name": "signed",
         "type": "uint256"
@@ -83,6 +212,65 @@ export const checkpointsAbi = [
       }
     ],
     "name": "NoQuorum",
+    "type": "error"
+  },
+  {
+    "inputs": [],
+    "name": "NoWindow",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "internalType": "uint64",
+        "name": "activeAt",
+        "type": "uint64"
+      }
+    ],
+    "name": "NotActive",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "expected",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "found",
+        "type": "uint256"
+      }
+    ],
+    "name": "NotAllMembers",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "due",
+        "type": "uint256"
+      }
+    ],
+    "name": "NotDue",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "node",
+        "type": "uint32"
+      }
+    ],
+    "name": "NotEligible",
     "type": "error"
   },
   {
@@ -99,6 +287,44 @@ export const checkpointsAbi = [
       }
     ],
     "name": "NotStarter",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      }
+    ],
+    "name": "RootCancelled",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "end",
+        "type": "uint64"
+      }
+    ],
+    "name": "WindowOpen",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "expected",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes32",
+        "name": "found",
+        "type": "bytes32"
+      }
+    ],
+    "name": "WrongCheckpoint",
     "type": "error"
   },
   {
@@ -207,6 +433,113 @@ export const checkpointsAbi = [
     "inputs": [
       {
         "indexed": false,
+        "internalType": "address",
+        "name": "authority",
+        "type": "address"
+      }
+    ],
+    "name": "AuthorityUpdated",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      },
+      {
+        "indexed": false,
+        "internalType": "address",
+        "name": "by",
+        "type": "address"
+      }
+    ],
+    "name": "Cancelled",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "indexed": true,
+        "internalType": "uint32",
+        "name": "node",
+        "type": "uint32"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint32",
+        "name": "place",
+        "type": "uint32"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint256",
+        "name": "weight",
+        "type": "uint256"
+      }
+    ],
+    "name": "CheckedIn",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "indexed": false,
+        "internalType": "bytes32",
+        "name": "word",
+        "type": "bytes32"
+      }
+    ],
+    "name": "CommitteeSet",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint64",
+        "name": "end",
+        "type": "uint64"
+      }
+    ],
+    "name": "FallbackOpened",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": false,
         "internalType": "uint64",
         "name": "genesis",
         "type": "uint64"
@@ -247,6 +580,38 @@ export const checkpointsAbi = [
     "type": "function"
   },
   {
+    "inputs": [],
+    "name": "activationDelay",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      }
+    ],
+    "name": "activeAt",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
     "inputs": [
       {
         "internalType": "uint64",
@@ -267,6 +632,74 @@ export const checkpointsAbi = [
   },
   {
     "inputs": [],
+    "name": "authority",
+    "outputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "internalType": "bytes",
+        "name": "before",
+        "type": "bytes"
+      }
+    ],
+    "name": "cancel",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "root",
+        "type": "bytes32"
+      }
+    ],
+    "name": "cancelled",
+    "outputs": [
+      {
+        "internalType": "bool",
+        "name": "",
+        "type": "bool"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint32",
+        "name": "node",
+        "type": "uint32"
+      },
+      {
+        "internalType": "bytes32[4]",
+        "name": "key",
+        "type": "bytes32[4]"
+      }
+    ],
+    "name": "checkIn",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [],
     "name": "committeeWord",
     "outputs": [
       {
@@ -280,12 +713,71 @@ export const checkpointsAbi = [
   },
   {
     "inputs": [],
+    "name": "fallbackAfter",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "fallbackDelay",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "fallbackWindow",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "formCommittee",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [],
     "name": "genesis",
     "outputs": [
       {
         "internalType": "uint64",
         "name": "",
         "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "isConsumingScheduledOp",
+    "outputs": [
+      {
+        "internalType": "bytes4",
+        "name": "",
+        "type": "bytes4"
       }
     ],
     "stateMutability": "view",
@@ -324,6 +816,19 @@ export const checkpointsAbi = [
     "type": "function"
   },
   {
+    "inputs": [],
+    "name": "registry",
+    "outputs": [
+      {
+        "internalType": "contract NodeRegistry",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
     "inputs": [
       {
         "internalType": "uint64",
@@ -340,6 +845,32 @@ export const checkpointsAbi = [
       }
     ],
     "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "newAuthority",
+        "type": "address"
+      }
+    ],
+    "name": "setAuthority",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "word",
+        "type": "bytes32"
+      }
+    ],
+    "name": "setCommittee",
+    "outputs": [],
+    "stateMutability": "nonpayable",
     "type": "function"
   },
   {
@@ -463,6 +994,19 @@ export const checkpointsAbi = [
     "type": "function"
   },
   {
+    "inputs": [],
+    "name": "termEpochs",
+    "outputs": [
+      {
+        "internalType": "uint64",
+        "name": "",
+        "type": "uint64"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
     "inputs": [
       {
         "internalType": "uint64",
@@ -505,6 +1049,179 @@ export const checkpointsAbi = [
     "inputs": [
       {
         "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "internalType": "bytes",
+        "name": "before",
+        "type": "bytes"
+      },
+      {
+        "internalType": "bytes",
+        "name": "checkpoint",
+        "type": "bytes"
+      },
+      {
+        "internalType": "bytes",
+        "name": "term",
+        "type": "bytes"
+      },
+      {
+        "components": [
+          {
+            "internalType": "uint256",
+            "name": "count",
+            "type": "uint256"
+          },
+          {
+            "internalType": "uint256",
+            "name": "weight",
+            "type": "uint256"
+          },
+          {
+            "internalType": "bytes32[4]",
+            "name": "key",
+            "type": "bytes32[4]"
+          },
+          {
+            "internalType": "bytes32",
+            "name": "members",
+            "type": "bytes32"
+          }
+        ],
+        "internalType": "struct Committee",
+        "name": "committee",
+        "type": "tuple"
+      },
+      {
+        "components": [
+          {
+            "components": [
+              {
+                "internalType": "uint256",
+                "name": "index",
+                "type": "uint256"
+              },
+              {
+                "internalType": "bytes32[4]",
+                "name": "key",
+                "type": "bytes32[4]"
+              },
+              {
+                "internalType": "uint256",
+                "name": "weight",
+                "type": "uint256"
+              }
+            ],
+            "internalType": "struct Member[]",
+            "name": "members",
+            "type": "tuple[]"
+          },
+          {
+            "internalType": "bytes32[]",
+            "name": "proof",
+            "type": "bytes32[]"
+          }
+        ],
+        "internalType": "struct Absent",
+        "name": "member",
+        "type": "tuple"
+      }
+    ],
+    "name": "veto",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
+        "name": "epoch",
+        "type": "uint64"
+      },
+      {
+        "internalType": "bytes",
+        "name": "before",
+        "type": "bytes"
+      },
+      {
+        "internalType": "bytes",
+        "name": "checkpoint",
+        "type": "bytes"
+      },
+      {
+        "components": [
+          {
+            "internalType": "uint256",
+            "name": "count",
+            "type": "uint256"
+          },
+          {
+            "internalType": "uint256",
+            "name": "weight",
+            "type": "uint256"
+          },
+          {
+            "internalType": "bytes32[4]",
+            "name": "key",
+            "type": "bytes32[4]"
+          },
+          {
+            "internalType": "bytes32",
+            "name": "members",
+            "type": "bytes32"
+          }
+        ],
+        "internalType": "struct Committee",
+        "name": "committee",
+        "type": "tuple"
+      },
+      {
+        "components": [
+          {
+            "components": [
+              {
+                "internalType": "uint256",
+                "name": "index",
+                "type": "uint256"
+              },
+              {
+                "internalType": "bytes32[4]",
+                "name": "key",
+                "type": "bytes32[4]"
+              },
+              {
+                "internalType": "uint256",
+                "name": "weight",
+                "type": "uint256"
+              }
+            ],
+            "internalType": "struct Member[]",
+            "name": "members",
+            "type": "tuple[]"
+          },
+          {
+            "internalType": "bytes32[]",
+            "name": "proof",
+            "type": "bytes32[]"
+          }
+        ],
+        "internalType": "struct Absent",
+        "name": "members",
+        "type": "tuple"
+      }
+    ],
+    "name": "vetoSum",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint64",
         "name": "genesis_",
         "type": "uint64"
       },
@@ -538,4 +1255,4 @@ export const checkpointsAbi = [
 ] as const
 
 export const checkpointsBytecode =
-  '0x60a0806040523460295733608052611c96908161002e823960805181818161013701526109d50152f35b5f80fdfe6080806040526004361015610012575f80fd5b5f3560e01c90816306a4c98314610d68575080633f4a81c014610cbf5780633fc5785514610c7e5780635793097b14610c4357806357c338dd1461096357806372a2145d146108ff5780639d7384d9146100a0578063a7f0b3de146108bb578063ab10560214610881578063d0e4976a1461015b578063f5a8492f146100ed5763f74d7a2e146100a0575f80fd5b346100e95760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95760206100e16100dc610dac565b6113f2565b604051908152f35b5f80fd5b346100e9575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e957602060405173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346100e9576102407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95760043567ffffffffffffffff81116100e9576101ab903690600401610dda565b6101b3610dc3565b60e07fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffbc3601126100e9576101243567ffffffffffffffff81116100e95760407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc82360301126100e95736610244116100e9575f549067ffffffffffffffff82169485156108595761024485826114f1565b8260401c9267ffffffffffffffff6001818616011696610264878461152f565b9467ffffffffffffffff861698808a03610829575060ff61028589866115a4565b911661010081101561062657600201548082036107fb57505060015490816102ab6117f2565b036107c357906102d46102cb8793896102c3886115c4565b998a92611205565b956004016118f9565b806003979297029060038204810361079657606435917f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff83168303610796578260011b1015610768575050855160208701511760408701511760608701511715801561073a575b6107125761010095604051916103518884610e18565b8736843787836040516040368237604081019384527f010000424c535f5349475f424c53313233383147325f584d443a5348412d3235606082015260808101937f365f535357555f524f5f504f505f2b0000000000000000000000000000000000855260205f608f8460025afa945f51907f535357555f524f5f504f505f2b0000000000000000000000000000000000000060208501937e424c535f5349475f424c53313233383147325f584d443a5348412d3235365f85525260408152600160a0850152604060c085015260016101208501536f1a0111ea397fe69a4b1ba7b6434bacd76101218501527f64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab6101418501525f905f9360e0860190888701935b600487106106ac5750505050505050808361028061020093019581876080610180860160115afa16916080846103808301920160115afa1693600d5afa16873d141615610684576103005f9188602094608060405193845e608083015e6f17f1d3a73197d7942695638c4fa9ac0f6101808201527fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb6101a08201526f114d1d6855d545a8aa7d76c8cf2e21f26101c08201527f67816aef1db507c96655b9d5caac42364e6f38ba0ecb751bad54dcd6b939c2ca6101e082015288610144610200830137600f5afa60203d141660015f51149015610684571561065c5760ff927fffffffffffffffffffffffffffffffff0000000000000000ffffffffffffffff6fffffffffffffffff00000000000000008460401b169116175f556105b688856115b3565b908103610653575b501691821015610626577f654504ff28683ef4c82db99f10cd8a51a667bb34478ae797c2a9a339ed18e0c19483610621936002015567ffffffffffffffff60405195869586521660208501523360408501526080606085015260808401916111c7565b0390a2005b7f4e487b71000000000000000000000000000000000000000000000000000000005f52603260045260245ffd5b600155886105be565b7f5cd5d233000000000000000000000000000000000000000000000000000000005f5260045ffd5b7fb8fedf87000000000000000000000000000000000000000000000000000000005f5260045ffd5b9194975092959750869891949818875260028860011b91600183018453602085604d8b855afa1691845188188952018253602085604d8960025afa1694600185519660406101808b60061b8b010160e18860055afa1698019390928f9795928b97610471565b7f07a02127000000000000000000000000000000000000000000000000000000005f5260045ffd5b5061022435610204356101e4356101c4356101a435610184356101643561014435171717171717171561033b565b7fa07c49af000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7f4e487b71000000000000000000000000000000000000000000000000000000005f52601160045260245ffd5b506107cc6117f2565b907f01e1050e000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7ff8bef082000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b89907f2b9264ec000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7f6f312cbd000000000000000000000000000000000000000000000000000000005f5260045ffd5b346100e9575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95760206040516101008152f35b346100e9575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e957602067ffffffffffffffff5f5416604051908152f35b346100e95760807ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e957610936610dac565b61093e610dc3565b6044359167ffffffffffffffff831683036100e9576020926100e19260643592611205565b346100e95760607ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95761099a610dac565b60243560443567ffffffffffffffff81116100e9576109bd903690600401610dda565b9173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000163303610c17575f549167ffffffffffffffff8316610bef5767ffffffffffffffff85169142831115610bbf57610a2b85836114f1565b67ffffffffffffffff610a3e868461152f565b1667ffffffffffffffff8103610b885750610a5985836115a4565b80610b595750610a6985836115b3565b90808203610b2b57506fffffffffffffffff0000000000000000837fffffffffffffffffffffffffffffffff00000000000000000000000000000000610aae856115c4565b961617175f556001555f5b610100811015610ad25760019084816002015501610ab9565b50610b26907fb32b4eaa948ad7bbb2dd4c72fffaffef0bf77071d9110c3ddf8b10cf9ec0cf9f94610b028761107c565b946040519586958652602086015260408501526080606085015260808401916111c7565b0390a1005b7f01e1050e000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7ff8bef082000000000000000000000000000000000000000000000000000000005f525f60045260245260445ffd5b7f2b9264ec000000000000000000000000000000000000000000000000000000005f5267ffffffffffffffff60045260245260445ffd5b827fc6b860c5000000000000000000000000000000000000000000000000000000005f526004524260245260445ffd5b7f1fbde445000000000000000000000000000000000000000000000000000000005f5260045ffd5b7fd74aed45000000000000000000000000000000000000000000000000000000005f523360045260245ffd5b346100e9575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e9576020600154604051908152f35b346100e95760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95760206100e1610cba610dac565b61107c565b346100e95760a07ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e957610cf6610dac565b6024359060ff821682036100e9576084359067ffffffffffffffff82116100e957366023830112156100e95781600401359067ffffffffffffffff82116100e9573660248360051b850101116100e9576020936024610d5e9401916064359160443591610e86565b6040519015158152f35b346100e9575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126100e95760209067ffffffffffffffff5f5460401c168152f35b6004359067ffffffffffffffff821682036100e957565b6024359067ffffffffffffffff821682036100e957565b9181601f840112156100e95782359167ffffffffffffffff83116100e957602083818601950101116100e957565b91908110156106265760051b0190565b90601f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0910116810190811067ffffffffffffffff821117610e5957604052565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52604160045260245ffd5b610e9690959193959492946113f2565b9460ff841693600d85101561107157610eae906114aa565b801594908515611060576004955b868503610fcf5760018115610fdc575b841015610fcf5715610fb957509050929190935b935f935b838510610ef45750505050501490565b90919293945f602091600184891c16158214610f6a57610f15888688610e08565b3560405190848201928352604082015260408152610f34606082610e18565b604051918291518091835e8101838152039060025afa15610f5f5760015f515b950193929190610ee4565b6040513d5f823e3d90fd5b610f75888688610e08565b359060405190848201928352604082015260408152610f95606082610e18565b604051918291518091835e8101838152039060025afa15610f5f5760015f51610f54565b60018101809111610796571b1792919093610ee0565b5050505050505050505f90565b5067ffffffffffffffff61105a610ff484888a610e08565b3560c01c65ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b16610ecc565b600581018082116107965795610ebc565b505050505050505f90565b5f6020916111566110f367ffffffffffffffff461665ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b9165ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b7fffffffffffffffff00000000000000000000000000000000000000000000000060405191818684019460c01b1684523060601b602884015260c01b16603c820152602481526111a7604482610e18565b604051918291518091835e8101838152039060025afa15610f5f575f5190565b601f82602094937fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe093818652868601375f8582860101520116010190565b92916020926112d76112745f9465ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b9265ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b907fffffffffffffffff00000000000000000000000000000000000000000000000060405192818785019560c01b16855260c01b166028830152603082015260308152611325605082610e18565b604051918291518091835e8101838152039060025afa15610f5f5760205f61134e81519361107c565b604051838101917f636169726e2f310000000000000000000000000000000000000000000000000083527f09000000000000000000000000000000000000000000000000000000000000006028830152602a820152602a81526113b2604a82610e18565b604051918291518091835e8101838152039060025afa15610f5f575f602091815190604051908482019283526040820152604081526111a7606082610e18565b5f548167ffffffffffffffff8216151580611481575b15918215611461575b505061142b5760ff16610100811015610626576002015490565b67ffffffffffffffff907f24d02d8a000000000000000000000000000000000000000000000000000000005f521660045260245ffd5b61010092509067ffffffffffffffff809260401c1603161015815f611411565b5067ffffffffffffffff6001818460401c16011667ffffffffffffffff60018301161115611408565b60ff166003811480156114e7575b6114e157600681149081156114d6575b506114d1575f90565b601890565b60079150145f6114c8565b50602090565b50600581146114b8565b506101d481036114fe5750565b7fb863f041000000000000000000000000000000000000000000000000000000005f526101d460045260245260445ffd5b906008116100e9576115a1903560c01c65ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b90565b906050116100e9576030013590565b906101d0116100e9576101b0013590565b906040517fffffffff000000000000000000000000000000000000000000000000000000006101d06101c083017fffffffffffffffff00000000000000000000000000000000000000000000000086351684527fffffffffffffffff000000000000000000000000000000000000000000000000600887013516815260206101e0850181601089018237818080880160408660025afa60c060308b0160408a013760a060f08b0186375f610260890152818560408160025afa169160406102008901938385838160025afa16836102208b01836102408d0160025afa169360025afa1691604061010087019160025afa16947fffffffffffffffffffffffffffffffff00000000000000000000000000000000610190820135166101208501527fffffffffffffffffffffffffffffffff000000000000000000000000000000006101a08201351661014085015260206101b082016101608601370135166101808201525f6101a08201525f5b600781106117d257507ff5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b60e08201526004805b61179f575051911561177257565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52600160045260245ffd5b5f5b8181106117b2575060011c80611764565b9360019060208660051b850160408860061b870160025afa1694016117a1565b9260019060208560051b840160408760061b860160025afa169301611731565b6040516020810190604435825260643560408201526080608460608301376101043560e082015260e0815261182961010082610e18565b51902090565b919060405192611840608085610e18565b8390608081019283116100e957905b82821061185b57505050565b813581526020918201910161184f565b9035907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe1813603018212156100e9570180359067ffffffffffffffff82116100e9576020019160c08202360383136100e957565b67ffffffffffffffff8111610e5957601f017fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe01660200190565b6080806040516119098282610e18565b36903761191736608461182f565b9160643592611926828061186b565b8092915015611c6c575061193a828061186b565b156106265761194d90602036910161182f565b928160061b918083046040036107965761197f611969846118bf565b936119776040519586610e18565b8085526118bf565b907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe06020850192013683375f90815b818310611bb557505050604435936020810135907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe1813603018212156100e9570180359467ffffffffffffffff86116100e957602082019560051b9283360387136100e957905f966020875188010190956001935b838510611ae15750505050500160200114611ad5575b506101043503611aad576040810180516060830180517f64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab8181039092521115611aa55760ff60015b16016f1a0111ea397fe69a4b1ba7b6434bacd7039052611aa2608482611c73565b91565b60ff5f611a81565b7f6982ef42000000000000000000000000000000000000000000000000000000005f5260045ffd5b6040915001515f611a39565b95869c959a9399929891979c9b949b9a879a5b8b9e8b8d1015611b9b578c9d9e9f604060208f9c9d9e9f519c01519f019e60018c16600114611b7f578f908f905f5260018d01825114911016600114611b6457508d9e60209d9e9c9d82604093358252019a5b60011c8152815f2060208201520199989e9d509b999a989b611af4565b8c9d9e509b8c60606040939c9e0151602052019e8f9c611b47565b8f91509e9f909c9d9e82602091604094355f528252019a611b47565b99939a50959c939a50959c509592999160011b9392611a23565b909197611bc2878061186b565b8a10156106265760c08a02019889359283108015611c60575b611c3457600183019260a08b01358303928311610796576001929a604060a08460061b8b0192602083519101948286833760208501522091015281611c24575b500191906119ae565b611c2e908a611c73565b5f611c1b565b827f64978e3e000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b50604435831015611bdb565b9250505091565b61010060809283604051918185845e81830137600b5afa60803d1416156106845756'
+  '0x6101606040523461020f5760405161499a38819003601f8101601f191683016001600160401b038111848210176101fb578392829160405283398101039060e0821261020f5780516001600160a01b038116929083900361020f576020820151906001600160a01b038216820361020f5760a090603f19011261020f5760405160a081016001600160401b038111828210176101fb576040526100a460408401610213565b81526100b260608401610213565b90602081019182526100c660808501610213565b92604082019384527f2f658b440c35314f52658ea8a740e05b284cdc84dc9ae01e891f21b8933e7cad602061011060c061010260a08a01610213565b9860608701998a5201610213565b608085019081525f80546001600160a01b0319168a17905560405198895297a13360805260a052516001600160401b0390811660c0529051811660e0529051811661010052905181166101205290511661014052604051614772908161022882396080518181816101ef0152611621015260a051818181610d050152818161138001528181611b3a01528181611cc80152614058015260c0518181816107970152611a52015260e05181818161281401526135ea015261010051818181610b6301526123410152610120518181816106850152610c97015261014051818181610eee01526110e10152f35b634e487b7160e01b5f52604160045260245ffd5b5f80fd5b51906001600160401b038216820361020f5756fe60806040526004361015610011575f80fd5b5f3560e01c806306a4c9831461283857806308faf59c146127d657806317fa6bdb1461276b5780631dabd6a01461244057806326acc35b14611c2e5780632ac1262214611be05780633436d5db14611a765780633a8c078614611a145780633f4a81c01461196b5780633fc578551461192a5780635793097b146118ef57806357c338dd146115af5780635d0596c0146115585780636286ffe3146112c657806367a4c1dd14610f12578063713757e414610eb057806372a2145d14610e4c5780637a9e5e4b14610d295780637b10399914610cbb578063802c24a514610c595780638fb3603714610bc85780639d7384d914610b87578063a099fd4c14610b25578063a7f0b3de14610ada578063ab10560214610aa0578063bf7e214f14610a50578063d0e4976a14610213578063f5a8492f146101a55763f74d7a2e14610158575f80fd5b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602061019961019461287a565b613026565b604051908152f35b5f80fd5b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a1576102407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a15760043567ffffffffffffffff81116101a1576102639036906004016128a8565b61026b612891565b60e07fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffbc3601126101a157610124359267ffffffffffffffff84116101a15760407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc85360301126101a15736610244116101a1576102e6613092565b9267ffffffffffffffff84511615610a2857610302818361386a565b9160208501519167ffffffffffffffff60018185160116966103248284613ad4565b9367ffffffffffffffff851698808a036109f8575060ff6103458486613b50565b91166101008110156109cb576003015480820361099d575050600254908161036b61443d565b036109655760a088015115158061094e575b610922576103a461039b87898867ffffffffffffffff8d5116612e1a565b91600401614614565b80600393929302906003820481036108f557606435917f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff831683036108f5578260011b10156108c75750508151602083015117604083015117606083015117158015610899575b61087157604051610100916104208383612962565b8236833782826040516040368237604081019384527f010000424c535f5349475f424c53313233383147325f584d443a5348412d3235606082015260808101937f365f535357555f524f5f504f505f2b0000000000000000000000000000000000855260205f608f8460025afa945f51907f535357555f524f5f504f505f2b0000000000000000000000000000000000000060208501937e424c535f5349475f424c53313233383147325f584d443a5348412d3235365f85525260408152600160a0850152604060c085015260016101208501536f1a0111ea397fe69a4b1ba7b6434bacd76101218501527f64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab6101418501525f905f9360e0860190888701935b6004871061080b5750505050505050808361028061020093019581876080610180860160115afa16916080846103808301920160115afa1693600d5afa16823d1416156107e357602092825f9361030093608060405194855e608084015e6f17f1d3a73197d7942695638c4fa9ac0f6101808301527fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb6101a08301526f114d1d6855d545a8aa7d76c8cf2e21f26101c08301527f67816aef1db507c96655b9d5caac42364e6f38ba0ecb751bad54dcd6b939c2ca6101e0830152610144610200830137600f5afa60203d141660015f511490156107e357156107bb5761073b888661077c9667ffffffffffffffff7f654504ff28683ef4c82db99f10cd8a51a667bb34478ae797c2a9a339ed18e0c19b814216608082015115155f14610792576106ab7f00000000000000000000000000000000000000000000000000000000000000005b826129a3565b9165ffffffffffff606082015116808585161061078a575b505160405161070c9185166106d78261292a565b815287602082015265ffffffffffff4216604082015265ffffffffffff841660608201525f60808201525f60a0820152613b70565b6040519561071987612946565b8652602086015216604084015267ffffffffffffffff43166060840152613c8b565b6107458284613b5f565b908103610781575b5067ffffffffffffffff6040519586958652166020850152336040850152608060608501526080840191612dcc565b0390a2005b6002558761074d565b9250836106c3565b6106ab7f00000000000000000000000000000000000000000000000000000000000000006106a5565b7f5cd5d233000000000000000000000000000000000000000000000000000000005f5260045ffd5b7fb8fedf87000000000000000000000000000000000000000000000000000000005f5260045ffd5b9194975092959750869891949818875260028860011b91600183018453602085604d8b855afa1691845188188952018253602085604d8960025afa1694600185519660406101808b60061b8b010160e18860055afa1698019390928a9795928a97610540565b7f07a02127000000000000000000000000000000000000000000000000000000005f5260045ffd5b5061022435610204356101e4356101c4356101a435610184356101643561014435171717171717171561040b565b7fa07c49af000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7f4e487b71000000000000000000000000000000000000000000000000000000005f52601160045260245ffd5b857f03735bfd000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b50855f5261020360205260ff60405f20541661037d565b5061096e61443d565b907f01e1050e000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7ff8bef082000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7f4e487b71000000000000000000000000000000000000000000000000000000005f52603260045260245ffd5b89907f2b9264ec000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7f6f312cbd000000000000000000000000000000000000000000000000000000005f5260045ffd5b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602073ffffffffffffffffffffffffffffffffffffffff5f5416604051908152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a15760206040516101008152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602067ffffffffffffffff610b1b613092565b5116604051908152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405167ffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576020610199610bc361287a565b613007565b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1575f5460a01c60ff1615610c515760207f8fb36037000000000000000000000000000000000000000000000000000000005b7fffffffff0000000000000000000000000000000000000000000000000000000060405191168152f35b60205f610c27565b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405167ffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a15760043573ffffffffffffffffffffffffffffffffffffffff8116908181036101a1575f549073ffffffffffffffffffffffffffffffffffffffff82163303610e20573b15610df457817f2f658b440c35314f52658ea8a740e05b284cdc84dc9ae01e891f21b8933e7cad927fffffffffffffffffffffffff000000000000000000000000000000000000000060209316175f55604051908152a1005b507fc2f31e5e000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b7f068ca9d8000000000000000000000000000000000000000000000000000000005f523360045260245ffd5b346101a15760807ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157610e8361287a565b610e8b612891565b6044359167ffffffffffffffff831683036101a1576020926101999260643592612e1a565b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405167ffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a1576101807ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157610f4a61287a565b60243567ffffffffffffffff81116101a157610f6a9036906004016128a8565b9060443567ffffffffffffffff81116101a157610f8b9036906004016128a8565b9060643567ffffffffffffffff81116101a157610fac9036906004016128a8565b60e07fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7c9492943601126101a157610164359367ffffffffffffffff85116101a157846004019460407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc82360301126101a15761102984868b613ff0565b6110338486613b5f565b8061103e608461447a565b036112bc5750600161105087806128d6565b9050036112805761106186806128d6565b8092915060061b828104604014831517156108f55761107f90613513565b905f925f608435945b8a8383106112565750505050906110a660246110ae94930189613562565b929091614524565b610144350361122e5767ffffffffffffffff8816936001850167ffffffffffffffff81116108f55767ffffffffffffffff7f000000000000000000000000000000000000000000000000000000000000000016908115611201578167ffffffffffffffff8092160416029367ffffffffffffffff85169485036108f55761113491613f71565b9267ffffffffffffffff60606111498b613d1c565b015116948111156111df575b50505061116283806128d6565b156109cb576111929060405160806020808301930183376080815261118860a082612962565b51902093806128d6565b939093156109cb5760a06111a89401359061403e565b6111b7576111b592613358565b005b7f6ccd0bbc000000000000000000000000000000000000000000000000000000005f5260045ffd5b6111f8945082935091816111f39293613ff0565b613f71565b80868080611155565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52601260045260245ffd5b7f6982ef42000000000000000000000000000000000000000000000000000000005f5260045ffd5b866001926112718561126b85611278966128d6565b90612e0a565b85896144b4565b910190611088565b61128a86806128d6565b90507f8a182bec000000000000000000000000000000000000000000000000000000005f52600160045260245260445ffd5b61096e608461447a565b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576112fc6135b6565b610204549065ffffffffffff6040611312613092565b01511667ffffffffffffffff831611156115305767ffffffffffffffff8260401c168042111561150557506040517f96c82e5700000000000000000000000000000000000000000000000000000000815260208160048173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000165afa80156114fa576fffffffffffffffffffffffffffffffff915f916114cb575b50169161020554927f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff841684036108f557808460011b111561149c575060801c63ffffffff1661141081613e3c565b926040519161141e83612946565b82526020820190815261142f612a01565b60408301908152606083019485526040519160208301935184525160408301525193606082015f905b600482106114865750506111b594505160e082015260e0815261147d61010082612962565b519020906137c2565b6020806001928951815201970191019095611458565b837f56159fd1000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b6114ed915060203d6020116114f3575b6114e58183612962565b810190612a5e565b846113c1565b503d6114db565b6040513d5f823e3d90fd5b7fadc95131000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b7fee15c1d2000000000000000000000000000000000000000000000000000000005f5260045ffd5b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602067ffffffffffffffff60406115a461159f61287a565b613d1c565b015116604051908152f35b346101a15760607ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576115e661287a565b60243560443567ffffffffffffffff81116101a1576116099036906004016128a8565b9073ffffffffffffffffffffffffffffffffffffffff7f00000000000000000000000000000000000000000000000000000000000000001633036118c35767ffffffffffffffff611658613092565b511661189b5767ffffffffffffffff8416914283111561186b5761167c818361386a565b9367ffffffffffffffff6116908385613ad4565b1667ffffffffffffffff810361183457506116ab8284613b50565b8061180557506116bb8284613b5f565b908082036117d757506117096040516116d38161292a565b85815267ffffffffffffffff602082015265ffffffffffff881660408201525f60608201525f60808201525f60a0820152613b70565b6002556040519461171986612946565b67ffffffffffffffff865283602087015267ffffffffffffffff4216604087015267ffffffffffffffff431660608701525f5b61010067ffffffffffffffff8216106117b9577fb32b4eaa948ad7bbb2dd4c72fffaffef0bf77071d9110c3ddf8b10cf9ec0cf9f86866117b4878761179088612c81565b94604051958695865260208601526040850152608060608501526080840191612dcc565b0390a1005b6001816117d0898967ffffffffffffffff95613c8b565b011661174c565b7f01e1050e000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b7ff8bef082000000000000000000000000000000000000000000000000000000005f525f60045260245260445ffd5b7f2b9264ec000000000000000000000000000000000000000000000000000000005f5267ffffffffffffffff60045260245260445ffd5b827fc6b860c5000000000000000000000000000000000000000000000000000000005f526004524260245260445ffd5b7f1fbde445000000000000000000000000000000000000000000000000000000005f5260045ffd5b7fd74aed45000000000000000000000000000000000000000000000000000000005f523360045260245ffd5b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576020600254604051908152f35b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602061019961196661287a565b612c81565b346101a15760a07ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576119a261287a565b6024359060ff821682036101a1576084359067ffffffffffffffff82116101a157366023830112156101a15781600401359067ffffffffffffffff82116101a1573660248360051b850101116101a1576020936024611a0a9401916064359160443591612a96565b6040519015158152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405167ffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157611aaf363361312d565b611ab76135b6565b6102045465ffffffffffff6040611acc613092565b01511667ffffffffffffffff821611156115305767ffffffffffffffff9060401c168042111561150557506040517f96c82e5700000000000000000000000000000000000000000000000000000000815260208160048173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000165afa9081156114fa575f91611bc1575b5061020554907f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff821682036108f5576fffffffffffffffffffffffffffffffff169060011b116111b7576111b590600435906137c2565b611bda915060203d6020116114f3576114e58183612962565b82611b6a565b346101a15760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576004355f52610203602052602060ff60405f2054166040519015158152f35b346101a15760a07ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a15760043563ffffffff8116908181036101a1573660a4116101a157611c7f6135b6565b6102045465ffffffffffff6040611c94613092565b01511667ffffffffffffffff82161180159061242a575b6122ff575b5073ffffffffffffffffffffffffffffffffffffffff7f000000000000000000000000000000000000000000000000000000000000000016916040517fc87b5ba600000000000000000000000000000000000000000000000000000000815284600482015261016081602481875afa9081156114fa575f5f915f936122c0575b5073ffffffffffffffffffffffffffffffffffffffff163314801591906122ac575b5061224657604051602081019060806024833760808152611d7460a082612962565b519020604051907f63a349f40000000000000000000000000000000000000000000000000000000082526004820152602081602481885afa9081156114fa575f91612272575b5063ffffffff80611dca85612a46565b16911603612246576020611e4a9267ffffffffffffffff6060611df88285611df0613092565b015116613d1c565b01516040517f3dde597900000000000000000000000000000000000000000000000000000000815263ffffffff909316600484015267ffffffffffffffff911616602482015292839081906044820190565b0381875afa9182156114fa575f92612206575b50602091906bffffffffffffffffffffffff16808210156121ff57505b6024604051809581937f0767d17800000000000000000000000000000000000000000000000000000000835260048301525afa9182156114fa575f926121cb575b50811561219f5767ffffffffffffffff6102045460a01c16805f5261022a60205260405f20845f5260205260ff60405f205416612173575f5261022a60205260405f20835f5260205260405f2060017fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff0082541617905563ffffffff6102045460801c169167ffffffffffffffff60041161214657604051611f5d608082612962565b6024815b60a48210612136575050836120e4575b5f5b600481106120ce575050611f8a8161020554612a39565b61020555611f9783612a46565b7fffffffffffffffffffffffff00000000ffffffffffffffffffffffffffffffff73ffffffff00000000000000000000000000000000610204549260801b169116176102045560405160208101906080602483378260a082015260a0815261200060c082612962565b5190205f5b60018086831c161461208b579260409267ffffffffffffffff926120497f95f266346a8f40a1ee31bf06b120d3418654e7f46ae917314806db9ebecb13b3966137b0565b7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff829392549160031b92831b921b1916179055835195865260208601521692a3005b906120c990612099836137b0565b90549060031b1c9060405190602082019283526040820152604081526120c0606082612962565b51902091613783565b612005565b6001906020835193019281610206015501611f73565b506120ed612a01565b6080816101006040518383825e83602481830137600b5afa60803d1416611f71577fb8fedf87000000000000000000000000000000000000000000000000000000005f5260045ffd5b8135815260209182019101611f61565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52604160045260245ffd5b837f6360c876000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b827f1faac466000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b9091506020813d6020116121f7575b816121e760209383612962565b810103126101a157519083611ebb565b3d91506121da565b9050611e7a565b91506020823d60201161223e575b8161222160209383612962565b810103126101a1579051906bffffffffffffffffffffffff611e5d565b3d9150612214565b847f1faac466000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b90506020813d6020116122a4575b8161228d60209383612962565b810103126101a15761229e90613690565b86611dba565b3d9150612280565b67ffffffffffffffff915016151586611d52565b9150506122e591506101603d81116122f8575b6122dd8183612962565b8101906136ba565b50949896508d9550611d30945050505050565b503d6122d3565b67ffffffffffffffff42167fffffffffffffffffffffffff00000000000000000000000000000000000000006fffffffffffffffff00000000000000006123667f0000000000000000000000000000000000000000000000000000000000000000846129a3565b60401b16921617905f6102055567ffffffffffffffff82821760a01c1667ffffffffffffffff81146108f5577bffffffffffffffff000000000000000000000000000000000000000060017fffffffff0000000000000000ffffffffffffffffffffffffffffffffffffffff920160a01b1692161717806102045567ffffffffffffffff6040519160401c1681527faa777a472bf0ace65fcdc6c8372d93041c93bbba0d5daa85cf3b7f84517b543f602067ffffffffffffffff841692a283611cb0565b5067ffffffffffffffff8160401c164211611cab565b346101a1576101607ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a15761247861287a565b60243567ffffffffffffffff81116101a1576124989036906004016128a8565b60443567ffffffffffffffff81116101a1576124b89036906004016128a8565b919060e07fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff9c3601126101a157610144359067ffffffffffffffff82116101a157816004019360407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc84360301126101a157816125388261253d948a613ff0565b613b5f565b80612548606461447a565b03612761575061255883806128d6565b606435929150828114801590612759575b61272a575061257884806128d6565b8092915060061b828104604014831517156108f55761259690613513565b915f805b82821061270d57505050906110a660246125b694930186613562565b610124350361122e57608093846040516125d08282612962565b3690376125dd83806128d6565b929092156109cb57604051926125f4608085612962565b8360a08201913683116101a157602001905b8282106126fd5750505061261a84806128d6565b156109cb5760a00135946001955b61263286806128d6565b905087101561267b5761267360019161265b60206126548b61126b8c806128d6565b0188613760565b60a061266b8a61126b8b806128d6565b013590612a39565b960195612628565b60843514878582612696575b50506111b7576111b592613358565b9091506040516020810191825f905b600482106126e7575050508281526126be60a082612962565b5190209060405160208101918060a4843781526126dc60a082612962565b519020148480612687565b60208060019285518152019301910190916126a5565b8135815260209182019101612606565b612722866001926112718561126b8d806128d6565b91019061259a565b827f8a182bec000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b508015612569565b61096e606461447a565b346101a15760407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a1576127a261287a565b6024359067ffffffffffffffff82116101a1576127c66111b59236906004016128a8565b916127d1363361312d565b613358565b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602060405167ffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101a1575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101a157602067ffffffffffffffff816115a4613092565b6004359067ffffffffffffffff821682036101a157565b6024359067ffffffffffffffff821682036101a157565b9181601f840112156101a15782359167ffffffffffffffff83116101a157602083818601950101116101a157565b9035907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe1813603018212156101a1570180359067ffffffffffffffff82116101a1576020019160c08202360383136101a157565b60c0810190811067ffffffffffffffff82111761214657604052565b6080810190811067ffffffffffffffff82111761214657604052565b90601f7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0910116810190811067ffffffffffffffff82111761214657604052565b9067ffffffffffffffff8091169116019067ffffffffffffffff82116108f557565b9190604051926129d6608085612962565b8390608081019283116101a157905b8282106129f157505050565b81358152602091820191016129e5565b604051906102065f835b60048210612a2357505050612a21608083612962565b565b6001602081928554815201930191019091612a0b565b919082018092116108f557565b63ffffffff60019116019063ffffffff82116108f557565b908160209103126101a157516fffffffffffffffffffffffffffffffff811681036101a15790565b91908110156109cb5760051b0190565b612aa69095919395949294613026565b9460ff841693600d851015612c7657612abe90613823565b801594908515612c65576004955b868503612bd45760018115612be1575b841015612bd45715612bbe57509050929190935b935f935b838510612b045750505050501490565b90919293945f602091600184891c16158214612b6f57612b25888688612a86565b3560405190848201928352604082015260408152612b44606082612962565b604051918291518091835e8101838152039060025afa156114fa5760015f515b950193929190612af4565b612b7a888688612a86565b359060405190848201928352604082015260408152612b9a606082612962565b604051918291518091835e8101838152039060025afa156114fa5760015f51612b64565b600181018091116108f5571b1792919093612af0565b5050505050505050505f90565b5067ffffffffffffffff612c5f612bf984888a612a86565b3560c01c65ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b16612adc565b600581018082116108f55795612acc565b505050505050505f90565b5f602091612d5b612cf867ffffffffffffffff461665ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b9165ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b7fffffffffffffffff00000000000000000000000000000000000000000000000060405191818684019460c01b1684523060601b602884015260c01b16603c82015260248152612dac604482612962565b604051918291518091835e8101838152039060025afa156114fa575f5190565b601f82602094937fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe093818652868601375f8582860101520116010190565b91908110156109cb5760c0020190565b9291602092612eec612e895f9465ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b9265ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b907fffffffffffffffff00000000000000000000000000000000000000000000000060405192818785019560c01b16855260c01b166028830152603082015260308152612f3a605082612962565b604051918291518091835e8101838152039060025afa156114fa5760205f612f63815193612c81565b604051838101917f636169726e2f310000000000000000000000000000000000000000000000000083527f09000000000000000000000000000000000000000000000000000000000000006028830152602a820152602a8152612fc7604a82612962565b604051918291518091835e8101838152039060025afa156114fa575f60209181519060405190848201928352604082015260408152612dac606082612962565b60ff9061301381613d1c565b50166101008110156109cb576003015490565b67ffffffffffffffff604061303a83613d1c565b015116804210613059575060ff166101008110156109cb576003015490565b67ffffffffffffffff827f0e9ab4b2000000000000000000000000000000000000000000000000000000005f521660045260245260445ffd5b5f60a06040516130a18161292a565b8281528260208201528260408201528260608201528260808201520152600154600180604051926130d18461292a565b67ffffffffffffffff8116845267ffffffffffffffff8160401c16602085015265ffffffffffff8160801c16604085015265ffffffffffff8160b01c16606085015281808260e01c1614608085015260e11c161460a082015290565b905f915f549173ffffffffffffffffffffffffffffffffffffffff831692816004116101a1575f5f9060405f81519673ffffffffffffffffffffffffffffffffffffffff60208901917fb700961300000000000000000000000000000000000000000000000000000000835216978860248201523060448201527fffffffff000000000000000000000000000000000000000000000000000000008335166064820152606481526131df608482612962565b828052826020525190895afa613345575b156131fe575b505050505050565b63ffffffff1615613319577fffffffffffffffffffffff00ffffffffffffffffffffffffffffffffffffffff1674010000000000000000000000000000000000000000175f55823b156101a1576020925f92836040518096819582947f94c7d7ee0000000000000000000000000000000000000000000000000000000084526004840152604060248401527fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0601f6044850192808452808786860137868582860101520116010103925af180156114fa57613306575b507fffffffffffffffffffffff00ffffffffffffffffffffffffffffffffffffffff81541690555f80808080806131f6565b61331291505f90612962565b5f5f6132d4565b827f068ca9d8000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b50505f516020518060201c1502906131f0565b92919061336484613d1c565b9367ffffffffffffffff81169060ff81166101008110156109cb57604067ffffffffffffffff916003015497015116804210156134aa5750946125389167ffffffffffffffff7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff6134a597980116906133de868684613ff0565b7fbdb84cf41802b432965ef33da69559e4a55082791c21737c596513104c07f4da604061340a84613d1c565b94805f52610203602052815f2060017fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff008254161790558151908152336020820152a267ffffffffffffffff61345d613092565b51169165ffffffffffff6040816020840151169201511691604051936134828561292a565b84526020840152604083015260608201525f6080820152600160a0820152613b70565b600255565b827fbbcdafc4000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b67ffffffffffffffff811161214657601f017fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe01660200190565b9061351d826134d9565b61352a6040519182612962565b8281527fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe061355882946134d9565b0190602036910137565b9035907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe1813603018212156101a1570180359067ffffffffffffffff82116101a157602001918160051b360383136101a157565b6135be613092565b67ffffffffffffffff81511615610a285761361065ffffffffffff60408301511667ffffffffffffffff7f00000000000000000000000000000000000000000000000000000000000000001690612a39565b80421061362f5750600167ffffffffffffffff60208193015116011690565b7f1f0cdcef000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b519073ffffffffffffffffffffffffffffffffffffffff821682036101a157565b519067ffffffffffffffff821682036101a157565b519063ffffffff821682036101a157565b51906bffffffffffffffffffffffff821682036101a157565b90816101609103126101a1576136cf8161365a565b916136dc6020830161367b565b916136e960408201613690565b916136f66060830161365a565b91613703608082016136a1565b9161371060a0830161367b565b9160c081015161ffff811681036101a1579160e082015160ff811681036101a157916101008101518060010b81036101a1579161375d6101406137566101208501613690565b93016136a1565b90565b61010060809283604051918185845e81830137600b5afa60803d1416156107e357565b7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff81146108f55760010190565b60208110156109cb5761020a01905f90565b602067ffffffffffffffff7f3afb39d93dc77688da9f9a3e0d9e24a880812684fcedfdf44635a3244eb0d60892846002556138186137fe613092565b6001608082015265ffffffffffff42166040820152613b70565b6040519485521692a2565b60ff16600381148015613860575b61385a576006811490811561384f575b5061384a575f90565b601890565b60079150145f613841565b50602090565b5060058114613831565b906101d48103613aa357506040517fffffffff000000000000000000000000000000000000000000000000000000006101d06101c083017fffffffffffffffff00000000000000000000000000000000000000000000000085351684527fffffffffffffffff000000000000000000000000000000000000000000000000600886013516815260206101e0850181601088018237818080880160408660025afa60c060308a0160408a013760a060f08a0186375f610260890152818560408160025afa169160406102008901938385838160025afa16836102208b01836102408d0160025afa169360025afa1691604061010087019160025afa16937fffffffffffffffffffffffffffffffff00000000000000000000000000000000610190820135166101208501527fffffffffffffffffffffffffffffffff000000000000000000000000000000006101a08201351661014085015260206101b082016101608601370135166101808201525f6101a08201525f5b60078110613a8357507ff5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b60e08201526004805b613a505750519015613a235790565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52600160045260245ffd5b5f5b818110613a63575060011c80613a14565b9260019060208560051b850160408760061b870160025afa169301613a52565b9160019060208460051b840160408660061b860160025afa1692016139e1565b7fb863f041000000000000000000000000000000000000000000000000000000005f526101d460045260245260445ffd5b906008116101a15767ffffffffffffffff61375d913560c01c1665ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b906050116101a1576030013590565b906101d0116101a1576101b0013590565b67ffffffffffffffff8151166fffffffffffffffff0000000000000000602083015160401b161775ffffffffffff00000000000000000000000000000000604083015160801b16177bffffffffffff00000000000000000000000000000000000000000000606083015160b01b1617608082015115155f14613c825760a07c0100000000000000000000000000000000000000000000000000000000925b015115613c5d577cffffffffffffffffffffffffffffffffffffffffffffffffffffffffff807c02000000000000000000000000000000000000000000000000000000005b1692161717600155565b7cffffffffffffffffffffffffffffffffffffffffffffffffffffffffff805f613c53565b60a05f92613c0e565b60ff1691906101008310156109cb5782600301557fffffffffffffffff000000000000000000000000000000000000000000000000606067ffffffffffffffff8351166fffffffffffffffff0000000000000000602085015160401b161777ffffffffffffffff00000000000000000000000000000000604085015160801b161792015160c01b1617906101030155565b905f6060604051613d2c81612946565b8281528260208201528260408201520152613d45613092565b9167ffffffffffffffff83511615159283613e0e575b5060ff67ffffffffffffffff821691166101008110156109cb5761010301548167ffffffffffffffff82169160405190613d9482612946565b83825267ffffffffffffffff8160401c16602083015267ffffffffffffffff8160801c16604083015260c01c60608201529415918215613e03575b5050613dd85750565b7f24d02d8a000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b14159050815f613dcf565b67ffffffffffffffff809294506020600192015116011667ffffffffffffffff60018401161115915f613d5b565b905f915f905b600181851c1615613f465760208410156109cb5761020a8401546001851b8214613f4057613e92906040516020810191825284604082015260408152613e89606082612962565b51902094613783565b915b816001841b10613ea357505050565b6040949294516020810191808352604082015260408152613ec5606082612962565b5190209160018083871c16145f14613f155760208510156109cb5761020a8501546040805160208101928352808201939093528252613f0f91613e89606082612962565b94613783565b91613e94565b613f0f906040516020810191825284604082015260408152613f38606082612962565b519020613f09565b93505050565b9290613f6b9060405160208101918083526040820152604081526120c0606082612962565b92613e42565b906010116101a15767ffffffffffffffff600861375d92013560c01c1665ffffffffffff8160081c9160081b9166ff000000ff000067ff000000ff00000067ffffffffffff000065ff000000ff00861664ff000000ff85161760101b16941691161760101c161767ffffffffffffffff808260201b169160201c161790565b91613ffe6140049293613007565b9261386a565b90808203614010575050565b7f604b7279000000000000000000000000000000000000000000000000000000005f5260045260245260445ffd5b92909173ffffffffffffffffffffffffffffffffffffffff7f00000000000000000000000000000000000000000000000000000000000000001693604051907f63a349f40000000000000000000000000000000000000000000000000000000082526004820152602081602481885afa80156114fa575f90614400575b63ffffffff91501680156143f7577fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff019063ffffffff82116108f5576040517fc87b5ba600000000000000000000000000000000000000000000000000000000815263ffffffff8316600482015261016081602481895afa9384156114fa575f915f956143b7575b5067ffffffffffffffff169063ffffffff16818111612c765767ffffffffffffffff83169182146142ab5711159182614211575b505061420a576bffffffffffffffffffffffff602460209260405195869384927f0767d1780000000000000000000000000000000000000000000000000000000084521660048301525afa9182156114fa575f926141d6575b50111590565b9091506020813d602011614202575b816141f260209383612962565b810103126101a15751905f6141d0565b3d91506141e5565b5050505f90565b6040517f3dde597900000000000000000000000000000000000000000000000000000000815263ffffffff91909116600482015267ffffffffffffffff9190911660248201529050602081604481875afa9081156114fa575f91614279575b50155f80614177565b90506020813d6020116142a3575b8161429460209383612962565b810103126101a157515f614270565b3d9150614287565b50506040517f3dde597900000000000000000000000000000000000000000000000000000000815263ffffffff92909216600483015267ffffffffffffffff1660248201529192919050602081604481855afa80156114fa575f90614384575b602091506024604051809481937f0767d17800000000000000000000000000000000000000000000000000000000835260048301525afa9081156114fa575f9161435457501490565b90506020813d60201161437c575b8161436f60209383612962565b810103126101a157511490565b3d9150614362565b506020813d6020116143af575b8161439e60209383612962565b810103126101a1576020905161430b565b3d9150614391565b63ffffffff91955067ffffffffffffffff92506143e2906101603d81116122f8576122dd8183612962565b9b995050505050505050905092959150614143565b50505050505f90565b506020813d602011614435575b8161441a60209383612962565b810103126101a15761443063ffffffff91613690565b6140bb565b3d915061440d565b6040516020810190604435825260643560408201526080608460608301376101043560e082015260e0815261447461010082612962565b51902090565b60405160c0602082019280358452602081013560408401526080604082016060850137013560e082015260e0815261447461010082612962565b94938235938410908115614519575b506144ed5760a06001949560409260061b0192816020845192018237846020850152209101520190565b827f64978e3e000000000000000000000000000000000000000000000000000000005f5260045260245ffd5b90508310155f6144c3565b919392935f9460208401602085518601019383946001925b82841061455b575050505060051b01146145535750565b604001519150565b94859993989294979196999786985b899b898b10156145fc578a9b9c604060208d9a9b9c9d519a01519d019c60018a166001146145e6575f528c8c60018b018251149110166001146145cf57509060208260409335825201975b60011c8152815f2060208201520196959a9998979661456a565b60608101516020526080019b5096604091906145b5565b60209150916040939281355f52825201976145b5565b985091969399929850949399509060011b929161453c565b60806040516146238282612962565b3690376146313660846129c5565b906064359161464082806128d6565b809291501561476c575061465482806128d6565b156109cb576146679060203691016129c5565b918160061b8281046040036108f55761467f90613513565b905f5f93604435945b81811061471857505050906110a68260206146a595940190613562565b610104350361122e576040810180516060830180517f64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab81810390925211156147105760ff60015b16016f1a0111ea397fe69a4b1ba7b6434bacd703905261470d608482613760565b91565b60ff5f6146ec565b9091966147368661472d8461126b88806128d6565b998a85896144b4565b9160a089013582039182116108f5576001919881614759575b5001919091614688565b6020614766910189613760565b5f61474f565b9150509156'

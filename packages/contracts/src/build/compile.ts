@@ -20,6 +20,7 @@ export const DEPLOYED = [
   'Checkpoints',
   'RewardDistributor',
   'Deposits',
+  'Access',
 ] as const
 
 /**

@@ -65,7 +65,7 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
     ...TESTNET_PARAMETERS,
   })
   check(
-    contracts.deposits === testnetContracts().deposits,
+    contracts.access === testnetContracts().access,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )

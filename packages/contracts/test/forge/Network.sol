@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
+import {Access} from "../../solidity/Access.sol";
+import {Bls12381} from "../../solidity/Bls12381.sol";
 import {CairnToken} from "../../solidity/CairnToken.sol";
 import {CheckpointContainer} from "../../solidity/CheckpointContainer.sol";
 import {Checkpoints} from "../../solidity/Checkpoints.sol";
 import {Absent, Committee} from "../../solidity/CommitteeWord.sol";
 import {Deposits} from "../../solidity/Deposits.sol";
-import {NodeRegistry} from "../../solidity/NodeRegistry.sol";
+import {NodeRegistry, Registration} from "../../solidity/NodeRegistry.sol";
 import {Payout} from "../../solidity/PayoutTree.sol";
 import {RewardDistributor} from "../../solidity/RewardDistributor.sol";
 import {BlsSigner} from "./BlsSigner.sol";
@@ -40,19 +42,31 @@ abstract contract Network is Test {
     Checkpoints public checkpoints;
     RewardDistributor public distributor;
     Deposits public deposits;
+    Access public access;
     Committee internal committee;
+    Checkpoints.Settings internal settings = Checkpoints.Settings({
+        activationDelay: 0,
+        fallbackAfter: 1000,
+        fallbackWindow: 300,
+        fallbackDelay: 500,
+        termEpochs: 4
+    });
 
     function deployAll() internal {
         uint256 nonce = vm.getNonce(address(this));
         address depositsAt = vm.computeCreateAddress(address(this), nonce + 4);
         token = new CairnToken(1_000_000_000 ether, 100_000_000 ether);
         registry = new NodeRegistry(token, 1000 ether, 100 ether, 72, 10_000 ether, 10 ether);
-        checkpoints = new Checkpoints();
+        checkpoints = new Checkpoints(
+            vm.computeCreateAddress(address(this), nonce + 5), registry, settings
+        );
         distributor = new RewardDistributor(
             token, checkpoints, Deposits(depositsAt), registry, EMISSION, FEE_BURN, OUTFLOW_MAX
         );
         deposits = new Deposits(token, checkpoints, address(distributor));
         assert(address(deposits) == depositsAt);
+        access = new Access(address(this));
+        assert(checkpoints.authority() == address(access));
         token.setMinter(address(distributor));
         token.approve(address(deposits), type(uint256).max);
 
@@ -68,6 +82,24 @@ abstract contract Network is Test {
         draft.nextCommittee = word();
         draft.payouts = new Payout[](0).root();
         checkpoints.start(uint64(block.timestamp + 1), word(), encode(draft));
+    }
+
+    function registerNode(uint32 number, uint96 bond) internal returns (uint32) {
+        Registration memory registration;
+        registration.payout = address(this);
+        registration.identity = keccak256(abi.encode(number));
+        registration.voting = BlsSigner.publicKey(secretOf(number));
+        registration.bond = bond;
+        bytes32 root = registry.possessionRoot(
+            registration.identity, Bls12381.compress(registration.voting), address(this)
+        );
+        bytes32[8] memory possession = BlsSigner.sign(secretOf(number), root);
+        bytes32[2] memory identitySignature;
+        return registry.register(registration, possession, identitySignature);
+    }
+
+    function secretOf(uint32 number) internal pure returns (uint256) {
+        return 1000 + number;
     }
 
     function word() internal view returns (bytes32) {

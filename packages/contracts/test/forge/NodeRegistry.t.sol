@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
-import {NodeRegistry, Registration} from "../../solidity/NodeRegistry.sol";
-import {Bls12381} from "../../solidity/Bls12381.sol";
-import {BlsSigner} from "./BlsSigner.sol";
+import {NodeRegistry} from "../../solidity/NodeRegistry.sol";
 import {Network} from "./Network.sol";
 
-/// @title Registers nodes whose keys are known
-abstract contract Registrar is Network {
-    function registerNode(uint32 number, uint96 bond) internal returns (uint32) {
-        Registration memory registration;
-        registration.payout = address(this);
-        registration.identity = keccak256(abi.encode(number));
-        registration.voting = BlsSigner.publicKey(1000 + number);
-        registration.bond = bond;
-        bytes32 root = registry.possessionRoot(
-            registration.identity, Bls12381.compress(registration.voting), address(this)
-        );
-        bytes32[8] memory possession = BlsSigner.sign(1000 + number, root);
-        bytes32[2] memory identitySignature;
-        return registry.register(registration, possession, identitySignature);
-    }
-}
-
 /// @title Operators who register, add to bonds, leave and come for their money at random
-contract Operators is Registrar {
+contract Operators is Network {
     uint256 private constant NODES_MAX = 8;
 
     uint256 public bonds;
@@ -68,7 +49,7 @@ contract Operators is Registrar {
     }
 }
 
-contract NodeRegistryTest is Registrar {
+contract NodeRegistryTest is Network {
     Operators private operators;
 
     function setUp() public {
@@ -88,7 +69,7 @@ contract NodeRegistryTest is Registrar {
         NodeRegistry registry_ = operators.registry();
         uint256 weight;
         for (uint32 i = 0; i < operators.nodeCount(); ++i) {
-            (, uint64 exitAt,,,,,,,,) = registry_.nodes(i);
+            (, uint64 exitAt,,,,,,,,,) = registry_.nodes(i);
             if (exitAt == 0) weight += registry_.weightOf(bondOf(i));
         }
         assertEqual("weight", weight, registry_.totalWeight());
@@ -117,7 +98,7 @@ contract NodeRegistryTest is Registrar {
     }
 
     function bondOf(uint32 index) private view returns (uint256) {
-        (,,,, uint96 bond,,,,,) = operators.registry().nodes(index);
+        (,,,, uint96 bond,,,,,,) = operators.registry().nodes(index);
         return bond;
     }
 }

@@ -21,6 +21,17 @@ import { concat, type Log as EventLog, type Hex, isAddressEqual, parseEventLogs 
 import type { AcceptedCheckpoint, BlockHeader, Log } from '../ports.ts'
 import type { ChainEvent, RegistryChange } from './view.ts'
 
+/** Those of `Checkpoints` that say which checkpoints there are, and all of the registry. */
+const CHECKPOINT_EVENTS = ['Started', 'Accepted', 'Cancelled'] as const
+const EVENTS = [
+  ...CHECKPOINT_EVENTS,
+  'Registered',
+  'ExitRequested',
+  'Withdrawn',
+  'BondChanged',
+  'PlaceChanged',
+] as const
+
 const ABI = [
   ...nodeRegistryAbi.filter(item => item.type === 'event'),
   ...checkpointsAbi.filter(item => item.type === 'event'),
@@ -47,6 +58,10 @@ type ParsedLog = ReturnType<typeof parse>[number]
 type RegisteredLog = Extract<ParsedLog, { eventName: 'Registered' }>
 type AcceptedLog = Extract<ParsedLog, { eventName: 'Accepted' }>
 type StartedLog = Extract<ParsedLog, { eventName: 'Started' }>
+type RegistryChangeLog = Extract<
+  ParsedLog,
+  { eventName: 'ExitRequested' | 'Withdrawn' | 'BondChanged' | 'PlaceChanged' }
+>
 
 /** In the chain's order. Throws `badRpc` when a checkpoint is not the one of its root. */
 export function chainEvents(logs: readonly MinedLog[], source: EventSource): ChainEvent[] {
@@ -54,7 +69,7 @@ export function chainEvents(logs: readonly MinedLog[], source: EventSource): Cha
   return parse(logs)
     .toSorted((a, b) => Number(a.blockNumber - b.blockNumber) || a.logIndex - b.logIndex)
     .flatMap((log): ChainEvent[] => {
-      const from = log.eventName === 'Started' || log.eventName === 'Accepted'
+      const from = CHECKPOINT_EVENTS.some(name => name === log.eventName)
       if (!isAddressEqual(log.address, from ? checkpoints : registry)) return []
       const block = source.headerOf(log)
       if (log.eventName === 'Registered') {
@@ -64,17 +79,18 @@ export function chainEvents(logs: readonly MinedLog[], source: EventSource): Cha
       if (log.eventName === 'Started' || log.eventName === 'Accepted') {
         return [{ type: 'accepted', block, accepted: acceptedOf(log, block, source) }]
       }
+      if (log.eventName === 'Cancelled') {
+        return [{ type: 'cancelled', block, epoch: Number(log.args.epoch) }]
+      }
       return [{ type: 'changed', block, index: log.args.index, change: changeOf(log) }]
     })
 }
 
 function parse(logs: readonly MinedLog[]) {
-  return parseEventLogs({ abi: ABI, logs: [...logs] })
+  return parseEventLogs({ abi: ABI, eventName: [...EVENTS], logs: [...logs] })
 }
 
-function changeOf(
-  log: Exclude<ParsedLog, RegisteredLog | AcceptedLog | StartedLog>,
-): RegistryChange {
+function changeOf(log: RegistryChangeLog): RegistryChange {
   switch (log.eventName) {
     case 'ExitRequested':
       return { exitAt: Number(log.args.exitAt) }

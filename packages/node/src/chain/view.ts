@@ -35,6 +35,8 @@ export type ChainEvent =
   | { type: 'registered'; block: BlockHeader; index: number; entry: RegistryEntry | undefined }
   | { type: 'changed'; block: BlockHeader; index: number; change: RegistryChange }
   | { type: 'accepted'; block: BlockHeader; accepted: AcceptedCheckpoint }
+  /** The checkpoint of this epoch and all that follow it are no longer accepted. */
+  | { type: 'cancelled'; block: BlockHeader; epoch: number }
 
 /** What an entry says from a block on. */
 export type RegistryChange = Partial<
@@ -43,6 +45,7 @@ export type RegistryChange = Partial<
 
 type Registered = Extract<ChainEvent, { type: 'registered' }>
 type Changed = Extract<ChainEvent, { type: 'changed' }>
+type Landing = Extract<ChainEvent, { type: 'accepted' | 'cancelled' }>
 
 export interface Advance {
   /** Contiguous, ascending; the last one becomes the head. Need not follow the present head. */
@@ -58,6 +61,8 @@ export class ChainView {
   readonly #bases = new Map<number, BlockHeader>()
   #registered: Registered[] = []
   #changes: Changed[] = []
+  #landings: Landing[] = []
+  /** What all landings leave. */
   #accepted: AcceptedCheckpoint[] = []
   /** Identity keys of the entries, hexadecimal. */
   #identities = new Set<string>()
@@ -134,8 +139,8 @@ export class ChainView {
   }
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
-    const count = countUpTo(this.#accepted, block)
-    return this.#list(`accepted/${count}`, () => this.#accepted.slice(0, count))
+    const count = countUpTo(this.#landings, block)
+    return this.#list(`accepted/${count}`, () => leftOf(this.#landings.slice(0, count)))
   }
 
   /** Throws `missingLogs`, and changes nothing, when events are missing before these. */
@@ -167,7 +172,8 @@ export class ChainView {
     for (const [time, { number: at }] of this.#bases) if (at >= number) this.#bases.delete(time)
     this.#registered = this.#registered.slice(0, countUpTo(this.#registered, number))
     this.#changes = this.#changes.slice(0, countUpTo(this.#changes, number))
-    this.#accepted = this.#accepted.slice(0, countUpTo(this.#accepted, number))
+    this.#landings = this.#landings.slice(0, countUpTo(this.#landings, number))
+    this.#accepted = leftOf(this.#landings)
     const entries = this.#registered.flatMap(({ entry }) => entry ?? [])
     this.#identities = new Set(entries.map(({ identity }) => hex(identity)))
     this.#lists.clear()
@@ -180,6 +186,7 @@ export class ChainView {
     this.#bases.clear()
     this.#registered = []
     this.#changes = []
+    this.#landings = []
     this.#accepted = []
     this.#identities.clear()
     this.#lists.clear()
@@ -198,6 +205,9 @@ export class ChainView {
         if (event.accepted.epoch !== epoch) {
           throw missingLogs('checkpoint', epoch, event.accepted.epoch)
         }
+      } else if (event.type === 'cancelled') {
+        if (event.epoch > epoch) throw missingLogs('checkpoint', epoch + 1, event.epoch)
+        epoch = event.epoch - 1
       } else if (event.index >= index) {
         throw missingLogs('node', index, event.index)
       }
@@ -207,8 +217,11 @@ export class ChainView {
   #apply(event: ChainEvent): void {
     this.#eventBlocks.set(event.block.number, event.block)
     if (event.type === 'registered') this.#registered.push(this.#firstOfIdentity(event))
-    else if (event.type === 'accepted') this.#accepted.push(event.accepted)
-    else this.#changes.push(event)
+    else if (event.type === 'changed') this.#changes.push(event)
+    else {
+      this.#landings.push(event)
+      land(this.#accepted, event)
+    }
   }
 
   /** Without its entry when an earlier entry has the same identity key. */
@@ -250,7 +263,20 @@ export class ChainView {
 
 /** True of an event that the registry emitted. */
 export function isOfRegistry({ type }: ChainEvent): boolean {
-  return type !== 'accepted'
+  return type !== 'accepted' && type !== 'cancelled'
+}
+
+/** Accepted checkpoints after these landings, from the genesis one on. */
+function leftOf(landings: readonly Landing[]): AcceptedCheckpoint[] {
+  const left: AcceptedCheckpoint[] = []
+  for (const landing of landings) land(left, landing)
+  return left
+}
+
+function land(accepted: AcceptedCheckpoint[], landing: Landing): void {
+  if (landing.type === 'accepted') accepted.push(landing.accepted)
+  // The genesis checkpoint stands first.
+  else accepted.length = landing.epoch + 1
 }
 
 function missingLogs(what: string, expected: number, found: number): CairnError {

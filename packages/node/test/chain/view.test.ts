@@ -79,6 +79,37 @@ describe('chain view', () => {
     assert.equal(view.registryAt(0n), view.registryAt(1n))
   })
 
+  it('forgets a cancelled checkpoint and those after it, from that block on', () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    const blocks = [0, 1, 2, 3, 4].map(i => header(i, 100 + i))
+    const [genesis, zero, one, cancel, again] = blocks as [
+      BlockHeader,
+      BlockHeader,
+      BlockHeader,
+      BlockHeader,
+      BlockHeader,
+    ]
+    const events: ChainEvent[] = [
+      { type: 'accepted', block: genesis, accepted: acceptedAt(-1, genesis) },
+      { type: 'accepted', block: zero, accepted: acceptedAt(0, zero) },
+      { type: 'accepted', block: one, accepted: acceptedAt(1, one) },
+      { type: 'cancelled', block: cancel, epoch: 0 },
+      { type: 'accepted', block: again, accepted: acceptedAt(0, again) },
+    ]
+    view.append({ headers: blocks, events })
+    const epochs = (block: BlockHeader) => view.checkpointsAt(block.number).map(it => it.epoch)
+    assert.deepEqual(blocks.map(epochs), [[-1], [-1, 0], [-1, 0, 1], [-1], [-1, 0]])
+    assert.equal(view.accepted(0)?.block, again)
+    view.rollback(3n)
+    assert.equal(view.lastEpoch(), -1)
+    view.rollback(2n)
+    assert.equal(view.accepted(0)?.block, zero)
+    const beyond = { type: 'cancelled', block: header(3, 103), epoch: 2 } as const
+    assert.throws(() => view.append({ headers: [beyond.block], events: [beyond] }), {
+      code: 'missingLogs',
+    })
+  })
+
   it('shows exits and withdrawals from their block on', () => {
     const view = new ChainView({ epochs: EPOCHS })
     const blocks = [header(0, 100), header(1, 101), header(2, 102)] as const

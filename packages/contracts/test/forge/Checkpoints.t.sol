@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+pragma solidity 0.8.37;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {Checkpoints} from "../../solidity/Checkpoints.sol";
+import {Absent, Committee, CommitteeWord, Member} from "../../solidity/CommitteeWord.sol";
+import {BlsSigner} from "./BlsSigner.sol";
+import {Draft, Network} from "./Network.sol";
+
+contract CheckpointsTest is Network {
+    uint64 private constant DELAY = 100;
+    uint32 private constant NODES = 4;
+
+    function setUp() public {
+        settings.activationDelay = DELAY;
+        vm.roll(10);
+        deployAll();
+        token.approve(address(registry), type(uint256).max);
+        for (uint32 i = 0; i < NODES; ++i) registerNode(i, 1000 ether + i * 1 ether);
+        vm.roll(20);
+        vm.warp(block.timestamp + 10);
+    }
+
+    function test_isActedUponAfterTheDelayOnly() public {
+        land(draftOf(0));
+        uint64 due = uint64(block.timestamp) + DELAY;
+        assertEqual("accepted", 1, checkpoints.rootOf(0) == 0 ? 0 : 1);
+        vm.warp(due - 1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotActive.selector, 0, due));
+        checkpoints.activeRootOf(0);
+        vm.warp(due);
+        assertEqual("same", uint256(checkpoints.rootOf(0)), uint256(checkpoints.activeRootOf(0)));
+    }
+
+    function test_keepsAsManyRootsAsTheRingHasPlaces() public {
+        bytes32[260] memory roots;
+        for (uint256 i = 0; i < 258; ++i) {
+            land(draftOf(0));
+            roots[i] = checkpoints.rootOf(uint64(i));
+            if (i == 254) checkpoints.rootOf(GENESIS_EPOCH);
+        }
+        for (uint256 i = 2; i < 258; ++i) {
+            assertEqual("kept", uint256(roots[i]), uint256(checkpoints.rootOf(uint64(i))));
+        }
+        uint64[4] memory gone = [GENESIS_EPOCH, 0, 1, 258];
+        for (uint256 i = 0; i < gone.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(Checkpoints.EpochNotKept.selector, gone[i]));
+            checkpoints.rootOf(gone[i]);
+        }
+    }
+
+    function test_vetoOfAMemberThatIsNotRegistered() public {
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 1);
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        // Epoch 2 is in the term that begins with epoch 0.
+        checkpoints.veto(1, zero, one, termOf(0), bad, only(members, NODES));
+        assertCancelled(1);
+    }
+
+    function testFuzz_vetoOfAWeightThatIsNotTheBonds(uint64 weight, uint8 which) public {
+        uint256 at_ = which % NODES;
+        vm.assume(weight != 1000 + at_);
+        uint256[] memory weights = rightWeights(NODES);
+        weights[at_] = weight;
+        (Committee memory bad, Absent memory members) = committeeWith(weights);
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        checkpoints.veto(1, zero, one, termOf(0), bad, only(members, at_));
+        assertCancelled(1);
+    }
+
+    function testFuzz_noVetoOfWhoIsRegistered(uint8 which) public {
+        (Committee memory good, Absent memory members) = committeeOf(NODES, 0);
+        (bytes memory zero, bytes memory one) = landNaming(good);
+        Absent memory one_ = only(members, which % NODES);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.veto(1, zero, one, zero, good, one_);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.vetoSum(1, zero, one, good, members);
+    }
+
+    function test_vetoComparesTheBondAtTheBaseOfTheTerm() public {
+        (Committee memory good, Absent memory members) = committeeOf(NODES, 0);
+        // The base of epoch 0 is block 15.
+        bytes memory zero = land(draftOf(15));
+        vm.roll(30);
+        registry.addBond(2, 50 ether);
+        vm.roll(40);
+        Draft memory draft = draftOf(35);
+        draft.nextCommittee = keccak256(abi.encode(good));
+        bytes memory one = land(draft);
+        Absent memory third = only(members, 2);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.veto(1, zero, one, zero, good, third);
+        uint256[] memory weights = rightWeights(NODES);
+        weights[2] += 50;
+        (Committee memory late, Absent memory lateMembers) = committeeWith(weights);
+        draft = draftOf(35);
+        draft.nextCommittee = keccak256(abi.encode(late));
+        bytes memory two = land3(good, draft);
+        checkpoints.veto(2, one, two, zero, late, only(lateMembers, 2));
+        assertEqual("last", 1, checkpoints.lastEpoch());
+    }
+
+    /// The base of the next term has no checkpoint yet: its block lies somewhere in a span.
+    function test_vetoAtTheEndOfATermAllowsWhatMayHaveBeen() public {
+        for (uint256 i = 0; i < 3; ++i) land(draftOf(15));
+        bytes32 before = checkpoints.rootOf(2);
+        vm.roll(30);
+        registry.addBond(2, 50 ether);
+        vm.roll(40);
+        uint256[] memory weights = rightWeights(NODES);
+        for (uint256 i = 0; i < 2; ++i) {
+            // Before and after the change.
+            weights[2] = 1002 + 50 * i;
+            refusedAtTermEnd(weights, 2);
+        }
+        weights[2] = 1053;
+        (Committee memory bad, Absent memory members) = committeeWith(weights);
+        (bytes memory second, bytes memory third) = landThird(bad);
+        checkpoints.veto(3, second, third, "", bad, only(members, 2));
+        assertEqual("returned", uint256(before), uint256(checkpoints.rootOf(2)));
+    }
+
+    function testFuzz_vetoOfASumThatIsNotTheMembers(uint8 what, uint64 change) public {
+        vm.assume(change != 0);
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 0);
+        if (what % 2 == 0) bad.weight += change;
+        else bad.key = BlsSigner.publicKey(change);
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        checkpoints.vetoSum(1, zero, one, bad, members);
+        assertCancelled(1);
+    }
+
+    function test_vetoOfASumNeedsAllMembers() public {
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 0);
+        bad.weight += 1;
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        Absent memory some = only(members, 0);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotAllMembers.selector, NODES, 1));
+        checkpoints.vetoSum(1, zero, one, bad, some);
+    }
+
+    function test_vetoRefusesAMemberThatTheCommitteeDoesNotHave() public {
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 1);
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        Absent memory wrong = only(members, NODES);
+        wrong.members[0].weight += 1;
+        vm.expectRevert(CommitteeWord.AbsentProof.selector);
+        checkpoints.veto(1, zero, one, zero, bad, wrong);
+        wrong = only(members, NODES);
+        Committee memory other = bad;
+        other.weight += 1;
+        vm.expectRevert();
+        checkpoints.veto(1, zero, one, zero, other, wrong);
+    }
+
+    function test_cancellingTakesAllThatFollow() public {
+        bytes memory zero = land(draftOf(15));
+        land(draftOf(15));
+        land(draftOf(15));
+        bytes32 gone = checkpoints.rootOf(2);
+        guard();
+        checkpoints.cancel(1, zero);
+        assertCancelled(1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.EpochNotKept.selector, 2));
+        checkpoints.rootOf(2);
+        assertTrue("a root that has gone with it", !checkpoints.cancelled(gone));
+    }
+
+    function test_aCancelledRootNeverComesBackAndAnotherMay() public {
+        bytes memory zero = land(draftOf(15));
+        bytes memory one = land(draftOf(15));
+        guard();
+        checkpoints.cancel(1, zero);
+        bytes32 root = this.rootOfContainer(one);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RootCancelled.selector, root));
+        this.submitExternally(one, 1, 7);
+        land(draftOf(16));
+        assertEqual("last", 1, checkpoints.lastEpoch());
+        // Nor later, when the flag that a root of this epoch was cancelled is gone.
+        guard();
+        checkpoints.cancel(1, zero);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RootCancelled.selector, root));
+        this.submitExternally(one, 1, 9);
+    }
+
+    function test_whatIsActiveStays() public {
+        bytes memory zero = land(draftOf(15));
+        land(draftOf(15));
+        vm.warp(block.timestamp + DELAY);
+        guard();
+        vm.expectRevert(
+            abi.encodeWithSelector(Checkpoints.IsActive.selector, 1, uint64(block.timestamp))
+        );
+        checkpoints.cancel(1, zero);
+    }
+
+    function testFuzz_onlyTheGuardianCancelsAtWill(address sender) public {
+        bytes memory zero = land(draftOf(15));
+        land(draftOf(15));
+        vm.assume(sender != address(this));
+        vm.prank(sender);
+        vm.expectRevert(
+            abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, sender)
+        );
+        checkpoints.cancel(1, zero);
+    }
+
+    function test_theFirstEpochReturnsToGenesis() public {
+        Draft memory genesis;
+        genesis.epoch = GENESIS_EPOCH;
+        genesis.nextCommittee = word();
+        genesis.payouts = sha256(abi.encodePacked(emptyRoot(), bytes32(0)));
+        land(draftOf(15));
+        guard();
+        checkpoints.cancel(0, encode(genesis));
+        assertEqual("last", GENESIS_EPOCH, checkpoints.lastEpoch());
+        land(draftOf(16));
+    }
+
+    // Fallback.
+
+    function test_nobodyChecksInBeforeItIsDue() public {
+        land(draftOf(15));
+        uint256 due = block.timestamp + settings.fallbackAfter;
+        bytes32[4] memory key = BlsSigner.publicKey(secretOf(0));
+        vm.warp(due - 1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotDue.selector, due));
+        checkpoints.checkIn(0, key);
+        vm.warp(due);
+        checkpoints.checkIn(0, key);
+    }
+
+    function testFuzz_whoChecksInSignsWhenItIsMoreThanHalf(uint8 count) public {
+        count = uint8(bounded(count, 1, NODES));
+        waitForFallback();
+        for (uint32 i = 0; i < count; ++i) checkInNode(i);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                Checkpoints.WindowOpen.selector, uint64(block.timestamp) + settings.fallbackWindow
+            )
+        );
+        checkpoints.formCommittee();
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        uint256 weight = uint256(count) * 1000 + uint256(count) * (count - 1) / 2;
+        if (2 * weight <= 4006) {
+            vm.expectRevert(
+                abi.encodeWithSelector(Checkpoints.NoMajority.selector, weight, 4006)
+            );
+            checkpoints.formCommittee();
+            return;
+        }
+        checkpoints.formCommittee();
+        (Committee memory formed,) = committeeOf(count, 0);
+        assertEqual(
+            "word", uint256(keccak256(abi.encode(formed))), uint256(checkpoints.committeeWord())
+        );
+        // It signs, and what it signs waits longer.
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = word();
+        land3(formed, draft);
+        assertEqual(
+            "later", block.timestamp + settings.fallbackDelay, checkpoints.activeAt(0)
+        );
+        land(draftOf(15));
+        assertEqual("not before it", checkpoints.activeAt(0), checkpoints.activeAt(1));
+    }
+
+    function test_checksInOnceWithItsOwnKeyAndAnOldBond() public {
+        vm.roll(50);
+        registerNode(NODES, 5000 ether);
+        waitForFallback();
+        checkInNode(0);
+        refusedCheckIn(0, 0, abi.encodeWithSelector(Checkpoints.AlreadyCheckedIn.selector, 0));
+        refusedCheckIn(1, 0, abi.encodeWithSelector(Checkpoints.NotEligible.selector, 1));
+        refusedCheckIn(
+            NODES, NODES, abi.encodeWithSelector(Checkpoints.NotEligible.selector, NODES)
+        );
+        registry.requestExit(3);
+        refusedCheckIn(3, 3, abi.encodeWithSelector(Checkpoints.NotEligible.selector, 3));
+        bytes32[4] memory key = BlsSigner.publicKey(secretOf(2));
+        vm.prank(address(0xbad));
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotEligible.selector, 2));
+        checkpoints.checkIn(2, key);
+    }
+
+    function test_aCheckpointEndsTheWindow() public {
+        waitForFallback();
+        for (uint32 i = 0; i < NODES; ++i) checkInNode(i);
+        land(draftOf(15));
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                Checkpoints.NotDue.selector,
+                block.timestamp - settings.fallbackWindow - 1 + settings.fallbackAfter
+            )
+        );
+        checkpoints.formCommittee();
+        vm.warp(block.timestamp + settings.fallbackAfter);
+        vm.expectRevert(Checkpoints.NoWindow.selector);
+        checkpoints.formCommittee();
+    }
+
+    function test_theCouncilSetsACommitteeOnlyWhereTooFewCheckIn() public {
+        access.setTargetFunctionRole(
+            address(checkpoints), selectors(Checkpoints.setCommittee.selector), 2
+        );
+        access.grantRole(2, address(this), 0);
+        waitForFallback();
+        vm.expectRevert(Checkpoints.NoWindow.selector);
+        checkpoints.setCommittee(word());
+        checkInNode(0);
+        vm.expectRevert();
+        checkpoints.setCommittee(word());
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        vm.prank(address(0xbad));
+        vm.expectRevert();
+        checkpoints.setCommittee(bytes32(uint256(1)));
+        checkpoints.setCommittee(bytes32(uint256(1)));
+        assertEqual("set", 1, uint256(checkpoints.committeeWord()));
+        // A new window opens only after as long a wait.
+        bytes32[4] memory key = BlsSigner.publicKey(secretOf(1));
+        vm.expectRevert();
+        checkpoints.checkIn(1, key);
+    }
+
+    function submitExternally(bytes memory checkpoint, uint64 epoch, uint64 round) external {
+        submit(checkpoint, epoch, round);
+    }
+
+    function draftOf(uint64 base) private pure returns (Draft memory draft) {
+        draft.baseNumber = base;
+    }
+
+    /// Lands epochs 0 and 1, the second naming a committee for epoch 2.
+    function landNaming(Committee memory next)
+        private
+        returns (bytes memory zero, bytes memory one)
+    {
+        zero = land(draftOf(15));
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = keccak256(abi.encode(next));
+        one = land(draft);
+    }
+
+    function landThird(Committee memory next)
+        private
+        returns (bytes memory second, bytes memory third)
+    {
+        Draft memory draft = draftOf(15);
+        draft.epoch = 2;
+        draft.parent = checkpoints.rootOf(1);
+        draft.nextCommittee = word();
+        second = encode(draft);
+        draft = draftOf(15);
+        draft.nextCommittee = keccak256(abi.encode(next));
+        third = land(draft);
+    }
+
+    function refusedAtTermEnd(uint256[] memory weights, uint256 which) private {
+        (Committee memory good, Absent memory members) = committeeWith(weights);
+        (bytes memory second, bytes memory third) = landThird(good);
+        Absent memory member = only(members, which);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.veto(3, second, third, "", good, member);
+        guard();
+        checkpoints.cancel(3, second);
+    }
+
+    /// Lands the next checkpoint, signed by another committee.
+    function land3(Committee memory signers, Draft memory draft)
+        private
+        returns (bytes memory checkpoint)
+    {
+        draft.epoch = nextEpoch();
+        unchecked {
+            draft.parent = checkpoints.rootOf(draft.epoch - 1);
+        }
+        checkpoint = encode(draft);
+        bytes32 message = checkpoints.voteSigningRoot(
+            checkpoints.genesis(), draft.epoch, 0, this.rootOfContainer(checkpoint)
+        );
+        uint256 secret;
+        for (uint32 i = 0; i < signers.count; ++i) secret += secretOf(i);
+        Absent memory absent;
+        checkpoints.submit(checkpoint, 0, signers, absent, BlsSigner.sign(secret, message));
+    }
+
+    function termOf(uint64 base) private view returns (bytes memory) {
+        Draft memory draft = draftOf(base == 0 ? 15 : base);
+        draft.nextCommittee = word();
+        draft.parent = checkpoints.rootOf(GENESIS_EPOCH);
+        return encode(draft);
+    }
+
+    function assertCancelled(uint64 epoch) private {
+        assertEqual("last", epoch - 1, checkpoints.lastEpoch());
+        assertEqual("committee", uint256(word()), uint256(checkpoints.committeeWord()));
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.EpochNotKept.selector, epoch));
+        checkpoints.rootOf(epoch);
+    }
+
+    function guard() private {
+        access.setTargetFunctionRole(
+            address(checkpoints), selectors(Checkpoints.cancel.selector), 1
+        );
+        access.grantRole(1, address(this), 0);
+    }
+
+    function waitForFallback() private {
+        vm.warp(checkpoints.genesis() + settings.fallbackAfter);
+    }
+
+    function checkInNode(uint32 node) private {
+        checkpoints.checkIn(node, BlsSigner.publicKey(secretOf(node)));
+    }
+
+    function refusedCheckIn(uint32 node, uint32 key, bytes memory reason) private {
+        bytes32[4] memory point = BlsSigner.publicKey(secretOf(key));
+        vm.expectRevert(reason);
+        checkpoints.checkIn(node, point);
+    }
+
+    function selectors(bytes4 one) private pure returns (bytes4[] memory list) {
+        list = new bytes4[](1);
+        list[0] = one;
+    }
+
+    function emptyRoot() private pure returns (bytes32 node) {
+        for (uint256 i = 0; i < 32; ++i) node = sha256(abi.encodePacked(node, node));
+    }
+
+    function rightWeights(uint256 count) private pure returns (uint256[] memory weights) {
+        weights = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) weights[i] = 1000 + i;
+    }
+
+    /// The first registered nodes, and after them so many that are not.
+    function committeeOf(uint256 registered, uint256 invented)
+        private
+        view
+        returns (Committee memory, Absent memory)
+    {
+        return committeeWith(rightWeights(registered + invented));
+    }
+
+    function committeeWith(uint256[] memory weights)
+        private
+        view
+        returns (Committee memory made, Absent memory all)
+    {
+        uint256 count = weights.length;
+        all.members = new Member[](count);
+        bytes32[] memory leaves = new bytes32[](count);
+        uint256 secret;
+        for (uint32 i = 0; i < count; ++i) {
+            bytes32[4] memory key = BlsSigner.publicKey(secretOf(i));
+            all.members[i] = Member(i, key, weights[i]);
+            leaves[i] = keccak256(abi.encode(key, weights[i]));
+            secret += secretOf(i);
+            made.weight += weights[i];
+        }
+        made.count = count;
+        made.key = BlsSigner.publicKey(secret);
+        made.members = rootOfLeaves(padded(leaves));
+        // The padding's nodes to the right, as siblings.
+        all.proof = siblingsOfAll(leaves);
+    }
+
+    /// One of all members, with its siblings.
+    function only(Absent memory all, uint256 index) private pure returns (Absent memory one) {
+        one.members = new Member[](1);
+        one.members[0] = all.members[index];
+        bytes32[] memory level = new bytes32[](all.members.length);
+        for (uint256 i = 0; i < level.length; ++i) {
+            level[i] = keccak256(abi.encode(all.members[i].key, all.members[i].weight));
+        }
+        level = padded(level);
+        uint256 levels;
+        while (uint256(1) << levels < level.length) ++levels;
+        one.proof = new bytes32[](levels);
+        for (uint256 h = 0; h < levels; ++h) {
+            one.proof[h] = level[(index >> h) ^ 1];
+            level = above(level);
+        }
+    }
+
+    function padded(bytes32[] memory leaves) private pure returns (bytes32[] memory full) {
+        uint256 width = 1;
+        while (width < leaves.length) width *= 2;
+        full = new bytes32[](width);
+        for (uint256 i = 0; i < leaves.length; ++i) full[i] = leaves[i];
+    }
+
+    function above(bytes32[] memory level) private pure returns (bytes32[] memory upper) {
+        upper = new bytes32[](level.length / 2);
+        for (uint256 i = 0; i < upper.length; ++i) {
+            upper[i] = keccak256(abi.encodePacked(level[2 * i], level[2 * i + 1]));
+        }
+    }
+
+    function rootOfLeaves(bytes32[] memory level) private pure returns (bytes32) {
+        while (level.length > 1) level = above(level);
+        return level[0];
+    }
+
+    function siblingsOfAll(bytes32[] memory leaves) private pure returns (bytes32[] memory proof) {
+        bytes32[] memory found = new bytes32[](32);
+        uint256 count;
+        uint256 width = leaves.length;
+        bytes32 empty = 0;
+        for (uint256 full = padded(leaves).length; full > 1; full /= 2) {
+            if (width & 1 == 1) found[count++] = empty;
+            width = (width + 1) / 2;
+            empty = keccak256(abi.encodePacked(empty, empty));
+        }
+        proof = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) proof[i] = found[i];
+    }
+}
