@@ -37,13 +37,15 @@ export class Namespaces {
     if (process.getuid?.() !== 0)
       throw new Error('network namespaces are made by root: run as root')
     this.#delays = delays
+    process.once('exit', this.#clear)
+    process.once('SIGTERM', this.#terminate)
     try {
       this.#run('netns', 'add', this.#hub)
       for (const place of delays.keys()) this.#link(place)
       this.means = this.#hasNetem() ? 'netem' : 'relay'
       if (this.means === 'netem') for (const place of delays.keys()) this.#delay(place)
     } catch (error) {
-      this.#remove()
+      this.#clear()
       throw error
     }
   }
@@ -85,17 +87,28 @@ export class Namespaces {
 
   /** Ends what runs, and leaves nothing behind. */
   async stop(): Promise<void> {
-    const running = [...this.#children].filter(({ exitCode, signalCode }) => {
+    const ended = this.#running().map(child => once(child, 'exit'))
+    this.#clear()
+    await Promise.all(ended)
+  }
+
+  /** At once, for whoever stops a run in its middle. */
+  readonly #clear = (): void => {
+    process.off('exit', this.#clear)
+    process.off('SIGTERM', this.#terminate)
+    for (const child of this.#running()) child.kill('SIGKILL')
+    this.#remove()
+  }
+
+  readonly #terminate = (): void => {
+    this.#clear()
+    process.kill(process.pid, 'SIGTERM')
+  }
+
+  #running(): ChildProcess[] {
+    return [...this.#children].filter(({ exitCode, signalCode }) => {
       return exitCode === null && signalCode === null
     })
-    await Promise.all(
-      running.map(async child => {
-        const ended = once(child, 'exit')
-        child.kill('SIGKILL')
-        await ended
-      }),
-    )
-    this.#remove()
   }
 
   #start(namespace: string, script: string, init: unknown): Program {
