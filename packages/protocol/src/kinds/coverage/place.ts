@@ -1,6 +1,13 @@
 /** Where gateways are by their registered cells, and what lies between two of them. */
 
-import { cellCentre, cellDistance, cellResolution, isCell } from '../../radio/geo.ts'
+import {
+  cellCentre,
+  cellResolution,
+  isCell,
+  type Site,
+  siteDistance,
+  siteOf,
+} from '../../radio/geo.ts'
 import { demodulationLimit, freeSpaceLoss, sensitivity } from '../../radio/levels.ts'
 import { planHolds } from '../../radio/regions.ts'
 import type { RegistryEntry } from '../../registry.ts'
@@ -31,7 +38,7 @@ export function hasRegion(entry: RegistryEntry): boolean {
  * band allows, so that overstating it does not make room for a louder reception.
  */
 export function linkOf(beaconer: RegistryEntry, witness: RegistryEntry, sent: Emission): Link {
-  const distance = cellDistance(beaconer.cell, witness.cell)
+  const distance = siteDistance(siteOfEntry(beaconer), siteOfEntry(witness))
   const slack = slackOf(beaconer) + slackOf(witness)
   const plan = planOf(beaconer)
   const limit = plan === undefined ? undefined : powerLimit(plan, sent.frequency)
@@ -48,4 +55,16 @@ export function linkOf(beaconer: RegistryEntry, witness: RegistryEntry, sent: Em
 /** Metres by which a cell may mislead about where in it the node is. */
 export function slackOf({ cell }: Pick<RegistryEntry, 'cell'>): number {
   return cellResolution(cell) === COARSEST_RESOLUTION ? WIDE_CELL_METRES : 0
+}
+
+const sites = new WeakMap<RegistryEntry, Site>()
+
+/** Found once for as long as its entry is held: each gateway is an end of many links. */
+function siteOfEntry(entry: RegistryEntry): Site {
+  let site = sites.get(entry)
+  if (site === undefined) {
+    site = siteOf(entry.cell)
+    sites.set(entry, site)
+  }
+  return site
 }
