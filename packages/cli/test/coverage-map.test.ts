@@ -84,7 +84,14 @@ describe('coverage map', () => {
       [first?.beacon?.counted, first?.units, first?.factors.density, first?.factors.consistency],
       [true, 0.5, 0.5, 0.5],
     )
-    assert.match(first?.lowered.join() ?? '', /50\.0 % of it counts.*correlation 0\.150/)
+    assert.deepEqual(
+      first?.lowered.map(({ factor, value }) => [factor, value]),
+      [
+        ['density', 0.5],
+        ['consistency', 0.5],
+      ],
+    )
+    assert.match(first?.lowered[1]?.cause ?? '', /correlation 0\.150/)
     assert.deepEqual([second?.beacon?.reason, second?.reports, second?.units], ['noReveal', 1, 0.5])
     assert.deepEqual([third?.beacon, third?.reports, third?.reportsCounted], [undefined, 1, 0])
     assert.deepEqual([fourth?.reports, stranger?.node, stranger?.centre], [0, 9, undefined])
@@ -211,6 +218,7 @@ describe('SVG of a coverage map', () => {
     assert.match(svg, />tooLoud<\/text>/)
     assert.match(svg, /Node 1: was asked in slot 4/)
     assert.match(svg, /Reports: tooLoud 1\./)
+    assert.match(svg, /Nodes 0, 1: lowered to 50\.0 %: many/)
     assert.match(svg, /5 gateways · 2 beacons, 1 count · 3 reports, 1 count · 1 without a place/)
   })
 

@@ -1,7 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import type { GatewaysView, Json, NodeStatus } from '@cairn/node'
-import { check, type ExplainedBeacon, explainAbsence, explainCoverage } from '@cairn/protocol'
+import {
+  check,
+  type Explained,
+  type ExplainedBeacon,
+  explainAbsence,
+  explainCoverage,
+} from '@cairn/protocol'
 import { Option } from 'commander'
 import type { ApiClient } from '../api-client.ts'
 import { geojsonOf } from '../coverage-map/geojson.ts'
@@ -32,6 +38,8 @@ export function coverageCommand({ program, action }: Commands): void {
     .action(action(map))
 }
 
+/** Factors are parts per million. */
+const MILLION = 1_000_000
 const FORMATS = ['geojson', 'svg'] as const
 
 interface Found {
@@ -82,8 +90,17 @@ async function explain(
   return undefined
 }
 
-/** Of the beacons of others only what `node` reported. */
+/** Of the beacons of others only what `node` reported; why somebody earns less once. */
 function sentenceLines(explained: readonly ExplainedBeacon[], node: number | undefined): string[] {
+  const told = new Set<string>()
+  const lowered = ({ node: whose, lowered: items }: Explained, indent: string) =>
+    items.flatMap(item => {
+      const key = `${whose} ${item.cause}`
+      if (told.has(key)) return []
+      told.add(key)
+      const share = ((100 * item.value) / MILLION).toFixed(1)
+      return [`${indent}lowered to ${share} %: ${item.cause}`, ...adviceLine(item, `${indent}  `)]
+    })
   return explained.flatMap(beacon => {
     const own = node === undefined || beacon.node === node
     const witnesses = beacon.witnesses.filter(other => own || other.node === node)
@@ -92,11 +109,11 @@ function sentenceLines(explained: readonly ExplainedBeacon[], node: number | und
       : [`beacon of node ${beacon.node}:`]
     return [
       ...heading,
-      ...(own ? [...adviceLine(beacon, '  '), ...loweredLines(beacon, '  ')] : []),
+      ...(own ? [...adviceLine(beacon, '  '), ...lowered(beacon, '  ')] : []),
       ...witnesses.flatMap(other => [
         `  node ${other.node} ${other.cause}`,
         ...adviceLine(other, '    '),
-        ...loweredLines(other, '    '),
+        ...lowered(other, '    '),
       ]),
     ]
   })
@@ -107,13 +124,6 @@ const STANDING: Readonly<Record<string, string>> = { ok: 'counts: ', stale: '', 
 
 function adviceLine({ next }: { next?: string }, indent: string): string[] {
   return next === undefined ? [] : [`${indent}-> ${next}`]
-}
-
-function loweredLines({ lowered }: Pick<ExplainedBeacon, 'lowered'>, indent: string): string[] {
-  return lowered.flatMap(item => [
-    `${indent}earns less: ${item.cause}`,
-    ...adviceLine(item, `${indent}  `),
-  ])
 }
 
 interface MapOptions {

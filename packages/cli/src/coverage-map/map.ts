@@ -4,6 +4,7 @@ import {
   cellCentre,
   explainCoverage,
   type GatewayStanding,
+  type Lowered,
   type Position,
   SCALE_ONE,
   type VerdictFacts,
@@ -34,7 +35,15 @@ export interface MapGateway {
   /** From 0 to 1, as far as they were judged. */
   factors: Record<string, number>
   /** Why it earns less than in full. */
-  lowered: string[]
+  lowered: LoweredFactor[]
+}
+
+export interface LoweredFactor {
+  factor: string
+  /** From 0 to 1. */
+  value: number
+  cause: string
+  next?: string
 }
 
 interface Judged {
@@ -130,7 +139,7 @@ function degrees({ lat, lng }: Position): Point {
   return { lat: lat / 1e7, lng: lng / 1e7 }
 }
 
-function earn(gateway: MapGateway, facts: VerdictFacts, lowered: readonly { cause: string }[]) {
+function earn(gateway: MapGateway, facts: VerdictFacts, lowered: readonly Lowered[]) {
   gateway.units += fixed(facts.units) ?? 0
   const density = fixed(facts.densityScale)
   if (density !== undefined) gateway.factors.density = density
@@ -138,8 +147,9 @@ function earn(gateway: MapGateway, facts: VerdictFacts, lowered: readonly { caus
     const value = facts[name]
     if (typeof value === 'number') gateway.factors[name] = value / MILLION
   }
-  for (const { cause } of lowered) {
-    if (!gateway.lowered.includes(cause)) gateway.lowered.push(cause)
+  for (const { value, ...item } of lowered) {
+    if (gateway.lowered.some(({ cause }) => cause === item.cause)) continue
+    gateway.lowered.push({ ...item, value: value / MILLION })
   }
 }
 

@@ -3,7 +3,7 @@
  * outside. It brings its own background, light or dark as the reader's system is; colours are told
  * apart without colour vision, and shapes and dashes say the same.
  */
-import type { CoverageMap, MapGateway, MapLink, Point } from './map.ts'
+import type { CoverageMap, LoweredFactor, MapGateway, MapLink, Point } from './map.ts'
 
 const WIDTH = 1_280
 const HEIGHT = 800
@@ -229,7 +229,8 @@ function markerShapes(gateway: MapGateway, spot: Spot | undefined, radius: numbe
     filled ? 'number on' : 'number',
   )
   const below = { x: spot.x, y: spot.y + radius + 13 }
-  const caption = gateway.units > 0 ? [text(below, gateway.units.toFixed(2), 'caption halo')] : []
+  const tookPart = gateway.beacon !== undefined || gateway.reports > 0
+  const caption = tookPart ? [text(below, gateway.units.toFixed(2), 'caption halo')] : []
   return [shape, number, ...caption]
 }
 
@@ -254,9 +255,13 @@ function tooltip({ node, beacon, reports, reportsCounted, units, lowered }: MapG
     beacon === undefined ? 'no beacon in this epoch' : `beacon (${beacon.reason}): ${beacon.cause}`,
     ...(beacon?.next === undefined ? [] : [`-> ${beacon.next}`]),
     `${reports} reports of others' beacons, ${reportsCounted} count`,
-    ...lowered.map(cause => `earns less: ${cause}`),
+    ...lowered.map(item => loweredText(item)),
   ]
   return lines.join('\n')
+}
+
+function loweredText({ value, cause }: LoweredFactor): string {
+  return `lowered to ${(100 * value).toFixed(1)} %: ${cause}`
 }
 
 function summary({ gateways, links }: CoverageMap): string {
@@ -339,28 +344,37 @@ interface Line {
   indent?: number
 }
 
+const EARNING_LESS: Line[] = [{ text: '' }, { text: 'Earning less', style: 'head' }]
+
 /** Why beacons and reports did not count, as far as there is room: each cause once. */
 function whyNot({ epoch, gateways, links }: CoverageMap, room: number): Line[] {
   const refused = links.filter(({ passed }) => !passed)
   const failed = gateways.flatMap(({ node, beacon }) =>
-    beacon === undefined || beacon.passed ? [] : [{ node, cause: beacon.cause }],
+    beacon === undefined || beacon.passed ? [] : [{ node, text: beacon.cause }],
   )
-  if (refused.length === 0 && failed.length === 0) {
-    return [{ text: 'Everything that was sent and reported passed.', style: 'head' }]
+  const lowered = gateways.flatMap(({ node, lowered: items }) =>
+    items.map(item => ({ node, text: loweredText(item) })),
+  )
+  const lines: Line[] = []
+  const add = (more: Line[]): boolean => {
+    const fits = (lines.length + more.length + 1) * LINE <= room
+    if (fits) lines.push(...more)
+    return fits
   }
-  const lines: Line[] = [{ text: 'Why not', style: 'head' }]
+  if (refused.length + failed.length > 0) add([{ text: 'Why not', style: 'head' }])
+  else add([{ text: 'All beacons and reports passed', style: 'head' }])
   const reasons = byCount(Map.groupBy(refused, ({ reason }) => reason))
   const counts = reasons.map(([reason, list]) => `${reason} ${list.length}`)
-  if (counts.length > 0) lines.push(...paragraph(`Reports: ${counts.join(', ')}.`))
-  let left = failed.length
-  for (const [cause, list] of byCount(Map.groupBy(failed, beacon => beacon.cause))) {
-    const told = paragraph(`${nodes(list.map(({ node }) => node))}: ${cause}.`)
-    if ((lines.length + told.length + 1) * LINE > room) {
-      lines.push({ text: `${left} more: cairn coverage explain ${epoch}`, style: 'muted' })
-      break
+  if (counts.length > 0) add(paragraph(`Reports: ${counts.join(', ')}.`))
+  let left = failed.length + lowered.length
+  for (const list of [failed, lowered]) {
+    if (list === lowered && lowered.length > 0) add(EARNING_LESS)
+    for (const [cause, those] of byCount(Map.groupBy(list, ({ text: told }) => told))) {
+      if (!add(paragraph(`${nodes(those.map(({ node }) => node))}: ${cause}.`))) {
+        return [...lines, { text: `${left} more: cairn coverage explain ${epoch}`, style: 'muted' }]
+      }
+      left -= those.length
     }
-    lines.push(...told)
-    left -= list.length
   }
   return lines
 }

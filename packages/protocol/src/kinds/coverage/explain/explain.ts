@@ -187,8 +187,11 @@ function nextStep({ witnesses, deaf, silent, others }: Quiet): { next?: string }
   if (others.length === 0) {
     return { next: 'a higher antenna reaches farther; without neighbours nobody can hear it' }
   }
-  if (deaf.length > 0)
-    return { next: 'check its antenna, its cable, and that its power is not lowered' }
+  if (deaf.length > 0) {
+    return {
+      next: 'frames collide now and then: where several epochs say so, check antenna, cable and power',
+    }
+  }
   return silent.length === others.length
     ? { next: 'nothing to do here: its neighbours were silent' }
     : {}

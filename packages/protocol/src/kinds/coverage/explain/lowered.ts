@@ -4,7 +4,7 @@ import { SCALE_ONE } from '../../../radio/density.ts'
 import { CONSISTENCY_PARTS } from '../graph/consistency.ts'
 import { FULL, ramp } from '../graph/ramp.ts'
 import type { Sentence, Subject } from './reason.ts'
-import { amount, decibels, fact, metres, number, percent } from './wording.ts'
+import { amount, decibels, fact, metres, number } from './wording.ts'
 
 export type FactorName = 'density' | 'consistency' | 'independence' | 'mutuality' | 'antenna'
 
@@ -22,7 +22,7 @@ export function loweredFactors({ role, facts }: Subject): Lowered[] {
   if (scale === undefined) return []
   const found = [
     lowered('density', Number((scale * BigInt(FULL)) / SCALE_ONE), density),
-    lowered('consistency', number(facts, 'consistency'), value => consistency(facts, value)),
+    lowered('consistency', number(facts, 'consistency'), () => consistency(facts)),
     lowered('independence', number(facts, 'independence'), () => independence(facts)),
     lowered('mutuality', number(facts, role === 'beacon' ? 'beaconing' : 'witnessing'), () =>
       mutuality(role, facts),
@@ -35,27 +35,26 @@ export function loweredFactors({ role, facts }: Subject): Lowered[] {
 function lowered(
   factor: FactorName,
   value: number | undefined,
-  explain: (value: number) => Sentence,
+  explain: () => Sentence,
 ): Lowered | undefined {
-  return value === undefined || value >= FULL ? undefined : { factor, value, ...explain(value) }
+  return value === undefined || value >= FULL ? undefined : { factor, value, ...explain() }
 }
 
-function density(value: number): Sentence {
+function density(): Sentence {
   return {
-    cause: `many gateways share its neighbourhood: ${percent(value)} of it counts`,
+    cause: 'many gateways share its neighbourhood',
     next: 'a place with fewer gateways earns more',
   }
 }
 
 /** By the part that is least: it is the one that counts. */
-function consistency(facts: VerdictFacts, value: number): Sentence {
+function consistency(facts: VerdictFacts): Sentence {
   const parts = (Object.keys(CONSISTENCY_PARTS) as Part[]).map(name => ({
     name,
     factor: partFactor(name, facts),
   }))
   const least = parts.reduce((a, b) => (b.factor < a.factor ? b : a))
-  const { cause, next } = PARTS[least.name](facts)
-  return { cause: `${cause}: ${percent(value)} of its units`, ...(next && { next }) }
+  return PARTS[least.name](facts)
 }
 
 function partFactor(name: Part, facts: VerdictFacts): number {

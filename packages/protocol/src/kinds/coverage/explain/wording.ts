@@ -1,7 +1,6 @@
 /** Numbers of a verdict as people write them. */
 import type { VerdictFacts } from '../../../kind.ts'
 import { SCALE_ONE } from '../../../radio/density.ts'
-import { FULL } from '../graph/ramp.ts'
 
 /** Nodes that are named one by one; of more the others are counted. */
 const NAMED_MAX = 6
@@ -23,11 +22,6 @@ export function metres(count: number): string {
 /** Microseconds as ms. */
 export function millis(microseconds: number): string {
   return `${(microseconds / 1_000).toFixed(3)} ms`
-}
-
-/** Parts per million. */
-export function percent(factor: number): string {
-  return `${((100 * factor) / FULL).toFixed(1)} %`
 }
 
 /** Units in fixed point, 2^32 is 1. */
