@@ -93,7 +93,9 @@ export const EpochShape = z.object({
   phase: z.enum(['open', 'frozen', 'accepted']),
   base: block.optional(),
   seed: hex.optional(),
-  messages: z.record(z.string(), z.int()),
+  messages: z
+    .record(z.string(), z.int())
+    .describe('by type; once accepted, those of codes from 16 on together, as `others`'),
   verdicts: z.record(z.string(), z.object({ pass: z.int(), fail: z.int(), inconclusive: z.int() })),
   checkpoint: z
     .object({
