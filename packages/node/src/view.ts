@@ -490,8 +490,8 @@ export class DaemonView implements NodeView {
   }
 
   async *packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView> {
-    const { gateways, addresses: filters, joins } = order
-    const wish = { gateways, filters, joins }
+    const { addresses: filters, ...rest } = order
+    const wish = { ...rest, filters }
     for await (const purchase of this.#components.purchases.buy(wish, signal)) {
       yield 'failure' in purchase ? purchase : { packet: packetView(purchase.packet) }
     }

@@ -2,11 +2,13 @@ import { createInterface } from 'node:readline'
 import type { Json, PurchaseView } from '@cairn/node'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
+import { whole } from './numbers.ts'
 
 interface BuyOptions {
   gateway: string[]
   devAddr?: string[]
   joins?: true
+  perSecond?: number
 }
 
 export function packetsCommand({ program, action }: Commands): void {
@@ -17,16 +19,18 @@ export function packetsCommand({ program, action }: Commands): void {
     .requiredOption('--gateway <index...>', 'node indices of the gateways')
     .option('--dev-addr <prefix...>', 'only data of these addresses, as 26000000/7')
     .option('--joins', 'join and rejoin requests too')
+    .option('--per-second <n>', 'packets taken of each gateway in a second; 20 unless given', whole)
     .action(action(buy))
 }
 
-async function buy(session: Session, { gateway, devAddr, joins }: BuyOptions) {
+async function buy(session: Session, { gateway, devAddr, joins, perSecond }: BuyOptions) {
   const { world } = session
   const api = await session.api()
   const query = {
     gateways: gateway.join(','),
     addresses: devAddr?.join(','),
     joins: String(joins ?? false),
+    perSecond,
   }
   const stream = await api.stream('/v1/packets', { query })
   for await (const line of createInterface({ input: stream })) {

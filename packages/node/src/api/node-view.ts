@@ -250,6 +250,8 @@ export interface PacketsOrder {
   /** Every address where there is none. */
   addresses: readonly { address: number; bits: number }[]
   joins: boolean
+  /** Packets taken of each gateway in a second. */
+  perSecond?: number
 }
 
 export interface PutOptions {

@@ -91,6 +91,8 @@ const PacketsQuery = z.strictObject({
     .pipe(z.array(z.object({ address: z.int(), bits: z.int().max(32) })))
     .optional(),
   joins: z.enum(['true', 'false']).default('false'),
+  /** Packets taken of each gateway in a second. */
+  perSecond: integer(1, 1_000).optional(),
 })
 
 function addressFilter(text: string): { address: number; bits: number } {

@@ -275,8 +275,10 @@ class ApiServer implements Api {
   }
 
   async #packets(request: FastifyRequest, reply: FastifyReply) {
-    const { gateways, addresses = [], joins } = parse(StreamQuery.packets, request.query)
-    const order = { gateways, addresses, joins: joins === 'true' }
+    const query = parse(StreamQuery.packets, request.query)
+    const { addresses = [], joins, perSecond, gateways } = query
+    const most = perSecond === undefined ? {} : { perSecond }
+    const order = { gateways, addresses, joins: joins === 'true', ...most }
     return await this.#content(request, async signal => {
       const lines = await primed(linesOf(this.#components.view.packets(order, signal)))
       await reply.send(Readable.from(lines, { objectMode: false }))

@@ -9,6 +9,7 @@ import {
   PacketsAnswer,
   PacketsRequest,
   type PurchaseFailure,
+  type PurchaseOrder,
   Purchases,
   type SalePacket,
   Sales,
@@ -105,7 +106,7 @@ describe('packets', () => {
 
   async function server(
     gateways: number[],
-    order: { filters?: { address: number; bits: number }[]; joins?: boolean } = {},
+    order: Partial<PurchaseOrder> = {},
     store?: WorldNode['store'],
   ): Promise<Buyer> {
     let purchases: Purchases | undefined
@@ -243,6 +244,21 @@ describe('packets', () => {
     await pass(12_000)
     assert.deepEqual(numbers(other), [3])
     assert.equal(other.packets[0]?.address, 0x70b3d57ed00000dcn)
+  })
+
+  it('are taken as fast as was ordered: who invents some does not empty a deposit', async () => {
+    begin()
+    const seller = await gateway(0)
+    const buyer = await server([0], { perSecond: 3 })
+    await world.run(1, 1)
+    for (let second = 1; second <= 4; second++) {
+      for (let number = 0; number < 20; number++) {
+        seller.hear({ payload: new Uint8Array(20).fill(number).fill(second, 1) })
+      }
+      await pass(1_000)
+      assert.ok(buyer.packets.length <= 3 * (second + 1), `${buyer.packets.length} in ${second} s`)
+    }
+    assert.ok(buyer.packets.length >= 9)
   })
 
   it('are handed over a bounded number ahead of receipts, and no further', async () => {

@@ -44,6 +44,8 @@ export const GATEWAYS_ASKED_MAX = 256
 export const BOUGHT_MAX = 4_096
 /** Bought packets that nobody has read yet; then nothing more is taken. */
 export const UNREAD_MAX = 1_024
+/** Taken of one gateway in a second unless told otherwise: more than devices send where one hears them. */
+export const TAKEN_PER_SECOND = 20
 /** Over what a gateway may hold a request, ms. */
 const ANSWER_MS = 2 * HOLD_MS
 /** A gateway that failed is asked again after this time, ms. */
@@ -72,6 +74,18 @@ export interface PurchaseOrder {
   filters: readonly AddressFilter[]
   /** Join and rejoin requests too. */
   joins: boolean
+  /** Packets taken of each gateway in a second; `TAKEN_PER_SECOND` unless given. */
+  perSecond?: number
+}
+
+/** How far this node is with one gateway. */
+interface Place {
+  /** The last offer that it knows. */
+  after: bigint
+  wanted: PacketOffer[]
+  /** Taken in this second: who invents packets does not empty the deposit. */
+  second: number
+  taken: number
 }
 
 /** One packet, bought; levels in 0.1 dBm and 0.1 dB. */
@@ -174,7 +188,7 @@ export class Purchases {
   /** Never rejects. */
   async #ask(gateway: number, order: PurchaseOrder, queue: Queue, signal: AbortSignal) {
     const { clock, log } = this.#components
-    const place = { after: 0n, wanted: [] as PacketOffer[] }
+    const place: Place = { after: 0n, wanted: [], second: 0, taken: 0 }
     while (!signal.aborted) {
       try {
         await queue.room()
@@ -195,8 +209,8 @@ export class Purchases {
   /** Pays for what came, takes what was offered, and hears of more. */
   async #round(
     gateway: number,
-    { filters, joins }: PurchaseOrder,
-    place: { after: bigint; wanted: PacketOffer[] },
+    { filters, joins, perSecond = TAKEN_PER_SECOND }: PurchaseOrder,
+    place: Place,
     queue: Queue,
     signal: AbortSignal,
   ): Promise<void> {
@@ -206,8 +220,11 @@ export class Purchases {
     check(entry !== undefined, 'notActive', 'no such gateway is active', { facts: { gateway } })
     const tab = await this.#tabOf(gateway)
     const wanted = place.wanted.splice(0).filter(({ digest }) => !this.#bought.has(hex(digest)))
-    const taking = wanted.slice(0, UNPAID_PACKETS)
-    place.wanted = wanted.slice(UNPAID_PACKETS)
+    const most = Math.min(UNPAID_PACKETS, this.#allowance(place, perSecond))
+    const taking = wanted.slice(0, most)
+    // What goes beyond the allowance is not wanted any more: it would be late.
+    place.wanted = most === UNPAID_PACKETS ? wanted.slice(most) : []
+    place.taken += taking.length
     // Another gateway's offer of the same packet is not taken while this one's is on its way.
     for (const { digest } of taking) this.#remember(hex(digest))
     const got = new Set<bigint>()
@@ -238,6 +255,12 @@ export class Purchases {
         if (!got.has(sequence)) this.#bought.delete(hex(digest))
       }
     }
+  }
+
+  #allowance(place: Place, perSecond: number): number {
+    const second = Math.floor(this.#components.clock.now() / 1_000)
+    if (place.second !== second) Object.assign(place, { second, taken: 0 })
+    return Math.max(0, perSecond - place.taken)
   }
 
   async #say(
