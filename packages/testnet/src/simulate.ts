@@ -1,6 +1,8 @@
 /** Runs a whole network in memory from one seed and sums up what happened. */
 import type { Log } from '@cairn/node'
 import { CairnError, check, hex, sha256 } from '@cairn/protocol'
+import type { CheatGroup } from './field/residents.ts'
+import { type GatewayLine, GatewayTally } from './gateway-tally.ts'
 import { Monitor, type Violation } from './monitor.ts'
 import { chooseFastHasher } from './sim/hasher.ts'
 import { World } from './sim/world.ts'
@@ -18,6 +20,8 @@ export interface SimulateOptions {
   loss?: number
   /** Nodes that crash after the second epoch and stay away. */
   crashed?: number
+  /** The last gateways cheat in the radio field. */
+  cheats?: readonly CheatGroup[]
   /** What befalls the world on the way. */
   events?: readonly SimulationEvent[]
   log?: (node: string) => Log
@@ -44,6 +48,8 @@ export interface SimulationSummary {
   delivered: number
   lost: number
   violations: Violation[]
+  /** Where gateways cheat: what became of each. */
+  gateways?: GatewayLine[]
 }
 
 /** Epochs that may pass after the last one until its checkpoint is accepted. */
@@ -63,23 +69,26 @@ export async function simulate(
     { facts: { nodes, epochs, crashed, loss } },
   )
   const providers = options.providers ?? Math.ceil(nodes / 4)
-  const gateways = options.gateways ?? Math.ceil(nodes / 4)
+  const radios = options.gateways ?? Math.ceil(nodes / 4)
   await chooseFastHasher()
   const world = new World({
     nodes,
     providers,
-    gateways,
+    gateways: radios,
     seed,
     loss,
     log: options.log ?? (() => silentLog),
+    fieldCheats: options.cheats ?? [],
   })
   await world.begin()
   const monitor = new Monitor()
   const lines: EpochLine[] = []
+  const gateways = new GatewayTally()
   monitor.onEpoch((accepted, settled) => {
     if (accepted.epoch >= epochs) return
     const line = epochLine(accepted, settled)
     lines.push(line)
+    gateways.observe(settled)
     onEpoch(line)
   })
   for (const { name, node } of world.nodes) monitor.watch(name, node)
@@ -124,6 +133,7 @@ export async function simulate(
     delivered: tally.accepted + tally.ignored + tally.rejected + tally.duplicates,
     lost: tally.lost,
     violations: monitor.violations,
+    ...(world.fieldCheats.size > 0 && { gateways: gateways.lines(world.fieldCheats) }),
   }
 }
 

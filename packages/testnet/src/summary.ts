@@ -9,6 +9,7 @@ import {
   TOKEN,
   Verdict,
 } from '@cairn/protocol'
+import { type GatewayLine, gatewayText } from './gateway-tally.ts'
 
 export interface VerdictCounts {
   pass: number
@@ -47,6 +48,8 @@ export interface Summary {
   /** From the start of the process to the receipt of the first checkpoint. */
   firstCheckpointMs: number
   payoutsSumExact: boolean
+  /** Where gateways cheat: what became of each. */
+  gateways?: GatewayLine[]
 }
 
 /** One accepted epoch, as `--json` prints it. */
@@ -173,6 +176,7 @@ export function summaryText(summary: Summary): string {
     ),
     fact('served', `${summary.bytesServed} bytes by receipts`),
     fact('sums', summary.payoutsSumExact ? 'exact, to the last unit' : 'NOT exact'),
+    ...(summary.gateways ?? []).map(gateway => fact(`node ${gateway.node}`, gatewayText(gateway))),
   ].join('\n')
 }
 

@@ -67,6 +67,12 @@ import { ControlServer, controlToken, type Fault, type TestnetStatus } from './c
 import { RadioField } from './field/field.ts'
 import { VirtualForwarder } from './field/forwarder.ts'
 import { testnetCells } from './field/places.ts'
+import {
+  type CheatGroup,
+  type FieldCheat,
+  type Resident,
+  testnetResidents,
+} from './field/residents.ts'
 import { Monitor } from './monitor.ts'
 import { depositAll } from './payouts.ts'
 import { type RegistrationPlan, registerNodes } from './registration.ts'
@@ -89,6 +95,8 @@ export interface TestnetInit {
   /** Radios of each that has one, each with a node key of its own; 1 unless given. */
   radiosPerNode?: number
   seed: number
+  /** The last gateways cheat in the radio field. */
+  cheats?: readonly CheatGroup[]
   log: Log
   /** Seconds from now to genesis; `preparationOf(nodes)` unless given. */
   preparationS?: number
@@ -120,7 +128,8 @@ export interface MemberRadio {
   /** Of the node that it belongs to. */
   readonly keys: NodeKeys
   readonly eui: string
-  readonly cell: bigint
+  /** Where it is and what it is up to. */
+  readonly resident: Resident
 }
 
 interface Member {
@@ -201,6 +210,18 @@ export class Testnet {
   /** Path of `testnet.json`. */
   get path(): string {
     return this.#path as string
+  }
+
+  /** Who cheats in the radio field, by node index. */
+  fieldCheats(): Map<number, FieldCheat> {
+    const indices = new Map(this.#registry().map(entry => [hex(entry.identity), entry.index]))
+    const cheats = this.members.flatMap(({ radios }) =>
+      radios.flatMap(({ keys, resident: { cheat } }) => {
+        const index = indices.get(hex(keys.identity.publicKey))
+        return index === undefined || cheat === undefined ? [] : [[index, cheat] as const]
+      }),
+    )
+    return new Map(cheats)
   }
 
   daemon(name: string): Daemon {
@@ -403,9 +424,11 @@ export class Testnet {
       api: Number(new URL(daemon.api.url).port),
       gwmp: daemon.gwmpPort ?? 0,
     }
-    for (const { name: gateway, eui } of daemon.gwmpPort === undefined ? [] : radios) {
+    for (const { name: gateway, eui, resident } of daemon.gwmpPort === undefined ? [] : radios) {
       const server = { host: '127.0.0.1', port: daemon.gwmpPort as number }
-      const forwarder = new VirtualForwarder({ clock, field }, { gateway, eui, server })
+      // The daemon is an honest one: what it does not know to be sent it does not reveal.
+      const silent = resident.cheat === 'withheld'
+      const forwarder = new VirtualForwarder({ clock, field }, { gateway, eui, server, silent })
       member.forwarders.push(forwarder)
       await forwarder.start()
     }
@@ -614,19 +637,27 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       genesisState: 'genesis.ssz',
     }
     const cells = testnetCells(init.gateways * radiosPerNode, derive(init.seed, 'cells'))
+    const residents = testnetResidents(
+      cells.map((at, i) => ({
+        name: radioName(i % init.gateways, Math.floor(i / init.gateways)),
+        at,
+      })),
+      init.cheats ?? [],
+      derive(init.seed, 'claims'),
+    )
     const members: Member[] = []
     for (let place = 0; place < init.nodes; place++) {
       const gate = new RpcGate(anvil.rpcUrl)
       gates.push(gate)
-      const name = `node${place + 1}`
+      const name = radioName(place, 0)
       const own = keys[place] as NodeKeys
       const radios = Array.from(
         { length: place < init.gateways ? radiosPerNode : 0 },
         (_, number) => ({
-          name: number === 0 ? name : `${name}-${number}`,
+          name: radioName(place, number),
           keys: number === 0 ? own : deriveKeys(words[place] as string, number),
           eui: eui(place, number),
-          cell: cells[number * init.gateways + place] ?? 0n,
+          resident: residents[number * init.gateways + place] as Resident,
         }),
       )
       members.push({
@@ -647,9 +678,7 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       { clock },
       {
         seed: derive(init.seed, 'field'),
-        gateways: members.flatMap(({ radios }) =>
-          radios.map(({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN })),
-        ),
+        gateways: residents.map(({ gateway }) => ({ ...gateway, gain: ANTENNA_GAIN })),
       },
     )
     await fund(anvil.rpcUrl, members)
@@ -664,16 +693,16 @@ async function prepare(init: TestnetInit): Promise<Parts> {
         ...members.map(({ keys, place, radios: [radio] }) => ({
           keys,
           operator: operators[place] as RegistrationPlan['operator'],
-          cell: radio?.cell ?? 0n,
+          cell: radio?.resident.cell ?? 0n,
           provider: place < init.providers,
           gateway: radio !== undefined,
           gain: ANTENNA_GAIN,
         })),
         ...members.flatMap(({ place, radios: [, ...further] }) =>
-          further.map(({ keys, cell }) => ({
+          further.map(({ keys, resident }) => ({
             keys,
             operator: operators[place] as RegistrationPlan['operator'],
-            cell,
+            cell: resident.cell,
             provider: false,
             gateway: true,
             gain: ANTENNA_GAIN,
@@ -689,6 +718,11 @@ async function prepare(init: TestnetInit): Promise<Parts> {
     await anvil.stop()
     throw error
   }
+}
+
+/** Of a member's first radio the member's own. */
+function radioName(place: number, number: number): string {
+  return number === 0 ? `node${place + 1}` : `node${place + 1}-${number}`
 }
 
 /** Seconds in which a machine that is not busy brings up so many nodes. */

@@ -5,6 +5,8 @@ import { stat } from 'node:fs/promises'
 import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
 import { CairnError, COVERAGE, check } from '@cairn/protocol'
 import { askTestnet, FAULTS, type Fault, type TestnetStatus } from './control.ts'
+import type { CheatGroup } from './field/residents.ts'
+import { GatewayTally } from './gateway-tally.ts'
 import { LiveView, type Screen } from './live.ts'
 import { violationText } from './monitor.ts'
 import { claimAll } from './payouts.ts'
@@ -30,6 +32,8 @@ export interface TestnetUpOptions {
   /** Nodes that offer disk; four, or all of fewer, unless given. */
   providers?: number
   seed: number
+  /** The last gateways cheat in the radio field. */
+  cheats?: readonly CheatGroup[]
   /** What to store; a made file of 32 MiB unless given. */
   file?: string
   /** Ends after so many checkpoints from the first epoch in which both kinds had a duty. */
@@ -103,7 +107,7 @@ async function runOnce(
   components: TestnetUpComponents,
   attempt: number,
 ): Promise<number> {
-  const { dataDir, nodes, seed, providers, gateways, radiosPerNode = 1 } = options
+  const { dataDir, nodes, seed, providers, gateways, radiosPerNode = 1, cheats = [] } = options
   const { log, screen } = components
   const progress = (text: string) => {
     if (!options.json) screen.write(`${text}\n`)
@@ -116,6 +120,7 @@ async function runOnce(
     gateways,
     radiosPerNode,
     seed,
+    cheats,
     log,
     preparationS,
     progress,
@@ -160,6 +165,7 @@ class Run {
   readonly #components: RunComponents
   readonly #view: LiveView
   readonly #lines: EpochLine[] = []
+  readonly #gateways = new GatewayTally()
   /** The last accepted epoch in which every kind had verdicts; until there is one, the last. */
   #shown: (Accepted & { complete: boolean }) | undefined
   /** Accepted since the first such epoch, that one included. */
@@ -241,6 +247,7 @@ class Run {
     if (complete || this.#shown?.complete !== true) this.#shown = { accepted, settled, complete }
     if (complete || this.#counted > 0) this.#counted++
     this.#lines.push(line)
+    this.#gateways.observe(settled)
     this.#view.epoch(line)
     const { json } = this.#options
     if (json || this.#components.screen.isTTY !== true) this.#print(line, epochText(line))
@@ -281,6 +288,7 @@ class Run {
 
   async #summary(last: Accepted, file: StoredFile, providers: number): Promise<Summary> {
     const { monitor, members, rpcUrl, contracts } = this.#testnet
+    const cheats = this.#testnet.fieldCheats()
     await this.#allSettled((this.#lines.at(-1) as EpochLine).epoch)
     const running = this.#testnet.running()
     const prover = running[0]
@@ -316,6 +324,7 @@ class Run {
       fileRetrievedIdentical,
       firstCheckpointMs: Math.round(this.#firstCheckpointMs as number),
       payoutsSumExact: !monitor.violations.some(({ invariant }) => invariant === 'sumsExact'),
+      ...(cheats.size > 0 && { gateways: this.#gateways.lines(cheats) }),
     }
   }
 

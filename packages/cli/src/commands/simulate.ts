@@ -7,6 +7,8 @@ interface SimulateOptions {
   seed: number
   loss?: number
   crashed?: number
+  gateways?: number
+  cheats?: string
 }
 
 export function simulateCommand({ program, action }: Commands): void {
@@ -18,10 +20,12 @@ export function simulateCommand({ program, action }: Commands): void {
     .option('--seed <n>', 'what everything random follows from', whole, 1)
     .option('--loss <share>', 'part of messages that are lost, 0 to below 1', fraction)
     .option('--crashed <n>', 'nodes that stop midway', whole)
+    .option('--gateways <n>', 'nodes with a radio; a quarter of them unless given', whole)
+    .option('--cheats <kind=n,...>', 'how many gateways cheat, the last ones, and how')
     .action(
       action(async ({ output }, options: SimulateOptions) => {
-        const { simulate } = await import('@cairn/testnet')
-        const { nodes, epochs, seed, loss, crashed } = options
+        const { gatewayText, parseCheats, simulate } = await import('@cairn/testnet')
+        const { nodes, epochs, seed, loss, crashed, gateways, cheats } = options
         const summary = await simulate(
           {
             nodes,
@@ -29,10 +33,14 @@ export function simulateCommand({ program, action }: Commands): void {
             seed,
             ...(loss === undefined ? {} : { loss }),
             ...(crashed === undefined ? {} : { crashed }),
+            ...(gateways === undefined ? {} : { gateways }),
+            ...(cheats === undefined ? {} : { cheats: parseCheats(cheats) }),
           },
           epoch => output.result(epoch, line(epoch)),
         )
-        output.result({ summary }, line(summary))
+        const { gateways: found = [], ...sums } = summary
+        const lines = found.map(gateway => `node ${gateway.node}: ${gatewayText(gateway)}`)
+        output.result({ summary }, [line(sums), ...lines].join('\n'))
         return undefined
       }),
     )

@@ -11,6 +11,7 @@ interface UpOptions {
   radiosPerNode?: number
   providers?: number
   seed: number
+  cheats?: string
   file?: string
   checkpoints?: number
   dir?: string
@@ -26,12 +27,14 @@ export function testnetCommand({ program, action }: Commands): void {
     .option('--radios-per-node <n>', 'radios of each that has one, 1 to 16', positive, 1)
     .option('--providers <n>', 'how many of them offer disk; four unless given', whole)
     .option('--seed <n>', 'what keys and places follow from', whole, 1)
+    .option('--cheats <kind=n,...>', 'how many gateways cheat, the last ones, and how')
     .option('--file <file>', 'store and fetch this file, then go on')
     .option('--checkpoints <n>', 'end well after so many accepted checkpoints', positive)
     .option('--dir <dir>', 'directory of the testnet')
     .action(
-      action(async (session, { dir, ...options }: UpOptions) => {
-        const { testnetUp } = await import('@cairn/testnet')
+      action(async (session, { dir, cheats, ...given }: UpOptions) => {
+        const { parseCheats, testnetUp } = await import('@cairn/testnet')
+        const options = cheats === undefined ? given : { ...given, cheats: parseCheats(cheats) }
         const dataDir = await directory(session, dir)
         const { output, world, signal } = session
         const { values } = await session.config()

@@ -101,7 +101,7 @@ export function cellAt({ lat, lng }: Position): bigint {
 }
 
 /** Metres. */
-export interface Offset {
+interface Offset {
   readonly east: number
   readonly north: number
 }
@@ -111,9 +111,8 @@ const CENTRE_POSITION: Position = {
   lng: Math.round(CENTRE.lng * 1e7),
 }
 
-/** A flat map: good to a metre over a town. From the centre unless given. */
-export function displaced(from: Position | undefined, { east, north }: Offset): Position {
-  const { lat, lng } = from ?? CENTRE_POSITION
+/** On a flat map: good to a metre over a town. */
+function displaced({ lat, lng }: Position, { east, north }: Offset): Position {
   const scale = METRES_PER_DEGREE * Math.cos((lat / 1e7 / 180) * Math.PI)
   return {
     lat: lat + Math.round((north / METRES_PER_DEGREE) * 1e7),
@@ -122,7 +121,7 @@ export function displaced(from: Position | undefined, { east, north }: Offset): 
 }
 
 /** Of mean 0 and deviation 1 (Box and Muller). */
-export function gaussian(prng: Prng): number {
+function gaussian(prng: Prng): number {
   const [a, b] = [prng.u32(), prng.u32()]
   return Math.sqrt(-2 * Math.log((a + 1) / 2 ** 32)) * Math.cos((2 * Math.PI * b) / 2 ** 32)
 }

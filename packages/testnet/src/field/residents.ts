@@ -5,7 +5,7 @@
  * A cheat of the antenna or the packet forwarder is all in the field: the daemon behind it is an
  * honest one. Only a withheld reveal is not; who runs the daemon has to withhold it.
  */
-import { check, type Position } from '@cairn/protocol'
+import { cellCentre, check, type Position } from '@cairn/protocol'
 import { Prng } from '../sim/prng.ts'
 import type { FieldGateway } from './air.ts'
 import { cellAt, Region, somewhere } from './places.ts'
@@ -45,7 +45,8 @@ export interface Resident {
 
 export interface Home {
   readonly name: string
-  readonly at: Position
+  /** A cell's centre, or a position. */
+  readonly at: bigint | Position
 }
 
 /** What an attenuating group puts before each antenna, 0.1 dB. */
@@ -170,15 +171,16 @@ function disguise(
   { home, room, elsewhere }: Whereabouts,
 ): Partial<FieldGateway> {
   const group = room.name
+  const claim = (from: Home) => elsewhere(positionOf(from.at))
   switch (cheat) {
     case 'spoofed':
-      return { claim: elsewhere(home.at) }
+      return { claim: claim(home) }
     case 'room':
-      return { at: room.at, site: group, claim: elsewhere(room.at) }
+      return { at: room.at, site: group, claim: claim(room) }
     case 'attenuated':
-      return { at: room.at, site: group, claim: elsewhere(room.at), attenuation: ATTENUATION }
+      return { at: room.at, site: group, claim: claim(room), attenuation: ATTENUATION }
     case 'oneReceiver':
-      return { at: room.at, site: group, antenna: group, claim: elsewhere(room.at) }
+      return { at: room.at, site: group, antenna: group, claim: claim(room) }
     case 'ring':
       return { mute: true, deaf: true, tale: { group, kind: 'ring' } }
     case 'forged':
@@ -193,6 +195,11 @@ function disguise(
     case 'withheld':
       return {}
   }
+}
+
+/** Of a cell its centre. */
+export function positionOf(at: bigint | Position): Position {
+  return typeof at === 'bigint' ? cellCentre(at) : at
 }
 
 function isCheat(text: string): text is FieldCheat {

@@ -6,7 +6,7 @@ import { RadioField } from './field.ts'
 import { type ForwarderCounters, VirtualForwarder } from './forwarder.ts'
 import { cellAt } from './places.ts'
 import { MODELS, type PropagationModel } from './propagation.ts'
-import { type CheatGroup, type FieldCheat, type Resident, town } from './residents.ts'
+import { type CheatGroup, type FieldCheat, positionOf, type Resident, town } from './residents.ts'
 
 /** Two sockets each. */
 export const FORWARDERS_MAX = 512
@@ -151,7 +151,7 @@ export function parseTraffic(text: string): { devices: number; everyS: number } 
 }
 
 function servedGateway({ name, cell, cheat, group, gateway }: Resident, seed: Uint8Array) {
-  const at = typeof gateway.at === 'bigint' ? cellCentre(gateway.at) : gateway.at
+  const at = positionOf(gateway.at)
   const centre = cellCentre(cell)
   return {
     gateway: name,

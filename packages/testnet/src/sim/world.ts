@@ -20,6 +20,7 @@ import {
   StorageVerifier,
   type Store,
   servePieces,
+  type Voice,
 } from '@cairn/node'
 import {
   bls,
@@ -36,6 +37,7 @@ import {
   genesisCheckpoint,
   invariant,
   KINDS,
+  MessageType,
   NonceChain,
   networkId,
   PIECE_PAYLOAD_MAX,
@@ -55,6 +57,12 @@ import {
 import { LocalBeacon } from '../beacon.ts'
 import { RadioField } from '../field/field.ts'
 import { testnetCells } from '../field/places.ts'
+import {
+  type CheatGroup,
+  type FieldCheat,
+  type Resident,
+  testnetResidents,
+} from '../field/residents.ts'
 import { SimulatedChain } from './chain.ts'
 import { VirtualClock } from './clock.ts'
 import { SimulatedNetwork } from './network.ts'
@@ -91,6 +99,8 @@ export interface WorldInit {
   latency?: { min: number; max: number }
   /** Nodes that run other code than the others, by node index. */
   cheats?: ReadonlyMap<number, Cheat>
+  /** The last radios cheat in the field. */
+  fieldCheats?: readonly CheatGroup[]
 }
 
 /** What the genesis checkpoint holds. */
@@ -173,6 +183,8 @@ export class World {
   readonly registry: readonly RegistryEntry[]
   readonly places: readonly Place[]
   readonly tenants: readonly TenantPlace[]
+  /** Who cheats in the field, by node index. */
+  readonly fieldCheats: ReadonlyMap<number, FieldCheat>
   readonly #init: WorldInit
   readonly #verifier: Verifier
   readonly #reader = memoReader(plainReader)
@@ -184,7 +196,7 @@ export class World {
   readonly #field: RadioField
   readonly #drand: DrandInit
   readonly #randomness: Randomness
-  #placed: readonly bigint[] | undefined
+  #settled: readonly Resident[] | undefined
   #begun: { state: State; deposits: readonly Deposit[] } | undefined
 
   constructor(init: WorldInit) {
@@ -227,11 +239,14 @@ export class World {
       { clock: this.clock },
       {
         seed: derive(this.#seed, 'field'),
-        gateways: [...this.places.filter(({ gateway }) => gateway), ...this.tenants].map(
-          ({ name, cell }) => ({ name, at: cell, gain: ANTENNA_GAIN }),
-        ),
+        gateways: this.#residents().map(({ gateway }) => ({ ...gateway, gain: ANTENNA_GAIN })),
       },
     )
+    const cheats = [...this.places, ...this.tenants].flatMap(({ name, index }) => {
+      const { cheat } = this.#residents().find(known => known.name === name) ?? {}
+      return cheat === undefined ? [] : [[index, cheat] as const]
+    })
+    this.fieldCheats = new Map(cheats)
     this.registry = this.chain.register([
       ...this.places.map(place => this.#registration(place)),
       ...this.tenants.map(tenant => {
@@ -314,30 +329,30 @@ export class World {
     const { identity, ...keys } = this.#keys(`node ${index}`)
     const gateway = index < gateways
     return {
-      name: `node${index + 1}`,
+      name: placeName(index),
       index,
       ...keys,
       openGrant: text => openGrant(text, identity),
       provider: index < providers,
       gateway,
-      cell: gateway ? (this.#cells()[index] ?? 0n) : 0n,
+      cell: gateway ? (this.#residents()[index]?.cell ?? 0n) : 0n,
     }
   }
 
   #tenants({ name, index, gateway }: Place): TenantPlace[] {
     const { nodes, gateways } = this.#init
     const more = gateway ? this.#radiosPerNode - 1 : 0
-    return Array.from({ length: more }, (_, number) => {
+    return tenantNames(name, more).map((tenant, number) => {
       const place = index * more + number
       const { signer, secret, chain } = this.#keys(`node ${index} radio ${number + 1}`)
       return {
-        name: `${name}-${number + 1}`,
+        name: tenant,
         index: nodes + place,
         host: index,
         signer,
         secret,
         chain,
-        cell: this.#cells()[gateways + place] ?? 0n,
+        cell: this.#residents()[gateways + place]?.cell ?? 0n,
       }
     })
   }
@@ -394,6 +409,7 @@ export class World {
       new CoverageNode(
         {
           ...services,
+          voice: this.#voice(place.name, services),
           view: epochs,
           measured,
           random,
@@ -414,10 +430,22 @@ export class World {
     return [
       new StorageVerifier(all, { calendar }),
       new CoverageNode(
-        { ...all, radio, measured, random: this.#random(name) },
+        {
+          ...all,
+          voice: this.#voice(name, services),
+          radio,
+          measured,
+          random: this.#random(name),
+        },
         { calendar, chain, secret },
       ),
     ]
+  }
+
+  /** What a radio's node says with: all but its reveals, where withholding them is its cheat. */
+  #voice(gateway: string, { voice }: KindServices): Voice {
+    const resident = this.#residents().find(({ name }) => name === gateway)
+    return resident?.cheat === 'withheld' ? withholding(voice) : voice
   }
 
   #random(label: string): (length: number) => Uint8Array {
@@ -466,10 +494,23 @@ export class World {
     return store
   }
 
-  #cells(): readonly bigint[] {
-    const radios = this.#init.gateways * this.#radiosPerNode
-    this.#placed ??= this.#init.cells ?? testnetCells(radios, derive(this.#seed, 'cells'))
-    return this.#placed
+  /** Radios of places, then those of their tenants. */
+  #residents(): readonly Resident[] {
+    this.#settled ??= this.#settle()
+    return this.#settled
+  }
+
+  #settle(): Resident[] {
+    const { gateways, fieldCheats = [] } = this.#init
+    const more = this.#radiosPerNode - 1
+    const places = Array.from({ length: gateways }, (_, index) => placeName(index))
+    const names = [...places, ...places.flatMap(name => tenantNames(name, more))]
+    const cells = this.#init.cells ?? testnetCells(names.length, derive(this.#seed, 'cells'))
+    const homes = names.flatMap((name, i) => {
+      const at = cells[i]
+      return at === undefined ? [] : [{ name, at }]
+    })
+    return testnetResidents(homes, fieldCheats, derive(this.#seed, 'claims'))
   }
 
   #registration({ signer, chain, provider, gateway, cell, index }: Omit<Place, 'openGrant'>) {
@@ -562,6 +603,25 @@ export class World {
 
 async function* once(payload: Uint8Array): AsyncGenerator<Uint8Array> {
   yield payload
+}
+
+function placeName(index: number): string {
+  return `node${index + 1}`
+}
+
+function tenantNames(place: string, count: number): string[] {
+  return Array.from({ length: count }, (_, number) => `${place}-${number + 1}`)
+}
+
+/** Never reveals a beacon. */
+function withholding(voice: Voice): Voice {
+  return {
+    index: base => voice.index(base),
+    say: async (type, codec, base, value) =>
+      type === MessageType.beacon ? undefined : await voice.say(type, codec, base, value),
+    sign: (type, codec, base, value) => voice.sign(type, codec, base, value),
+    relay: envelope => voice.relay(envelope),
+  }
 }
 
 /** Ms one way between the machines of two peers, by their places; each pair is looked at once. */

@@ -182,8 +182,12 @@ describe('air', () => {
     const found = reports(air, 'far', { spreadingFactor: 12, eirp: 160 })
     assert.deepEqual(found.get('c')?.heard, found.get('d')?.heard)
     assert.notEqual(found.get('a')?.heard.tmst, found.get('b')?.heard.tmst)
-    // What one identity sends no identity of the same antenna hears.
+    // What one identity sends no identity of the same antenna hears, nor anything else meanwhile.
     assert.deepEqual([...reports(air, 'c').keys()].sort(), ['a', 'b', 'far'].sort())
+    const own = air.emit('c', { ...FRAME, frequency: 868_500_000 }, NOON)
+    const others = air.emit('far', { ...FRAME, spreadingFactor: 12, eirp: 160 }, NOON)
+    const heard = air.receptions(others, [own]).map(({ gateway }) => gateway)
+    assert.deepEqual(heard.sort(), ['a', 'b'])
   })
 })
 

@@ -1,18 +1,27 @@
 import { strict as assert } from 'node:assert'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { systemClock } from '@cairn/node'
-import { airtime, type Datagram, decodeDatagram, encodeDatagram, type Txpk } from '@cairn/protocol'
+import { type Gateway, GwmpServer, systemClock } from '@cairn/node'
+import {
+  airtime,
+  type Datagram,
+  decodeDatagram,
+  EU868,
+  encodeDatagram,
+  type Txpk,
+} from '@cairn/protocol'
 import {
   DEVICES_MAX,
   endDevices,
   FORWARDERS_MAX,
+  MemoryStore,
   MODELS,
   modelNamed,
   type PropagationModel,
   parseTraffic,
   ServedField,
   type ServedFieldInit,
+  silentLog,
 } from '@cairn/testnet'
 
 const FREE = MODELS.free as PropagationModel
@@ -122,6 +131,45 @@ describe('a served field', () => {
     const tellers = () => told('pushData').map(({ datagram }) => datagram.eui)
     await until(() => tellers().length === 2)
     assert.deepEqual(tellers().sort(), [gateways[3]?.eui, gateways[4]?.eui].sort())
+  })
+
+  it('is a town of gateways to the daemon, one of which beacons and the others hear', async () => {
+    const places = fieldOf({ gateways: 4 }).gateways
+    const server = new GwmpServer(
+      { clock, log: silentLog, count: () => {} },
+      {
+        gateways: places.map(({ eui }) => ({
+          store: new MemoryStore(),
+          plan: EU868,
+          gain: 20,
+          eui,
+        })),
+        transmitTimeoutMs: 5_000,
+        port: 0,
+      },
+    )
+    await server.start()
+    try {
+      await fieldOf({ gateways: 4, server: { host: '127.0.0.1', port: server.port } }).start()
+      const [beaconer, ...others] = server.gateways as [Gateway, ...Gateway[]]
+      while (!server.gateways.every(gateway => gateway.online())) {
+        await clock.until(clock.now() + 5)
+      }
+      const heard = others.map(
+        gateway => new Promise<Uint8Array>(hear => gateway.onReception(r => hear(r.payload))),
+      )
+      const { payload, frequency } = TXPK
+      const frame = { payload, frequency, spreadingFactor: 7, bandwidth: 125, power: 160 }
+      const result = await beaconer.transmit(frame, new AbortController().signal)
+      assert.deepEqual(result, { sent: true, power: 160 })
+      assert.deepEqual(
+        await Promise.all(heard),
+        others.map(() => new Uint8Array(payload)),
+      )
+    } finally {
+      await field?.stop()
+      await server.stop()
+    }
   })
 
   it('hears LoRaWAN uplinks of its devices, with their address', async () => {
