@@ -4,6 +4,7 @@
  * has the same numbers. Integers only; levels and losses in 0.1 dB.
  */
 import { ListCompositeType } from '@chainsafe/ssz'
+import { CarriedContainerType } from '../../../carried.ts'
 import { ContainerType, Uint16, Uint32, type ValueOf } from '../../../ssz.ts'
 
 /** Witnesses of a beacon that are remembered; those of lowest hash, as for the fourteen. */
@@ -30,7 +31,7 @@ export const Hearing = new ContainerType(
 )
 export type Hearing = ValueOf<typeof Hearing>
 
-export const HeardBeacon = new ContainerType(
+export const HeardBeacon = new CarriedContainerType(
   {
     epoch: Uint32,
     beaconer: Uint32,

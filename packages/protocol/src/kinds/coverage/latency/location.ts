@@ -4,6 +4,7 @@
  * shows nothing. So one false time proves a false cell, and no number of slow ones proves a true one.
  */
 import { ListCompositeType } from '@chainsafe/ssz'
+import { CarriedContainerType } from '../../../carried.ts'
 import { isMajority } from '../../../duties.ts'
 import type { EpochBase, Known, VerdictFacts } from '../../../kind.ts'
 import { cellDistance } from '../../../radio/geo.ts'
@@ -25,7 +26,7 @@ export const TIMINGS_MAX = 24
 /** Registered nodes at most, as in the list of gateways. */
 const TARGETS_MAX = 2 ** 24
 
-export const Timing = new ContainerType(
+export const Timing = new CarriedContainerType(
   {
     epoch: Uint32,
     measurer: Uint32,
