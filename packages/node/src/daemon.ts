@@ -40,6 +40,7 @@ import { Purchases } from './kinds/coverage/purchases.ts'
 import { Sales } from './kinds/coverage/sales.ts'
 import { identityKey } from './kinds/storage/deal-keys.ts'
 import { StorageNode } from './kinds/storage/storage.ts'
+import { Fetches } from './kinds/storage/stranger.ts'
 import { StorageVerifier } from './kinds/storage/verifier.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'
 import { countNetwork, meter } from './metering.ts'
@@ -290,13 +291,19 @@ async function build(
       },
     )
   }
+  const fetches = new Fetches()
   const tenants = sites
     .filter(site => site.keys !== keys)
     .map(site => ({
       signer: signerOf(site.keys),
       halves: (services: KindServices) => [
         new StorageVerifier(
-          { ...services, view: services.epochs, log: services.log.child({ part: 'storage' }) },
+          {
+            ...services,
+            fetches,
+            view: services.epochs,
+            log: services.log.child({ part: 'storage' }),
+          },
           { calendar: services.epochs.calendar },
         ),
         coverageNode(services, site.keys),
@@ -325,7 +332,7 @@ async function build(
       kinds: KINDS,
       deposits: manifest.deposits,
       halves: services => [
-        storageNode(services, { options, pieces, log }),
+        storageNode(services, { options, pieces, fetches, log }),
         coverageNode(services, keys),
       ],
       tenants,
@@ -422,7 +429,12 @@ async function build(
 
 function storageNode(
   services: KindServices,
-  { options, pieces, log }: { options: DaemonOptions; pieces: Pieces | undefined; log: Log },
+  {
+    options,
+    pieces,
+    fetches,
+    log,
+  }: { options: DaemonOptions; pieces: Pieces | undefined; fetches: Fetches; log: Log },
 ): StorageNode {
   const { calendar } = services.epochs
   const { storagePrice } = calendar.profile
@@ -433,6 +445,7 @@ function storageNode(
       view: services.epochs,
       log: log.child({ part: 'storage' }),
       random: length => randomBytes(length),
+      fetches,
       ...(pieces === undefined ? {} : { pieces }),
     },
     {

@@ -6,6 +6,7 @@ import {
   CairnNode,
   CoverageNode,
   type DrandInit,
+  Fetches,
   Files,
   type KindServices,
   type Log,
@@ -170,6 +171,7 @@ interface HalvesInit {
   readonly services: KindServices
   readonly spool: Spool
   readonly measured: Measured
+  readonly fetches: Fetches
 }
 
 export class World {
@@ -378,7 +380,7 @@ export class World {
     return this.#init.radiosPerNode ?? 1
   }
 
-  #halves(place: Place, { services, spool, measured }: HalvesInit): NodeKind[] {
+  #halves(place: Place, { services, spool, measured, fetches }: HalvesInit): NodeKind[] {
     const { epochs, store } = services
     const cheat = this.#init.cheats?.get(place.index) ?? {}
     const shelf = this.#shelves.get(place.index)
@@ -388,6 +390,7 @@ export class World {
     const storage = new StorageNode(
       {
         ...own,
+        fetches,
         view: epochs,
         random,
         ...(shelf === undefined ? {} : { pieces: cheat.pieces?.(shelf, own) ?? shelf }),
@@ -422,13 +425,13 @@ export class World {
 
   #tenantHalves(
     { name, chain, secret }: TenantPlace,
-    { services, measured }: Omit<HalvesInit, 'spool'>,
+    { services, measured, fetches }: Omit<HalvesInit, 'spool'>,
   ): NodeKind[] {
     const all = { ...services, view: services.epochs }
     const { calendar } = services.epochs
     const radio = this.#radio(name, services.store)
     return [
-      new StorageVerifier(all, { calendar }),
+      new StorageVerifier({ ...all, fetches }, { calendar }),
       new CoverageNode(
         {
           ...all,
@@ -543,6 +546,7 @@ export class World {
     const spool = new Spool(new MemoryPieces())
     const peerOf = ({ index }: RegistryEntry) => peerName(index)
     const measured = new Measured({ network, peerOf })
+    const fetches = new Fetches()
     const node = new CairnNode(
       {
         clock: this.clock,
@@ -563,12 +567,12 @@ export class World {
         drand: this.#drand,
         deposits,
         kinds: KINDS,
-        halves: services => this.#halves(place, { services, spool, measured }),
+        halves: services => this.#halves(place, { services, spool, measured, fetches }),
         tenants: this.tenants
           .filter(({ host }) => host === place.index)
           .map(tenant => ({
             signer: tenant.signer,
-            halves: services => this.#tenantHalves(tenant, { services, measured }),
+            halves: services => this.#tenantHalves(tenant, { services, measured, fetches }),
           })),
         genesisState: async () => genesis.encode(),
         peerOf: ({ index }) => peerName(index),

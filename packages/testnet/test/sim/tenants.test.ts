@@ -56,7 +56,9 @@ async function run({ cutOff }: { cutOff?: string } = {}) {
       rounds.push({ epoch, round, drawn: proposerOf(committee, seed, 0) })
     }
     const coverage = settled?.settlement.kinds.find(({ name }) => name === coverageKind.name)
-    for (const [index, amount] of coverage?.earnings ?? []) {
+    // Duties are paid too, whatever the radio does: counted is what it proved.
+    for (const [index, units] of coverage?.proven ?? []) {
+      const amount = units > 0n ? (coverage?.earnings.get(index) ?? 0n) : 0n
       earned.set(index, (earned.get(index) ?? 0n) + amount)
     }
     verdicts.push(...(coverage?.verdicts ?? []))

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   type DealKeys,
   FETCHES_MAX,
+  Fetches,
   type Network,
   PieceProtocol,
   pullPiece,
@@ -289,19 +290,22 @@ describe('a stranger', () => {
             .length > FETCHES_MAX,
       )
     assert.ok(busiest !== undefined)
-    const stranger = new Stranger({
+    const components = {
       clock: world.clock,
+      // Of two nodes on one host.
+      fetches: new Fetches(),
       network,
       voice: new Proxy(world.node(0).voice, {
         get: (voice, name) => (name === 'index' ? () => busiest : Reflect.get(voice, name)),
       }),
-      signer: { signVoting: input => bls.sign(input, new Uint8Array(32).fill(3)) },
+      signer: { signVoting: (input: Uint8Array) => bls.sign(input, new Uint8Array(32).fill(3)) },
       log: world.log,
-      peerOf: ({ index }) => peerName(index),
-    })
-    stranger.epoch(many)
+      peerOf: ({ index }: { index: number }) => peerName(index),
+    }
+    const strangers = [new Stranger(components), new Stranger(components)]
+    for (const stranger of strangers) stranger.epoch(many)
     await world.clock.run({ until: slotStart(many, EPOCH, 4) })
     assert.equal(asked, FETCHES_MAX)
-    await stranger.stop()
+    for (const stranger of strangers) await stranger.stop()
   })
 })

@@ -39,6 +39,7 @@ import { type PaidProvider, Payer } from './payer.ts'
 import { Prover } from './prover.ts'
 import { Provider } from './provider.ts'
 import { Renewals, renewalName } from './renewals.ts'
+import { Fetches } from './stranger.ts'
 import type { OwnTerms } from './terms.ts'
 import { type ServedClient, Toll } from './toll.ts'
 import { Unwanted } from './unwanted.ts'
@@ -67,6 +68,8 @@ export interface StorageComponents {
   log: Log
   /** Absent: this node keeps nothing, but verifies. */
   pieces?: Pieces
+  /** Shared by all nodes of a host; its own unless given. */
+  fetches?: Fetches
   envelopeOf(epoch: number, id: Uint8Array): Envelope | undefined
   peerOf(entry: RegistryEntry): string
   publishDeal(envelope: Envelope): Promise<void>
@@ -120,10 +123,11 @@ export class StorageNode implements NodeKind {
 
   constructor(all: StorageComponents, init: StorageInit) {
     const { store, pieces, keys = identityDealKey(all.signer), ...components } = all
+    const { fetches = new Fetches() } = components
     this.#components = all
     this.#init = init
     this.keys = keys
-    this.#verifier = new StorageVerifier(components, init)
+    this.#verifier = new StorageVerifier({ ...components, fetches }, init)
     const { seals } = this.#verifier
     this.#clients = new Clients({ store: store.sublevel(CLIENTS) })
     const clients = this.#clients

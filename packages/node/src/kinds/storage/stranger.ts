@@ -26,7 +26,11 @@ import type { AskerComponents } from './asker.ts'
 
 /** A stranger waits so long, unless the attestation slots end before, ms. */
 const PATIENCE_MS = 10_000
-/** Fetches under way; of one that falls among as many others nothing is done, and nothing said. */
+/**
+ * Fetches of one host under way, whichever of its nodes they are for: fewer than the strangers that it
+ * can be at once, or it would call a provider busy that was never asked. Of one that falls among as many
+ * others nothing is done, and nothing said.
+ */
 export const FETCHES_MAX = 4
 
 /** What has no entry here is a refusal. */
@@ -47,6 +51,22 @@ const TRANSIENT: ReadonlySet<StrangerOutcome> = new Set([
   StrangerOutcome.busy,
 ])
 
+/** Counts the fetches of one host. */
+export class Fetches {
+  #running = 0
+
+  /** Does `fetch` unless there are enough. */
+  async run(fetch: () => Promise<void>): Promise<void> {
+    if (this.#running >= FETCHES_MAX) return
+    this.#running++
+    try {
+      await fetch()
+    } finally {
+      this.#running--
+    }
+  }
+}
+
 export interface StrangerComponents {
   clock: Clock
   network: Network
@@ -54,12 +74,13 @@ export interface StrangerComponents {
   signer: Pick<Signer, 'signVoting'>
   log: Log
   peerOf: AskerComponents['peerOf']
+  /** Shared by all nodes of a host. */
+  fetches: Fetches
 }
 
 export class Stranger {
   readonly #components: StrangerComponents
   readonly #errands: Errands
-  #fetching = 0
 
   constructor(components: StrangerComponents) {
     this.#components = components
@@ -72,7 +93,7 @@ export class Stranger {
 
   /** Takes on the fetches of an epoch whose slots are not over. */
   epoch(base: EpochBase): void {
-    const { voice, signer, clock } = this.#components
+    const { voice, signer, clock, fetches } = this.#components
     const own = voice.index(base)
     if (own === undefined) return
     for (const target of storageKind.targets(base)) {
@@ -83,25 +104,19 @@ export class Stranger {
       // Within its slot at a place of its own: the verifiers of a target do not come all at once.
       const place = Math.floor(((output[0] ?? 0) * base.profile.slotMs) / 256)
       const due = slotStart(base, base.epoch, slot) + place
-      this.#errands.at(due, () => this.#visit(base, target, output))
+      this.#errands.at(due, () => fetches.run(() => this.#visit(base, target, output)))
     }
   }
 
   async #visit(base: EpochBase, target: number, output: Uint8Array): Promise<void> {
     const { voice, log } = this.#components
-    if (this.#fetching >= FETCHES_MAX) return
-    this.#fetching++
-    try {
-      const outcome = await this.#fetch(base, target, output)
-      if (this.#errands.signal.aborted) return
-      if (outcome !== StrangerOutcome.given) {
-        log.debug({ target, epoch: base.epoch, outcome }, 'a provider did not serve a stranger')
-      }
-      const said = { kind: STORAGE, target, output, outcome }
-      await voice.say<StrangerFetch>(MessageType.strangerFetch, StrangerFetch, base, said)
-    } finally {
-      this.#fetching--
+    const outcome = await this.#fetch(base, target, output)
+    if (this.#errands.signal.aborted) return
+    if (outcome !== StrangerOutcome.given) {
+      log.debug({ target, epoch: base.epoch, outcome }, 'a provider did not serve a stranger')
     }
+    const said = { kind: STORAGE, target, output, outcome }
+    await voice.say<StrangerFetch>(MessageType.strangerFetch, StrangerFetch, base, said)
   }
 
   /** Twice within its patience where the first may have failed for the network's sake. */
