@@ -87,7 +87,7 @@ describe('uplinks at a broker', () => {
         host: '127.0.0.1',
         port: 0,
         gateways: [{}],
-        mqtt: { url: broker.url, prefix: 'eu868' },
+        mqtt: { url: broker.url },
       },
       colocationWeight: 0,
       privateAddresses: true,

@@ -35,6 +35,12 @@ describe('daemon', () => {
         ['chain', 'peers'],
       )
 
+      const mqtt = ['--set', 'radio.mqtt.url=mqtt://127.0.0.1']
+      const deaf = join(directory(), 'deaf')
+      await cairn(['init', '--data-dir', deaf, '--network', network, '--json'])
+      const { stdout } = await cairn(['start', '--data-dir', deaf, '--json', ...flags, ...mqtt])
+      assert.equal((JSON.parse(stdout) as CairnFailure).error.code, 'badConfig')
+
       const second = await cairn(['start', '--data-dir', dataDir, '--json', ...flags])
       assert.equal(second.code, EXIT_CODES.taken.code)
       const { error } = jsonOf<CairnFailure>(second)

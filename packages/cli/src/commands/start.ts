@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Daemon, DaemonOptions } from '@cairn/node'
 import { acquireLock } from '@cairn/node/lock'
-import { deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
+import { check, deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
 import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
 import { pinoLog } from '../log.ts'
@@ -92,6 +92,10 @@ function settingsOf(values: Values, mnemonic: string): Settings {
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
+  const heard = values['radio.mqtt.url'] === '' || values['radio.port'] !== 0
+  check(heard, 'badConfig', 'radio.mqtt.url is set, but no radio whose uplinks to hand on', {
+    next: 'set radio.port, or take radio.mqtt.url away',
+  })
   const volumes = [
     ...(quotaBytes === 0 ? [] : [{ location: values['storage.directory'], quotaBytes }]),
     ...values['storage.volumes'],
@@ -147,17 +151,13 @@ function settingsOf(values: Values, mnemonic: string): Settings {
 }
 
 function mqttOf(values: Values) {
+  const prefix = values['radio.mqtt.prefix']
   const username = values['radio.mqtt.username']
   const password = values['radio.mqtt.password']
   return {
     url: values['radio.mqtt.url'],
-    prefix: values['radio.mqtt.prefix'] || regionTopic(values['radio.region']),
+    ...(prefix === '' ? {} : { prefix }),
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
   }
-}
-
-/** ChirpStack's name of a regional plan: AS923-2 is `as923_2`, and AS923-1 `as923`. */
-function regionTopic(plan: string): string {
-  return plan.toLowerCase().replace(/-1$/, '').replace('-', '_')
 }

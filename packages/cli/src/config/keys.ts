@@ -259,7 +259,7 @@ export const KEYS = {
       .regex(/^[^+#]{0,64}$/, 'expected a topic without + and #'),
     default: () => '',
     shown: '',
-    help: 'First part of its topics, as the server names the region: `eu868`, `us915_0`; empty: the name of radio.region in its spelling',
+    help: "First part of its topics, as the server names the region, such as `us915_0`; empty: the name of each gateway's plan, such as `eu868`",
   },
   'radio.mqtt.username': {
     schema: z.string().trim().max(4096),

@@ -2,7 +2,13 @@
  * Events and commands of a gateway as ChirpStack 4 writes them in JSON: the protobuf mapping of its
  * `gw.proto`, in which fields of value zero are left out, bytes are base64 and durations end in `s`.
  */
-import { CairnError, type ForwarderStat, type Modulation, type Txpk } from '@cairn/protocol'
+import {
+  CairnError,
+  type ForwarderStat,
+  type Modulation,
+  type RegionalPlan,
+  type Txpk,
+} from '@cairn/protocol'
 import { z } from 'zod'
 import { issuesText } from '../issues.ts'
 import type { HeardPacket, HeardStat } from './heard.ts'
@@ -37,6 +43,11 @@ export interface Downlink {
 }
 
 export const EVENTS = ['up', 'stats', 'ack'] as const
+
+/** A regional plan as its default configuration names it: `eu868`, `as923` for AS923-1, `as923_2`. */
+export function regionTopic({ name }: Pick<RegionalPlan, 'name'>): string {
+  return name.toLowerCase().replace(/-1$/, '').replace('-', '_')
+}
 
 export function eventTopic(prefix: string, eui: string, event: (typeof EVENTS)[number]): string {
   return `${prefix}/gateway/${eui}/event/${event}`

@@ -186,6 +186,10 @@ export class Gateway implements Radio {
     return this.#eui
   }
 
+  get plan(): RegionalPlan {
+    return this.#init.plan
+  }
+
   /** Reads its EUI and its airtime. Errors: those of the store. */
   async start(): Promise<void> {
     if (this.#ledger !== undefined) return

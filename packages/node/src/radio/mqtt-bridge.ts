@@ -3,7 +3,7 @@
  * and sends its downlinks, as a ChirpStack gateway bridge does. Beacons of this network are not
  * LoRaWAN and stay here.
  */
-import { CairnError, isBeaconFrame } from '@cairn/protocol'
+import { CairnError, invariant, isBeaconFrame } from '@cairn/protocol'
 import type { Clock, Log, TransmitResult } from '../ports.ts'
 import { Broker, type BrokerInit, type BrokerStatus } from './broker.ts'
 import {
@@ -12,6 +12,7 @@ import {
   type Downlink,
   eventTopic,
   readDownlink,
+  regionTopic,
   statsEvent,
   TX_STATUSES,
   type TxStatus,
@@ -42,13 +43,13 @@ export interface MqttBridgeComponents {
 }
 
 export interface MqttBridgeInit extends BrokerInit {
-  /** What topics begin with: the name of the region in the network server's configuration. */
-  prefix: string
+  /** What topics begin with, instead of the name of each gateway's regional plan. */
+  prefix?: string
 }
 
 export class MqttBridge {
   readonly #components: MqttBridgeComponents
-  readonly #prefix: string
+  readonly #prefix: string | undefined
   readonly #broker: Broker
   readonly #warnings: RareWarnings
   readonly #stopped = new AbortController()
@@ -93,18 +94,23 @@ export class MqttBridge {
     if (outcome !== undefined) return
     this.#obey(eui)
     this.#uplinks = (this.#uplinks + 1) % U32
-    this.#broker.publish(eventTopic(this.#prefix, eui, 'up'), uplinkEvent(heard, this.#uplinks))
+    this.#broker.publish(
+      eventTopic(this.#region(eui), eui, 'up'),
+      uplinkEvent(heard, this.#uplinks),
+    )
   }
 
   #reported(heard: HeardStat): void {
     this.#obey(heard.eui)
     this.#count('stats', 'ok')
-    this.#broker.publish(eventTopic(this.#prefix, heard.eui, 'stats'), statsEvent(heard))
+    this.#broker.publish(eventTopic(this.#region(heard.eui), heard.eui, 'stats'), statsEvent(heard))
   }
 
   /** Takes commands for a gateway: from the first word of its forwarder where it was not named. */
   #obey(eui: string): void {
-    this.#broker.subscribe(commandTopic(this.#prefix, eui), payload => this.#command(eui, payload))
+    this.#broker.subscribe(commandTopic(this.#region(eui), eui), payload =>
+      this.#command(eui, payload),
+    )
   }
 
   #command(eui: string, payload: Uint8Array): void {
@@ -121,7 +127,7 @@ export class MqttBridge {
 
   async #transmit(eui: string, downlink: Downlink): Promise<void> {
     const statuses: TxStatus[] = downlink.items.map(() => 'IGNORED')
-    const gateway = this.#components.server.gateways.find(other => other.eui === eui)
+    const gateway = this.#gatewayOf(eui)
     for (const [place, item] of downlink.items.entries()) {
       const status = await this.#try(gateway, item)
       statuses[place] = status
@@ -129,7 +135,7 @@ export class MqttBridge {
     }
     if (this.#stopped.signal.aborted) return
     this.#count('down', statuses.find(status => status !== 'IGNORED') ?? 'IGNORED')
-    const topic = eventTopic(this.#prefix, eui, 'ack')
+    const topic = eventTopic(this.#region(eui), eui, 'ack')
     this.#broker.publish(topic, ackEvent(eui, downlink.id, statuses))
   }
 
@@ -144,6 +150,16 @@ export class MqttBridge {
       }
       return 'INTERNAL_ERROR'
     }
+  }
+
+  #gatewayOf(eui: string): Gateway | undefined {
+    return this.#components.server.gateways.find(other => other.eui === eui)
+  }
+
+  #region(eui: string): string {
+    const plan = this.#gatewayOf(eui)?.plan
+    invariant(plan !== undefined, 'only gateways of the server are heard')
+    return this.#prefix ?? regionTopic(plan)
   }
 
   #count(event: string, outcome: string): void {

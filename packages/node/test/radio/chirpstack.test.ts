@@ -5,6 +5,7 @@ import {
   type HeardPacket,
   readDownlink,
   readUplink,
+  regionTopic,
   statsEvent,
   uplinkEvent,
 } from '@cairn/node'
@@ -120,6 +121,16 @@ describe('gateway events', () => {
     assert.equal(
       ackEvent(EUI, 894_104_280, ['OK', 'IGNORED']),
       `{"gatewayId":"${EUI}","downlinkId":894104280,"items":[{"status":"OK"},{}]}`,
+    )
+  })
+})
+
+describe('a region', () => {
+  it('is called as the server’s default configuration calls it', () => {
+    const names = ['EU868', 'US915', 'AS923-1', 'AS923-2', 'AS923-4', 'CN470']
+    assert.deepEqual(
+      names.map(name => regionTopic({ name })),
+      ['eu868', 'us915', 'as923', 'as923_2', 'as923_4', 'cn470'],
     )
   })
 })
