@@ -78,14 +78,15 @@ export class Broker {
     })
     client.on('message', (topic, payload) => this.#subscriptions.get(topic)?.(payload))
     client.on('error', err => this.#warnings.warn('mqtt', { err }, 'the MQTT broker is away'))
-    client.on('close', () => this.#warnings.warn('mqtt', {}, 'the MQTT broker is away'))
+    client.on('close', () => {
+      if (client === this.#client) this.#warnings.warn('mqtt', {}, 'the MQTT broker is away')
+    })
   }
 
   /** What waits is lost. */
   async stop(): Promise<void> {
     const client = this.#client
     this.#client = undefined
-    client?.removeAllListeners('close')
     await client?.endAsync(true)
   }
 

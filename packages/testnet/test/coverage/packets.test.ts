@@ -1,11 +1,14 @@
 import { strict as assert } from 'node:assert'
 import {
+  ASK_EVERY_MS,
   type BoughtPacket,
   identityKey,
   type KindServices,
   type Network,
   type NodeKind,
+  OFFERS_MAX,
   PACKETS_PROTOCOL,
+  type PacketOffer,
   PacketsAnswer,
   PacketsRequest,
   type PurchaseFailure,
@@ -14,6 +17,7 @@ import {
   type SalePacket,
   Sales,
   UNPAID_PACKETS,
+  WANTED_MAX,
 } from '@cairn/node'
 import {
   ABSENT_LEVEL,
@@ -29,6 +33,8 @@ import {
   hex,
   introductionSigningRoot,
   type Kind,
+  type RegistryEntry,
+  sha256,
 } from '@cairn/protocol'
 import { entryOf, identitySecret, NETWORK } from '../../../protocol/test/kernel-world.ts'
 import { NodeWorld, peerName, type WorldNode } from '../node/world.ts'
@@ -49,12 +55,12 @@ describe('packets', () => {
   let world: NodeWorld
   const stops: (() => Promise<void>)[] = []
 
-  const begin = (amount = 100_000n) => {
+  const begin = (amount = 100_000n, entry: Partial<RegistryEntry> = {}) => {
     const deposits: Deposit[] = [{ account: account(SERVER), key: keyOf(SERVER), amount }]
     world = new NodeWorld({
       nodes: GATEWAYS,
       kinds: [kind],
-      entry: () => ({ kinds: 1 << COVERAGE }),
+      entry: () => ({ kinds: 1 << COVERAGE, ...entry }),
       deposits,
       // Nothing is paid but packets, so that sums can be read.
       profile: { packetPrice: PRICE, weights: { 2: 1 }, voteShare: 0n, submitReward: 0n },
@@ -141,6 +147,8 @@ describe('packets', () => {
     return { ...built, packets, failures, end }
   }
 
+  const unique = (sequence: bigint) =>
+    new Uint8Array(20).fill(Number(sequence >> 8n), 1).fill(Number(sequence & 255n), 0, 1)
   const payload = (number: number) => new Uint8Array(20).fill(number)
   const pass = (ms: number) => world.clock.run({ until: world.clock.now() + ms })
   const numbers = ({ packets }: Buyer) => packets.map(packet => packet.payload[0])
@@ -306,37 +314,51 @@ describe('packets', () => {
     assert.equal(await refusal(ask(network, { packets: 3n })), 'notCovered')
   })
 
-  it('that do not come, or are not what was offered, are not signed for', async () => {
-    begin()
-    const liar = world.network.join(peerName(0))
-    await liar.start()
-    const signed: bigint[] = []
-    let content: Uint8Array[] = []
-    const offer = {
-      sequence: 5n,
-      digest: new Uint8Array(32).fill(1),
-      type: 2,
-      address: 0n,
-      length: 20,
-      frequency: 868_100_000,
-      spreadingFactor: 7,
-      bandwidth: 125,
-      rssi: 0,
-      snr: 0,
-      at: 0n,
-    }
+  const offerOf = (content: Uint8Array, change: Partial<PacketOffer> = {}): PacketOffer => ({
+    sequence: 5n,
+    digest: sha256(content),
+    type: 2,
+    address: 0x26011bdan,
+    length: content.length,
+    frequency: 868_100_000,
+    spreadingFactor: 7,
+    bandwidth: 125,
+    rssi: 0,
+    snr: 0,
+    at: 0n,
+    ...change,
+  })
+
+  /** A peer that answers whatever it likes; gives the requests that it got. */
+  async function stall(
+    peer: string,
+    answer: (request: PacketsRequest) => Partial<PacketsAnswer> | Promise<Partial<PacketsAnswer>>,
+  ): Promise<PacketsRequest[]> {
+    const network = world.network.join(peer)
+    await network.start()
+    const requests: PacketsRequest[] = []
     const options = {
       maxRequestBytes: PacketsRequest.maxSize,
       maxResponseBytes: PacketsAnswer.maxSize,
       perSecond: 50,
     }
-    liar.serve(PACKETS_PROTOCOL, options, async bytes => {
-      const { take, packets } = decode(PacketsRequest, bytes)
-      signed.push(packets)
+    network.serve(PACKETS_PROTOCOL, options, async bytes => {
+      const request = decode(PacketsRequest, bytes)
+      requests.push(request)
+      const none = { packets: 0n, signature: new Uint8Array(64), taken: [], offers: [] }
+      return PacketsAnswer.serialize({ ...none, ...(await answer(request)) })
+    })
+    return requests
+  }
+
+  it('that do not come, or are not what was offered, are not signed for', async () => {
+    begin()
+    let content: Uint8Array[] = []
+    const offers = [offerOf(payload(2))]
+    const requests = await stall(peerName(0), async ({ take }) => {
       await world.clock.until(world.clock.now() + 500)
-      const taken = take.length === 0 ? [] : content.map(part => ({ sequence: 5n, payload: part }))
-      const none = { packets: 0n, signature: new Uint8Array(64) }
-      return PacketsAnswer.serialize({ ...none, taken, offers: [offer] })
+      if (take.length === 0) return { offers }
+      return { taken: content.map(part => ({ sequence: 5n, payload: part })), offers }
     })
     const buyer = await server([0])
     await world.run(1, 1)
@@ -345,7 +367,70 @@ describe('packets', () => {
     await pass(20_000)
     assert.ok(buyer.failures.some(({ code }) => code === 'packetDamaged'))
     assert.deepEqual(buyer.packets, [])
-    assert.ok(signed.length > 3 && signed.every(packets => packets === 0n))
+    assert.ok(requests.length > 3 && requests.every(({ packets }) => packets === 0n))
+  })
+
+  it('are bought once, however often a gateway offers them, and only if they are wanted', async () => {
+    begin()
+    const offers = [
+      ...[1n, 2n, 3n].map(sequence => offerOf(payload(1), { sequence })),
+      offerOf(payload(4), { sequence: 4n, address: 0x27000000n }),
+      offerOf(payload(5), { sequence: 5n, type: 0 }),
+    ]
+    const contents = [1, 1, 1, 4, 5].map(payload)
+    const requests = await stall(peerName(0), ({ after, take }) => ({
+      taken: take.map(sequence => ({ sequence, payload: contents[Number(sequence) - 1] as never })),
+      offers: after === 0n ? offers : [],
+    }))
+    const buyer = await server([0], { filters: [{ address: 0x26000000, bits: 8 }] })
+    await world.run(1, 1)
+    await pass(2_000)
+    assert.deepEqual(numbers(buyer), [1])
+    assert.equal(requests.at(-1)?.packets, 1n)
+  })
+
+  it('are asked for at a bounded rate, and as many offers kept, whatever a gateway does', async () => {
+    begin()
+    let sequence = 0n
+    let slowness = 0
+    const requests = await stall(peerName(0), async () => {
+      if (slowness > 0) await world.clock.until(world.clock.now() + slowness)
+      const offers = Array.from({ length: OFFERS_MAX }, () => {
+        sequence += 1n
+        return offerOf(unique(sequence), { sequence })
+      })
+      return { offers }
+    })
+    const buyer = await server([0], { perSecond: 1_000 })
+    await world.run(1, 1)
+    const before = requests.length
+    await pass(2_000)
+    assert.ok(requests.length - before <= 2_000 / ASK_EVERY_MS + 1, `${requests.length - before}`)
+    // Slow enough not to use up what is taken in a second.
+    slowness = 50
+    await pass(5_000)
+    const last = requests.at(-1)
+    assert.ok(last !== undefined && last.take.length === UNPAID_PACKETS)
+    const oldest = last.after - (last.take[0] as bigint)
+    assert.ok(oldest <= BigInt(WANTED_MAX), `the offer before ${oldest} others was kept`)
+    assert.deepEqual(buyer.packets, [])
+  })
+
+  it('are bought of a gateway whose operator runs another daemon too', async () => {
+    begin(100_000n, { operator: account(0) })
+    const content = payload(3)
+    const wrong = await stall(peerName(0), () => {
+      throw new CairnError('notActive', 'that gateway is not here')
+    })
+    await stall(peerName(1), ({ after, take }) => ({
+      taken: take.map(sequence => ({ sequence, payload: content })),
+      offers: after === 0n ? [offerOf(content)] : [],
+    }))
+    const buyer = await server([2])
+    await world.run(1, 1)
+    await pass(8_000)
+    assert.deepEqual(numbers(buyer), [3])
+    assert.equal(wrong.length, 1, 'who has it is asked first from then on')
   })
 
   it('are counted on after a server lost its memory, by its own signature', async () => {

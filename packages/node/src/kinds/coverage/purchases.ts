@@ -31,6 +31,7 @@ import type { DealKey } from '../storage/deal-keys.ts'
 import {
   type AddressFilter,
   HOLD_MS,
+  isWanted,
   PACKETS_PROTOCOL,
   type PacketOffer,
   PacketsAnswer,
@@ -46,10 +47,16 @@ export const BOUGHT_MAX = 4_096
 export const UNREAD_MAX = 1_024
 /** Taken of one gateway in a second unless told otherwise: more than devices send where one hears them. */
 export const TAKEN_PER_SECOND = 20
+/** Offers of one gateway that wait to be taken, as many as an honest one keeps; the oldest give way. */
+export const WANTED_MAX = 1_024
+/** From one request to a gateway to the next at least, ms: it answers no more than 50 in a second. */
+export const ASK_EVERY_MS = 25
 /** Over what a gateway may hold a request, ms. */
 const ANSWER_MS = 2 * HOLD_MS
 /** A gateway that failed is asked again after this time, ms. */
 const RETRY_MS = 5_000
+/** What a daemon answers that does not speak for the gateway, though its operator has both. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['notActive', 'unsupported'])
 
 export interface PurchasesComponents {
   clock: Clock
@@ -83,6 +90,8 @@ interface Place {
   /** The last offer that it knows. */
   after: bigint
   wanted: PacketOffer[]
+  /** The peer that answered last. */
+  peer?: string
   /** Taken in this second: who invents packets does not empty the deposit. */
   second: number
   taken: number
@@ -126,6 +135,15 @@ export interface BoughtTotal {
 interface GatewayTab {
   readonly gateway: number
   packets: bigint
+}
+
+/** What one request to a gateway goes by. */
+interface Asking {
+  readonly entry: RegistryEntry
+  readonly base: EpochBase
+  readonly tab: GatewayTab
+  readonly place: Place
+  readonly signal: AbortSignal
 }
 
 export class Purchases {
@@ -190,9 +208,11 @@ export class Purchases {
     const { clock, log } = this.#components
     const place: Place = { after: 0n, wanted: [], second: 0, taken: 0 }
     while (!signal.aborted) {
+      const next = clock.now() + ASK_EVERY_MS
       try {
         await queue.room()
         await this.#round(gateway, order, place, queue, signal)
+        await clock.until(next, signal)
       } catch (error) {
         if (signal.aborted) return
         const known = error instanceof CairnError
@@ -209,7 +229,7 @@ export class Purchases {
   /** Pays for what came, takes what was offered, and hears of more. */
   async #round(
     gateway: number,
-    { filters, joins, perSecond = TAKEN_PER_SECOND }: PurchaseOrder,
+    order: PurchaseOrder,
     place: Place,
     queue: Queue,
     signal: AbortSignal,
@@ -219,7 +239,8 @@ export class Purchases {
     const entry = base.node(gateway)
     check(entry !== undefined, 'notActive', 'no such gateway is active', { facts: { gateway } })
     const tab = await this.#tabOf(gateway)
-    const wanted = place.wanted.splice(0).filter(({ digest }) => !this.#bought.has(hex(digest)))
+    const wanted = this.#unbought(place.wanted.splice(0))
+    const { perSecond = TAKEN_PER_SECOND } = order
     const most = Math.min(UNPAID_PACKETS, this.#allowance(place, perSecond))
     const taking = wanted.slice(0, most)
     // What goes beyond the allowance is not wanted any more: it would be late.
@@ -228,13 +249,16 @@ export class Purchases {
     // Another gateway's offer of the same packet is not taken while this one's is on its way.
     for (const { digest } of taking) this.#remember(hex(digest))
     const got = new Set<bigint>()
+    const asked = { filters: [...order.filters], joins: order.joins ? 1 : 0 }
     try {
-      const answer = await this.#say(entry, base, tab, signal, {
-        after: place.after,
-        filters: [...filters],
-        joins: joins ? 1 : 0,
-        take: taking.map(({ sequence }) => sequence),
-      })
+      const answer = await this.#say(
+        { entry, base, tab, place, signal },
+        {
+          after: place.after,
+          ...asked,
+          take: taking.map(({ sequence }) => sequence),
+        },
+      )
       this.#remind(tab, base, answer)
       for (const { sequence, payload } of answer.taken) {
         const offer = taking.find(other => other.sequence === sequence)
@@ -248,13 +272,25 @@ export class Purchases {
       }
       for (const offer of answer.offers) {
         if (offer.sequence > place.after) place.after = offer.sequence
-        place.wanted.push(offer)
+        if (isWanted(offer, asked)) place.wanted.push(offer)
       }
+      place.wanted.splice(0, place.wanted.length - WANTED_MAX)
     } finally {
       for (const { sequence, digest } of taking) {
         if (!got.has(sequence)) this.#bought.delete(hex(digest))
       }
     }
+  }
+
+  /** One offer of each packet that is not bought. */
+  #unbought(offers: readonly PacketOffer[]): PacketOffer[] {
+    const seen = new Set<string>()
+    return offers.filter(({ digest }) => {
+      const key = hex(digest)
+      if (seen.has(key) || this.#bought.has(key)) return false
+      seen.add(key)
+      return true
+    })
   }
 
   #allowance(place: Place, perSecond: number): number {
@@ -264,13 +300,10 @@ export class Purchases {
   }
 
   async #say(
-    entry: RegistryEntry,
-    base: EpochBase,
-    tab: GatewayTab,
-    signal: AbortSignal,
+    { entry, base, tab, place, signal }: Asking,
     wish: Pick<PacketsRequest, 'after' | 'filters' | 'joins' | 'take'>,
   ): Promise<PacketsAnswer> {
-    const { clock, network, store, key, peerOf } = this.#components
+    const { network, store, key } = this.#components
     const { gateway, packets } = tab
     const server = key.key
     // Durable first: after a restart it must not sign for less than it did.
@@ -285,8 +318,30 @@ export class Purchases {
       signature: key.sign(bought),
       introduction: key.sign(introductionSigningRoot(self, base.network)),
     })
+    const peers = this.#peersOf(entry, base, place)
+    for (;;) {
+      const peer = peers.shift() as string
+      try {
+        const answer = await this.#request(peer, request, signal)
+        place.peer = peer
+        return answer
+      } catch (error) {
+        const elsewhere = error instanceof CairnError && ELSEWHERE.has(error.code)
+        if (!elsewhere || peers.length === 0) throw error
+      }
+    }
+  }
+
+  /** Never empty; the one that answered last is asked first. */
+  #peersOf(entry: RegistryEntry, base: EpochBase, { peer: last }: Place): string[] {
+    const { network, peerOf } = this.#components
     const connected = new Set(network.peers())
-    const [peer] = contactsOf(entry, base, { peerOf, connected }) as [string]
+    const peers = contactsOf(entry, base, { peerOf, connected })
+    return peers.sort((a, b) => Number(b === last) - Number(a === last))
+  }
+
+  async #request(peer: string, request: Uint8Array, signal: AbortSignal): Promise<PacketsAnswer> {
+    const { clock, network } = this.#components
     const limit = deadline(clock, clock.now() + ANSWER_MS, signal)
     try {
       const options = { signal: limit.signal, maxResponseBytes: PacketsAnswer.maxSize }
