@@ -1,7 +1,8 @@
 /**
  * Identities on one antenna. What two of them radiate takes the same ways: at every receiver their
  * losses differ by the same number, whatever they say of power and gain. Antennas on different roofs
- * have shadows of their own, which differ by 10 dB and more from receiver to receiver.
+ * have shadows of their own, which differ by 10 dB and more from receiver to receiver; and where
+ * nothing casts shadows, what their losses differ by follows from the places that they registered.
  *
  * Only what others heard of them is compared: what they say they heard they may make up. Two are
  * compared if they are loudest at the same receivers; so the cost grows with the gateways, not with
@@ -13,6 +14,8 @@ import { median, type Tie, wayLoss } from './links.ts'
 export const COMMON_MIN = 8
 /** Median distance from the median difference, 0.1 dB: fading leaves 10, other roofs 19 and more. */
 export const SPREAD_MAX = 15
+/** What the registered places may explain of the spread, 0.1 dB: chance explains as much. */
+const EXPLAINED_MAX = 2
 /** Two gateways are compared if one receiver is among so many that each is loudest at. */
 const LOUDEST = 8
 /** Antennas compared at one receiver at most: a crowd there costs no more than that. */
@@ -30,23 +33,33 @@ export interface Antenna {
 export interface Likeness {
   readonly median: number
   readonly spread: number
+  /** Spread of what is left of the differences if both stand where they registered. */
+  readonly apart: number
   readonly common: number
 }
 
-/** Every node of `ties` by its antenna; `fits`: whose receptions are believed. */
-export function judgeAntennas(
-  ties: ReadonlyMap<number, readonly Tie[]>,
-  fits: (node: number) => boolean,
-): Map<number, Antenna> {
+export interface AntennaInput {
+  readonly ties: ReadonlyMap<number, readonly Tie[]>
+  /** Whose receptions are believed. */
+  fits(node: number): boolean
+  /**
+   * Whether losses about a node scatter as they do where there are shadows. In plain view of each
+   * other whole villages are alike, and nobody is taken for his neighbour.
+   */
+  scatters(node: number): boolean
+}
+
+/** Every node of `ties` by its antenna. */
+export function judgeAntennas({ ties, fits, scatters }: AntennaInput): Map<number, Antenna> {
   const firsts = new Map<number, Heard[]>()
   const found = new Map<number, { first: number; likeness?: Likeness }>()
   for (const node of [...ties.keys()].sort((a, b) => a - b)) {
     const own = heardOf(node, ties.get(node) as readonly Tie[], fits)
-    const near = loudestOf(own)
+    const near = scatters(node) ? loudestOf(own) : []
     let best: { first: number; likeness: Likeness } | undefined
     for (const other of candidates(near, firsts)) {
       const likeness = likenessOf(own, other)
-      if (likeness === undefined || likeness.spread > SPREAD_MAX) continue
+      if (likeness === undefined || !isOne(likeness)) continue
       if (best !== undefined && best.likeness.spread <= likeness.spread) continue
       best = { first: other.node, likeness }
     }
@@ -65,18 +78,27 @@ interface Heard {
   readonly node: number
   readonly receivers: readonly number[]
   readonly losses: readonly number[]
+  /** 20 log10 of the metres to them as registered, 0.1 dB. */
+  readonly distances: readonly number[]
+}
+
+/** Alike, and not because two places at such distances from the receivers would be. */
+function isOne({ spread, apart }: Likeness): boolean {
+  return spread <= SPREAD_MAX && spread <= apart + EXPLAINED_MAX
 }
 
 function heardOf(node: number, ties: readonly Tie[], fits: (node: number) => boolean): Heard {
   const receivers: number[] = []
   const losses: number[] = []
-  for (const { peer, heardBy } of ties) {
+  const distances: number[] = []
+  for (const { peer, spreading, heardBy } of ties) {
     const loss = wayLoss(heardBy)
     if (loss === undefined || !fits(peer)) continue
     receivers.push(peer)
     losses.push(loss)
+    distances.push(spreading)
   }
-  return { node, receivers, losses }
+  return { node, receivers, losses, distances }
 }
 
 /** Of equal losses the lower receiver. None for a node with too few receivers to be compared. */
@@ -108,18 +130,28 @@ function keep(firsts: Map<number, Heard[]>, receiver: number, own: Heard): void 
  */
 function likenessOf(a: Heard, b: Heard): Likeness | undefined {
   const differences: number[] = []
+  const rest: number[] = []
   let i = 0
   let j = 0
   while (i < a.receivers.length && j < b.receivers.length) {
     const [x, y] = [a.receivers[i] as number, b.receivers[j] as number]
-    if (x === y) differences.push((a.losses[i++] as number) - (b.losses[j++] as number))
-    else if (x < y) i++
-    else j++
+    if (x === y) {
+      const difference = (a.losses[i] as number) - (b.losses[j] as number)
+      differences.push(difference)
+      rest.push(difference - (a.distances[i] as number) + (b.distances[j] as number))
+    }
+    if (x <= y) i++
+    if (y <= x) j++
   }
   const common = differences.length
   const most = Math.max(a.receivers.length, b.receivers.length)
   if (common < COMMON_MIN || 2 * common < most) return undefined
   const middle = median(differences) as number
-  const spread = median(differences.map(value => Math.abs(value - middle))) as number
-  return { median: middle, spread, common }
+  return { median: middle, spread: spreadOf(differences), apart: spreadOf(rest), common }
+}
+
+/** Median distance from the median; there is at least one value. */
+function spreadOf(values: readonly number[]): number {
+  const middle = median(values) as number
+  return median(values.map(value => Math.abs(value - middle))) as number
 }

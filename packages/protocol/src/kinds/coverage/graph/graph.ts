@@ -10,6 +10,7 @@ import { type Consistency, judgeConsistency } from './consistency.ts'
 import { type Independence, judgeIndependence } from './independence.ts'
 import { tiesOf } from './links.ts'
 import { judgeMutuality, type Mutuality } from './mutuality.ts'
+import { SCATTER_MIN } from './placement.ts'
 import { placesOf } from './places.ts'
 import { FULL } from './ramp.ts'
 import { chancesOf } from './silence.ts'
@@ -39,7 +40,11 @@ export function judgeGraph({ window, gateways, anchors }: GraphInput): Map<numbe
   const places = placesOf(gateways)
   const chances = chancesOf(window, places)
   const consistency = judgeConsistency({ ties, places, chances })
-  const antennas = judgeAntennas(ties, node => (consistency.get(node)?.factor ?? 0) > 0)
+  const antennas = judgeAntennas({
+    ties,
+    fits: node => (consistency.get(node)?.factor ?? 0) > 0,
+    scatters: node => (consistency.get(node)?.scatter ?? FULL) > SCATTER_MIN,
+  })
   const weight = (node: number) =>
     product(independence.get(node)?.factor ?? FULL, consistency.get(node)?.factor ?? FULL)
   const beacons = new Map<number, number>()
@@ -95,6 +100,7 @@ function factsOf({ antenna, consistency, independence, mutuality }: Parts): Verd
     antennaShared: antenna.shared,
     antennaMedian: antenna.likeness?.median,
     antennaSpread: antenna.likeness?.spread,
+    antennaApart: antenna.likeness?.apart,
     antennaReceivers: antenna.likeness?.common,
   }
   const entries = Object.entries(known).filter(([, value]) => value !== undefined)

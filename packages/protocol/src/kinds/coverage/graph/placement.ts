@@ -19,7 +19,7 @@ const GRID_RINGS = 3
 /** What one link can add at most, 0.1 dB: a peer that lies moves a gateway no further. */
 const CLIP = 250
 /** Scatter below this is not believed, 0.1 dB. */
-const SCATTER_MIN = 40
+export const SCATTER_MIN = 40
 
 /** A link of which both the loss and the other end are believed. */
 export interface Sighting {
