@@ -53,6 +53,7 @@ contract Checkpoints is AccessManaged {
     error AlreadyCheckedIn(uint32 node);
     error WindowOpen(uint64 end);
     error NoWindow();
+    error CommitteeWaits();
     error NoMajority(uint256 found, uint256 total);
 
     /// What a network is deployed with; times in seconds.
@@ -236,7 +237,8 @@ contract Checkpoints is AccessManaged {
         _cancel(epoch, before);
     }
 
-    /// Cancels a checkpoint whose next committee's key or weight is not the sum of its members'.
+    /// Cancels a checkpoint whose next committee has no members, or another key or weight than the sum
+    /// of theirs.
     /// @param members all of them
     function vetoSum(
         uint64 epoch,
@@ -247,11 +249,13 @@ contract Checkpoints is AccessManaged {
     ) external {
         _checkNamed(epoch, checkpoint, committee);
         uint256 found = members.members.length;
-        if (found != committee.count || found == 0) revert NotAllMembers(committee.count, found);
-        CommitteeWord.prove(committee, members);
-        (bytes32[4] memory key, uint256 weight) = CommitteeWord.sum(members);
-        if (weight == committee.weight && keccak256(abi.encode(key)) == _hash(committee.key)) {
-            revert NoFault();
+        if (found != committee.count) revert NotAllMembers(committee.count, found);
+        if (found != 0) {
+            CommitteeWord.prove(committee, members);
+            (bytes32[4] memory key, uint256 weight) = CommitteeWord.sum(members);
+            if (weight == committee.weight && keccak256(abi.encode(key)) == _hash(committee.key)) {
+                revert NoFault();
+            }
         }
         _cancel(epoch, before);
     }
@@ -269,6 +273,9 @@ contract Checkpoints is AccessManaged {
         uint64 epoch = _requireDue();
         Fallback storage fallback_ = _fallback;
         if (_isOver(fallback_)) {
+            // Who holds a majority is not sent away by one who opens another window.
+            bool waits = fallback_.opened > _state().acceptedAt;
+            if (waits && 2 * fallback_.weight > registry.totalWeight()) revert CommitteeWaits();
             fallback_.opened = uint64(block.timestamp);
             fallback_.end = uint64(block.timestamp) + fallbackWindow;
             fallback_.count = 0;

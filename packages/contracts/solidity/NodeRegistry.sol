@@ -69,6 +69,7 @@ contract NodeRegistry {
     error AlreadyWithdrawn(uint32 index);
     error NoNode(uint32 index);
     error Leaving(uint32 index);
+    error NotSlasher(address sender);
     error LongPage(uint256 most, uint256 found);
 
     struct Node {
@@ -103,12 +104,16 @@ contract NodeRegistry {
     uint256 public immutable weightCap;
     /// Base units that a change of place costs; they are burned.
     uint256 public immutable placeFee;
+    /// Takes from bonds what is proven.
+    address public immutable slasher;
 
     uint32 public count;
     /// Events emitted so far. Who reads the logs compares, and sees that an endpoint left one out.
     uint32 public logCount;
     /// Weight of all nodes without a requested exit.
-    uint128 public totalWeight;
+    uint64 public totalWeight;
+    /// Base units of all bonds, also of nodes that leave.
+    uint128 public totalBond;
 
     mapping(uint32 index => Node) public nodes;
     /// Bonds of an operator's nodes without a requested exit.
@@ -129,8 +134,10 @@ contract NodeRegistry {
         uint256 nodeMinimum_,
         uint256 exitDelay_,
         uint256 weightCap_,
-        uint256 placeFee_
+        uint256 placeFee_,
+        address slasher_
     ) {
+        slasher = slasher_;
         weightCap = weightCap_;
         placeFee = placeFee_;
         token = token_;
@@ -159,7 +166,8 @@ contract NodeRegistry {
         _checkCell(registration.cell);
         count = index + 1;
         logCount++;
-        totalWeight += uint128(weightOf(registration.bond));
+        totalWeight += uint64(weightOf(registration.bond));
+        totalBond += SafeCast.toUint96(registration.bond);
         nodes[index] = Node({
             operator: msg.sender,
             exitAt: 0,
@@ -187,6 +195,18 @@ contract NodeRegistry {
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
     }
 
+    /// Takes from a bond, as long as it is here: a part for the reporter, the rest is burned.
+    function slash(uint32 index, uint256 amount, address reporter, uint256 share) external {
+        if (msg.sender != slasher) revert NotSlasher(msg.sender);
+        Node storage node = nodes[index];
+        if (node.operator == address(0)) revert NoNode(index);
+        uint256 bond = node.bond - amount;
+        if (node.exitAt == 0) bonded[node.operator] -= amount;
+        _setBond(index, node, bond);
+        IERC20(token).safeTransfer(reporter, share);
+        token.burn(amount - share);
+    }
+
     /// Moves a node's antenna, for a fee that is burned.
     function changePlace(uint32 index, uint64 cell, uint16 region, uint8 subBand, int16 gain)
         external
@@ -212,7 +232,7 @@ contract NodeRegistry {
         if (left != 0 && left < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, left);
         bonded[msg.sender] = left;
         node.exitAt = uint64(block.timestamp);
-        totalWeight -= uint128(weightOf(node.bond));
+        totalWeight -= uint64(weightOf(node.bond));
         logCount++;
         emit ExitRequested(index, uint64(block.timestamp));
     }
@@ -290,9 +310,10 @@ contract NodeRegistry {
         if ((resolution != 12 && resolution != 10) || !H3.isCell(cell)) revert BadCell(cell);
     }
 
-    /// Changes the bond of a node that has not asked to leave.
     function _setBond(uint32 index, Node storage node, uint256 bond) private {
-        totalWeight = totalWeight - uint128(weightOf(node.bond)) + uint128(weightOf(bond));
+        if (node.exitAt == 0) {
+            totalWeight = totalWeight - uint64(weightOf(node.bond)) + uint64(weightOf(bond));
+        }
         _record(index, node, bond);
         logCount++;
         emit BondChanged(index, bond);
@@ -302,6 +323,7 @@ contract NodeRegistry {
         History.Trace208 storage trace = _bonds[index];
         if (trace.length() == 0) trace.push(node.registeredIn, node.bond);
         trace.push(SafeCast.toUint48(block.number), uint208(bond));
+        totalBond = totalBond - node.bond + uint128(bond);
         node.bond = SafeCast.toUint96(bond);
         if (bond > node.peak) node.peak = uint96(bond);
     }

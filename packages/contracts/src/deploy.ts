@@ -17,9 +17,18 @@ import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 import { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'
 import { nodeRegistryAbi, nodeRegistryBytecode } from './artifacts/NodeRegistry.ts'
 import { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/RewardDistributor.ts'
+import { slasherAbi, slasherBytecode } from './artifacts/Slasher.ts'
 
 /** In the order of their deployment: each knows the others by address from the start. */
-const ORDER = ['token', 'registry', 'checkpoints', 'distributor', 'deposits', 'access'] as const
+const ORDER = [
+  'token',
+  'registry',
+  'checkpoints',
+  'distributor',
+  'deposits',
+  'access',
+  'slasher',
+] as const
 
 /** Roles of `Access`. */
 const GUARDIAN = 1n
@@ -55,6 +64,10 @@ export interface DeployParameters {
   fallbackDelay: bigint
   /** Epochs that a committee serves for: the profile's `termEpochs`. */
   termEpochs: bigint
+  /** Parts per million: the profile's `penalty`, `reporterShare` and `penaltyCap`. */
+  penalty: bigint
+  reporterShare: bigint
+  penaltyCap: bigint
 }
 
 export interface DeployInit extends DeployParameters {
@@ -132,7 +145,7 @@ function deployments(
   contracts: ContractAddresses,
   deployer: Hex,
 ): Deployment[] {
-  const { token, registry, checkpoints, distributor, deposits, access } = contracts
+  const { token, registry, checkpoints, distributor, deposits, access, slasher } = contracts
   const { operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee } = init
   const byName: Record<(typeof ORDER)[number], Deployment> = {
     token: {
@@ -143,7 +156,7 @@ function deployments(
     registry: {
       abi: nodeRegistryAbi,
       bytecode: nodeRegistryBytecode,
-      args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee],
+      args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee, slasher],
     },
     checkpoints: {
       abi: checkpointsAbi,
@@ -169,6 +182,11 @@ function deployments(
       abi: depositsAbi,
       bytecode: depositsBytecode,
       args: [token, checkpoints, distributor],
+    },
+    slasher: {
+      abi: slasherAbi,
+      bytecode: slasherBytecode,
+      args: [registry, checkpoints, init.penalty, init.reporterShare, init.penaltyCap],
     },
     access: { abi: accessAbi, bytecode: accessBytecode, args: [deployer] },
   }

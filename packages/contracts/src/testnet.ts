@@ -26,6 +26,9 @@ export const TESTNET_PARAMETERS: DeployParameters = {
   fallbackWindow: 3n * EPOCH_S,
   fallbackDelay: 3n * EPOCH_S,
   termEpochs: 12n,
+  penalty: 100_000n,
+  reporterShare: 250_000n,
+  penaltyCap: 20_000n,
 }
 
 /** Contracts in every chain that begins with the testnet's state. */

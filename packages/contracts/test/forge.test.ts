@@ -19,6 +19,7 @@ const SUITES = [
   'Money',
   'NodeRegistry',
   'RewardDistributor',
+  'Slasher',
 ]
 
 interface ForgeResult {

@@ -47,6 +47,7 @@ export interface Manifest {
       distributor?: `0x${string}` | undefined
       deposits?: `0x${string}` | undefined
       access?: `0x${string}` | undefined
+      slasher?: `0x${string}` | undefined
     }
     /** Blocks on top of one before it counts as final. */
     finality: number
@@ -159,6 +160,7 @@ const ManifestFile = z.strictObject({
       distributor: address.optional(),
       deposits: address.optional(),
       access: address.optional(),
+      slasher: address.optional(),
     }),
     finality: count,
     fromBlock: count.optional(),

@@ -27,6 +27,7 @@ export const TestnetFile = z.strictObject({
       distributor: Hex,
       deposits: Hex,
       access: Hex,
+      slasher: Hex,
     }),
     /** Development accounts whose keys everybody knows. */
     accounts: z.array(z.strictObject({ address: Hex, privateKey: Hex })),

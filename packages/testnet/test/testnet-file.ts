@@ -18,6 +18,7 @@ export function fileOf(change: Partial<TestnetFile> = {}): TestnetFile {
         distributor: '0x06',
         deposits: '0x07',
         access: '0x08',
+        slasher: '0x09',
       },
       accounts: [{ address: '0x04', privateKey: '0x05' }],
     },

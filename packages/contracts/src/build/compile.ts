@@ -21,6 +21,7 @@ export const DEPLOYED = [
   'RewardDistributor',
   'Deposits',
   'Access',
+  'Slasher',
 ] as const
 
 /**

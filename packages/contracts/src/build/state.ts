@@ -65,7 +65,7 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
     ...TESTNET_PARAMETERS,
   })
   check(
-    contracts.access === testnetContracts().access,
+    contracts.slasher === testnetContracts().slasher,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )

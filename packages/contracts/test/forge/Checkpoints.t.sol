@@ -121,6 +121,36 @@ contract CheckpointsTest is Network {
         assertEqual("returned", uint256(before), uint256(checkpoints.rootOf(2)));
     }
 
+    function test_vetoAtTheEndOfATermOfAKeyRegisteredAfter() public {
+        for (uint256 i = 0; i < 3; ++i) land(draftOf(15));
+        uint256[] memory weights = rightWeights(NODES + 1);
+        (Committee memory bad, Absent memory members) = committeeWith(weights);
+        (bytes memory second, bytes memory third) = landThird(bad);
+        vm.roll(block.number + 1);
+        registerNode(NODES, 5000 ether);
+        checkpoints.veto(3, second, third, "", bad, only(members, NODES));
+        assertCancelled(3);
+    }
+
+    function test_vetoAtTheEndOfATermOfANodeThatHadLeft() public {
+        registry.requestExit(1);
+        vm.warp(block.timestamp + 72);
+        registry.withdraw(1);
+        for (uint256 i = 0; i < 3; ++i) land(draftOf(15));
+        vm.roll(30);
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 0);
+        // Seen from block 15 it may still have been there; from block 25 it had left.
+        (bytes memory second, bytes memory third) = landThird(bad, 15);
+        Absent memory left = only(members, 1);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.veto(3, second, third, "", bad, left);
+        guard();
+        checkpoints.cancel(3, second);
+        (second, third) = landThird(bad, 25);
+        checkpoints.veto(3, second, third, "", bad, left);
+        assertCancelled(3);
+    }
+
     function testFuzz_vetoOfASumThatIsNotTheMembers(uint8 what, uint64 change) public {
         vm.assume(change != 0);
         (Committee memory bad, Absent memory members) = committeeOf(NODES, 0);
@@ -128,6 +158,16 @@ contract CheckpointsTest is Network {
         else bad.key = BlsSigner.publicKey(change);
         (bytes memory zero, bytes memory one) = landNaming(bad);
         checkpoints.vetoSum(1, zero, one, bad, members);
+        assertCancelled(1);
+    }
+
+    function test_vetoOfACommitteeOfNobody() public {
+        Committee memory bad;
+        bad.weight = 1;
+        bad.key = BlsSigner.publicKey(77);
+        (bytes memory zero, bytes memory one) = landNaming(bad);
+        Absent memory nobody;
+        checkpoints.vetoSum(1, zero, one, bad, nobody);
         assertCancelled(1);
     }
 
@@ -284,6 +324,27 @@ contract CheckpointsTest is Network {
         checkpoints.checkIn(2, key);
     }
 
+    function test_aMajorityIsNotSentAwayByAnotherWindow() public {
+        waitForFallback();
+        for (uint32 i = 0; i < 3; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        refusedCheckIn(3, 3, abi.encodeWithSelector(Checkpoints.CommitteeWaits.selector));
+        checkpoints.formCommittee();
+    }
+
+    function test_tooFewOpenAnotherWindow() public {
+        waitForFallback();
+        checkInNode(0);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        for (uint32 i = 0; i < NODES; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        checkpoints.formCommittee();
+        (Committee memory formed,) = committeeOf(NODES, 0);
+        assertEqual(
+            "word", uint256(keccak256(abi.encode(formed))), uint256(checkpoints.committeeWord())
+        );
+    }
+
     function test_aCheckpointEndsTheWindow() public {
         waitForFallback();
         for (uint32 i = 0; i < NODES; ++i) checkInNode(i);
@@ -343,7 +404,11 @@ contract CheckpointsTest is Network {
         one = land(draft);
     }
 
-    function landThird(Committee memory next)
+    function landThird(Committee memory next) private returns (bytes memory, bytes memory) {
+        return landThird(next, 15);
+    }
+
+    function landThird(Committee memory next, uint64 base)
         private
         returns (bytes memory second, bytes memory third)
     {
@@ -352,7 +417,7 @@ contract CheckpointsTest is Network {
         draft.parent = checkpoints.rootOf(1);
         draft.nextCommittee = word();
         second = encode(draft);
-        draft = draftOf(15);
+        draft = draftOf(base);
         draft.nextCommittee = keccak256(abi.encode(next));
         third = land(draft);
     }

@@ -130,6 +130,24 @@ contract DepositsTest is Network {
         deposits.withdrawUnspent(CLIENT, checkpoint, proofs);
     }
 
+    /// The leaves on both sides of the account, with its own between them.
+    function test_refusesNeighboursThatAreNotNextToEachOther() public {
+        request(3 ether);
+        Payout[] memory list = around(40 ether);
+        bytes memory checkpoint = landed(list, 1000);
+        Deposits.Proof[] memory proofs = new Deposits.Proof[](2);
+        (proofs[0], proofs[1]) = (proofOf(list, 0), proofOf(list, 2));
+        vm.expectRevert(abi.encodeWithSelector(Deposits.NotAbsent.selector, CLIENT));
+        deposits.withdrawUnspent(CLIENT, checkpoint, proofs);
+        // Nor is one of them the first or the last.
+        for (uint256 i = 0; i < 3; i += 2) {
+            Deposits.Proof[] memory one = new Deposits.Proof[](1);
+            one[0] = proofOf(list, i);
+            vm.expectRevert(abi.encodeWithSelector(Deposits.NotAbsent.selector, CLIENT));
+            deposits.withdrawUnspent(CLIENT, checkpoint, one);
+        }
+    }
+
     function testFuzz_movesTokensForTheDistributorAlone(address sender, uint256 amount) public {
         vm.assume(sender != address(distributor));
         vm.prank(sender);

@@ -11,6 +11,7 @@ import {Deposits} from "../../solidity/Deposits.sol";
 import {NodeRegistry, Registration} from "../../solidity/NodeRegistry.sol";
 import {Payout} from "../../solidity/PayoutTree.sol";
 import {RewardDistributor} from "../../solidity/RewardDistributor.sol";
+import {Slasher} from "../../solidity/Slasher.sol";
 import {BlsSigner} from "./BlsSigner.sol";
 import {PayoutList} from "./PayoutList.sol";
 import {Test} from "./Vm.sol";
@@ -43,6 +44,7 @@ abstract contract Network is Test {
     RewardDistributor public distributor;
     Deposits public deposits;
     Access public access;
+    Slasher public slasher;
     Committee internal committee;
     Checkpoints.Settings internal settings = Checkpoints.Settings({
         activationDelay: 0,
@@ -56,7 +58,15 @@ abstract contract Network is Test {
         uint256 nonce = vm.getNonce(address(this));
         address depositsAt = vm.computeCreateAddress(address(this), nonce + 4);
         token = new CairnToken(1_000_000_000 ether, 100_000_000 ether);
-        registry = new NodeRegistry(token, 1000 ether, 100 ether, 72, 10_000 ether, 10 ether);
+        registry = new NodeRegistry(
+            token,
+            1000 ether,
+            100 ether,
+            72,
+            10_000 ether,
+            10 ether,
+            vm.computeCreateAddress(address(this), nonce + 6)
+        );
         checkpoints = new Checkpoints(
             vm.computeCreateAddress(address(this), nonce + 5), registry, settings
         );
@@ -67,6 +77,8 @@ abstract contract Network is Test {
         assert(address(deposits) == depositsAt);
         access = new Access(address(this));
         assert(checkpoints.authority() == address(access));
+        slasher = new Slasher(registry, checkpoints, 100_000, 250_000, 20_000);
+        assert(registry.slasher() == address(slasher));
         token.setMinter(address(distributor));
         token.approve(address(deposits), type(uint256).max);
 

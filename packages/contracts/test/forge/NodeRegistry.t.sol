@@ -39,6 +39,16 @@ contract Operators is Network {
         bonds -= token.balanceOf(address(this)) - before;
     }
 
+    /// As the slasher does, which proves it first.
+    function slash(uint32 index, uint96 amount) external {
+        index %= _nodes + 1;
+        (,,,, uint96 bond,,,,,,) = registry.nodes(index);
+        amount = uint96(bounded(amount, 0, bond));
+        vm.prank(address(slasher));
+        registry.slash(index, amount, address(0xbeef), amount / 4);
+        bonds -= amount;
+    }
+
     function later(uint8 time) external {
         vm.warp(block.timestamp + time);
         vm.roll(block.number + 1);
@@ -63,6 +73,7 @@ contract NodeRegistryTest is Network {
         uint256 sum;
         for (uint32 i = 0; i < operators.nodeCount(); ++i) sum += bondOf(i);
         assertEqual("sum", operators.bonds(), sum);
+        assertEqual("total", operators.bonds(), operators.registry().totalBond());
     }
 
     function invariant_weighsWhoHasNotAskedToLeave() public view {
