@@ -122,14 +122,9 @@ describe('GWMP server and the C forwarder', () => {
       withStat: true,
     })
     await bench.heard(1)
-    assert.deepEqual(
-      packets.map(({ packet }) => [packet.modulation.name, packet.crc]),
-      [
-        ['FSK', 'ok'],
-        ['LORA', 'bad'],
-        ['LORA', 'ok'],
-      ],
-    )
+    // In no order: what may have a ghost waits for it.
+    const found = packets.map(({ packet }) => `${packet.modulation.name} ${packet.crc}`)
+    assert.deepEqual(found.sort(), ['FSK ok', 'LORA bad', 'LORA ok'])
     assert.equal(bench.received.length, 1)
     assert.equal(bench.radio.status().stat?.received, 2)
   })
