@@ -216,6 +216,17 @@ describe('the tree', () => {
     report(wrong, 'import the port from packages/node/src/ports.ts; the daemon passes the adapter')
   })
 
+  it('starts a command without what only a daemon needs', () => {
+    const pattern = /^(?:import|export)(?! type)[^'"]*from '@cairn\/(?:node|testnet|contracts)'/m
+    const wrong = sources
+      .filter(({ path }) => path.startsWith('packages/cli/src/'))
+      .flatMap(({ path, code }) => lines({ path, code }, pattern))
+    report(
+      wrong,
+      'await import(...) it where it is used: with libp2p and viem a start takes seconds',
+    )
+  })
+
   it('spells a topic or protocol in one place', () => {
     const wrong = sources
       .filter(({ path }) => !NAMED_IN.test(path) && !path.includes('/conformance/'))

@@ -1,4 +1,3 @@
-import { HashPool } from '@cairn/node'
 import { type Piece, pieceCid, pieceCidV1 } from '@cairn/protocol'
 import { openInput } from '../input.ts'
 import type { Commands } from '../run.ts'
@@ -21,6 +20,7 @@ export function pieceCommand({ program, action }: Commands): void {
 
 async function pieceOf(world: World, file: string, signal: AbortSignal): Promise<Piece> {
   const { open } = await openInput(world, file, signal)
+  const { HashPool } = await import('@cairn/node')
   const pool = new HashPool()
   try {
     const hasher = pool.hasher()

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
-import { type Json, type PutResult, shortfallText } from '@cairn/node'
+import type { Json, PutResult } from '@cairn/node'
 import { CairnError, ENTRIES_MAX, SHARDS_MAX } from '@cairn/protocol'
 import { InvalidArgumentError, Option } from 'commander'
 import { type Input, openInput } from '../input.ts'
@@ -50,9 +50,9 @@ export function putCommand({ program, action }: Commands): void {
           for (const batch of batchesOf(inputs)) {
             results.push(await put(session, batch, { shape: shards, shown }))
           }
-          report(session, results)
+          await report(session, results)
         } catch (error) {
-          throw results.length === 0 ? error : partly(session, results, error)
+          throw results.length === 0 ? error : await partly(session, results, error)
         } finally {
           shown.end()
         }
@@ -148,7 +148,8 @@ function totalOf(inputs: readonly NamedInput[]): number | undefined {
   return total
 }
 
-function report({ output }: Session, results: readonly Json<PutResult>[]): void {
+async function report({ output }: Session, results: readonly Json<PutResult>[]): Promise<void> {
+  const { shortfallText } = await import('@cairn/node')
   for (const { bytes, pieces, k, n, refusals } of results) {
     const lost = n - k
     output.note(
@@ -172,8 +173,12 @@ function report({ output }: Session, results: readonly Json<PutResult>[]): void 
 }
 
 /** What was stored before a failure is paid for, so that nobody should have to put it again. */
-function partly(session: Session, results: readonly Json<PutResult>[], error: unknown): unknown {
-  if (!session.output.json) report(session, results)
+async function partly(
+  session: Session,
+  results: readonly Json<PutResult>[],
+  error: unknown,
+): Promise<unknown> {
+  if (!session.output.json) await report(session, results)
   if (!(error instanceof CairnError)) return error
   const stored = results.flatMap(({ files }) => files.map(({ name, link }) => `${link} ${name}`))
   return new CairnError(error.code, error.message, {

@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises'
-import { systemClock } from '@cairn/node'
 import { CairnError } from '@cairn/protocol'
 import type { FieldTally, ServedGateway } from '@cairn/testnet'
 import type { Commands } from '../run.ts'
@@ -43,6 +42,7 @@ export function radioCommand({ program, action }: Commands): void {
         const { ServedField, modelNamed, parseCheats, parseTraffic } = await import(
           '@cairn/testnet'
         )
+        const { systemClock } = await import('@cairn/node')
         const clock = systemClock()
         const { gateways, seed, area: km, gps = false, seconds } = options
         const { devices, everyS } =
