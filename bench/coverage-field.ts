@@ -136,10 +136,12 @@ export function crowd({ gateways: count, witnesses, rounds, roundEpochs }: Crowd
 export function cheatingTown(init: CheatingTownInit): Town {
   const { gateways: count, share, kinds } = init
   const cheats = kinds.length === 0 ? 0 : Math.floor(count * share)
+  const length = Math.ceil(cheats / GROUP)
   const groups = Array.from(
-    { length: Math.ceil(cheats / GROUP) },
+    { length },
     (_, group): CheatGroup => ({
-      kind: kinds[group % kinds.length] as FieldCheat,
+      // Other kinds in each town: all are met where there are more kinds than groups.
+      kind: kinds[(init.seed * length + group) % kinds.length] as FieldCheat,
       gateways: Math.min(GROUP, cheats - group * GROUP),
     }),
   )
