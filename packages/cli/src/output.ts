@@ -64,12 +64,22 @@ interface Description {
 function describe(error: unknown, debug: boolean): Description {
   if (error instanceof CairnError) return error
   if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, '')
+    const message = wordingOf(error.message.replace(/^error: /, ''))
     return { code: 'usage', message, facts: {}, next: 'see `cairn help`' }
   }
   const message = error instanceof Error ? error.message : String(error)
   const next = debug ? 'report this with the lines below' : 'run with --log-level debug for more'
   return { code: 'internal', message: `unexpected: ${message.split('\n')[0]}`, facts: {}, next }
+}
+
+/** What commander says of a value that cannot be, here as `--node <index>: expected ..., found 'me'`. */
+const INVALID =
+  /^(?:option '(?<option>[^']+)' argument|command-argument value) '(?<value>.*)' is invalid(?: for argument '(?<argument>[^']*)')?\. (?<expected>expected .*)$/
+
+function wordingOf(message: string): string {
+  const { option, argument, value, expected } = INVALID.exec(message)?.groups ?? {}
+  if (expected === undefined) return message
+  return `${option ?? argument}: ${expected}, found '${value}'`
 }
 
 function plainFacts(facts: Facts): Record<string, unknown> {

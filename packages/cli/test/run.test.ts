@@ -88,6 +88,21 @@ describe('cairn', () => {
     )
   })
 
+  it('says what was expected of a value, and what was found', async () => {
+    const said = [
+      [['coverage', 'explain', 'abc'], "epoch: expected a whole number, found 'abc'"],
+      [
+        ['coverage', 'explain', '--node', 'me'],
+        "--node <index>: expected a whole number, found 'me'",
+      ],
+    ] as const
+    for (const [args, expected] of said) {
+      const { code, stderr } = await cairn([...args])
+      assert.equal(code, EXIT_CODES.usage.code)
+      assert.ok(stderr.startsWith(`error: ${expected}\n`), stderr)
+    }
+  })
+
   it('shows an unexpected error short, and whole when debugging', async () => {
     // A directory in the place of the seed is nothing that the command foresees.
     const dataDir = join(directory(), 'a')

@@ -61,12 +61,14 @@ export class Speaker implements Voice {
   readonly #init: SpeakerInit
   /** Claims made lately, ahead of the disk: two calls in one turn must not both find nothing. */
   readonly #claims = new Map<string, Promise<Uint8Array>>()
+  readonly #late: LateMessages
   /** Where this node stands in each base: asked for every message that arrives. */
   readonly #places = new WeakMap<EpochBase, { index: number | undefined }>()
 
   constructor(components: SpeakerComponents, init: SpeakerInit) {
     this.#components = components
     this.#init = init
+    this.#late = new LateMessages(components.log)
   }
 
   /** Key of the node that speaks. */
@@ -95,6 +97,7 @@ export class Speaker implements Voice {
       log.debug({ type, epoch: base.epoch, muted }, 'says nothing')
       return undefined
     }
+    this.#late.reach(base.epoch)
     let envelope: Envelope
     try {
       envelope = await this.sign(type, codec, base, value)
@@ -104,10 +107,11 @@ export class Speaker implements Voice {
     }
     const outcome = await ingest.add(envelope, 'own')
     if (outcome.acceptance !== 'accept' && outcome.reason !== 'known') {
-      log.warn(
-        { type, epoch: base.epoch, reason: outcome.reason },
-        'did not say something that its own rules refuse',
-      )
+      const facts = { type: typeName(type), epoch: base.epoch, reason: outcome.reason }
+      const late = outcome.reason === 'late'
+      const level = late ? 'debug' : 'warn'
+      log[level](facts, 'did not say something that its own rules refuse')
+      if (late) this.#late.add(facts.type)
       return undefined
     }
     await network.publish(this.#topic(envelope), Envelope.serialize(envelope))
@@ -220,4 +224,39 @@ export class Speaker implements Voice {
     const kind = kinds.find(({ code }) => code === value.kind)
     return kind === undefined ? kernelTopic(network) : kindTopic(network, kind)
   }
+}
+
+/** What this node was too late to say: an operator is told of each epoch once, not of each message. */
+class LateMessages {
+  readonly #log: Log
+  /** By the message type's name: no more than there are types. */
+  readonly #counts = new Map<string, number>()
+  #epoch = 0
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  add(type: string): void {
+    this.#counts.set(type, (this.#counts.get(type) ?? 0) + 1)
+  }
+
+  /** Something is to be said in an epoch: then those before it are over, and what was late is told. */
+  reach(epoch: number): void {
+    if (epoch <= this.#epoch) return
+    if (this.#counts.size > 0) {
+      const late = Object.fromEntries(this.#counts)
+      const next = 'check that the machine is not overloaded and that its clock is right'
+      this.#log.warn(
+        { epoch: this.#epoch, late, next },
+        'messages were not said, since they came too late',
+      )
+    }
+    this.#counts.clear()
+    this.#epoch = epoch
+  }
+}
+
+function typeName(type: MessageType): string {
+  return Object.entries(MessageType).find(([, code]) => code === type)?.[0] ?? String(type)
 }

@@ -3,11 +3,13 @@ import { TOKEN } from '@cairn/protocol'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
+import { whole } from './numbers.ts'
 
 export function earningsCommand({ program, action }: Commands): void {
   program
-    .command('earnings <epoch>')
+    .command('earnings')
     .description('what each node proved, served and earned in an accepted epoch')
+    .argument('<epoch>', '', whole)
     .action(action(earnings))
 }
 
@@ -18,14 +20,14 @@ export function serviceCommand({ program, action }: Commands): void {
     .action(action(service))
 }
 
-async function earnings(session: Session, epoch: string) {
+async function earnings(session: Session, epoch: number) {
   const api = await session.api()
-  const path = `/v1/earnings/${encodeURIComponent(epoch)}`
+  const path = `/v1/earnings/${epoch}`
   const found = await api.json<Json<EarningsView>>(path)
   const lines = found.kinds.flatMap(({ kind, nodes }) =>
     nodes.map(
       ({ node, earned, proven, served }) =>
-        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${tokens(BigInt(earned)).padStart(14)}  proven ${proven}  served ${served}`,
+        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${tokens(BigInt(earned)).padStart(14)}  proven ${provenText(kind, proven)}  served ${tokens(BigInt(served))}`,
     ),
   )
   session.output.result(found, lines.length === 0 ? 'nobody earned anything' : lines.join('\n'))
@@ -60,6 +62,12 @@ async function service(session: Session) {
   ]
   session.output.result(found, lines.length === 0 ? 'nothing yet' : lines.join('\n'))
   return undefined
+}
+
+/** What the base pot is shared by: units of coverage have 32 fractional bits; fees are tokens. */
+export function provenText(kind: string, proven: string): string {
+  if (kind !== 'coverage') return tokens(BigInt(proven))
+  return `${(Number(proven) / 2 ** 32).toFixed(3)} units`
 }
 
 /** An amount of base units in tokens, as `12.500000`: six digits, the rest cut off. */

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import type { Json, PurchaseView } from '@cairn/node'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
+import type { World } from '../world.ts'
 import { whole } from './numbers.ts'
 
 interface BuyOptions {
@@ -24,7 +25,7 @@ export function packetsCommand({ program, action }: Commands): void {
 }
 
 async function buy(session: Session, { gateway, devAddr, joins, perSecond }: BuyOptions) {
-  const { world } = session
+  const tell = packetTeller(session.world)
   const api = await session.api()
   const query = {
     gateways: gateway.join(','),
@@ -34,12 +35,24 @@ async function buy(session: Session, { gateway, devAddr, joins, perSecond }: Buy
   }
   const stream = await api.stream('/v1/packets', { query })
   for await (const line of createInterface({ input: stream })) {
-    const { packet, failure } = JSON.parse(line) as Json<PurchaseView>
-    if (packet !== undefined) world.stdout.write(`${JSON.stringify(packet)}\n`)
-    if (failure !== undefined) {
-      const { gateway: of, code, message } = failure
-      world.stderr.write(`gateway ${of}: ${code}: ${message}; asks again\n`)
-    }
+    tell(JSON.parse(line) as Json<PurchaseView>)
   }
   return undefined
+}
+
+/** Prints packets, and of each gateway a failure once: again when it changes, or sold in between. */
+export function packetTeller({ stdout, stderr }: Pick<World, 'stdout' | 'stderr'>) {
+  const failing = new Map<number, string>()
+  return ({ packet, failure }: Json<PurchaseView>): void => {
+    if (packet !== undefined) {
+      failing.delete(packet.gateway)
+      stdout.write(`${JSON.stringify(packet)}\n`)
+    }
+    if (failure === undefined) return
+    const { gateway, code, message } = failure
+    const line = `gateway ${gateway}: ${code}: ${message}`
+    if (failing.get(gateway) === line) return
+    failing.set(gateway, line)
+    stderr.write(`${line}; asks again until it sells\n`)
+  }
 }

@@ -47,7 +47,7 @@ const PARTS: Record<Part, { holds: string; missing?: string }> = {
   },
   signature: {
     holds: 'the message is signed by the node that it names',
-    missing: 'who signed the message: pass --network and --rpc, for the registry’s sake',
+    missing: 'who signed the message',
   },
 }
 
@@ -80,15 +80,15 @@ export async function verify(session: Session, file: string, options: VerifyOpti
   if (message !== undefined && rpc !== undefined && manifest !== undefined) {
     if (await isSigned(message, proof.network, { rpc, manifest })) checked.add('signature')
   }
-  print(session, proof, root, checked)
+  const passed = { manifest: manifest !== undefined, rpc: rpc !== undefined }
+  print(session, proof, { root, checked, passed })
   return undefined
 }
 
 function print(
   session: Session,
   { epoch, inclusion, message }: ProofFile,
-  root: Uint8Array,
-  checked: ReadonlySet<Part>,
+  { root, checked, passed }: { root: Uint8Array; checked: ReadonlySet<Part>; passed: Passed },
 ): void {
   const accepted = checked.has('accepted') || checked.has('root')
   const unchecked = (['network', 'accepted', 'signature'] as const).filter(
@@ -114,9 +114,23 @@ function print(
       `holds: leaf ${position} of ${field} in epoch ${epoch}`,
       `checkpoint root ${hex(root)}`,
       ...[...checked].map(part => `  checked      ${PARTS[part].holds}`),
-      ...unchecked.map(part => `  not checked  ${PARTS[part].missing}`),
+      ...unchecked.map(part => `  not checked  ${missingOf(part, passed)}`),
     ].join('\n'),
   )
+}
+
+interface Passed {
+  manifest: boolean
+  rpc: boolean
+}
+
+/** What to pass so that a part is checked, without what was passed. */
+function missingOf(part: Part, { manifest, rpc }: Passed): string | undefined {
+  const { missing } = PARTS[part]
+  if (part !== 'signature') return missing
+  const wanted = [...(manifest ? [] : ['--network']), ...(rpc ? [] : ['--rpc'])]
+  if (wanted.length === 0) return `${missing}: it has no single author in the registry`
+  return `${missing}: pass ${wanted.join(' and ')}, for the registry’s sake`
 }
 
 /** The manifest that was named, or that the contract's address is wanted of. */

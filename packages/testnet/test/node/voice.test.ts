@@ -303,6 +303,35 @@ describe('a node’s voice', () => {
     assert.equal(world.network.tally.published, 0)
   })
 
+  it('tells once of each epoch what it was too late to say', async () => {
+    const world = new NodeWorld()
+    const speaker = await speaking(world, 0)
+    const { node, lines, base, fields } = speaker
+    const warnings = () => lines.filter(({ level }) => level === 'warn')
+    const late = () => lines.filter(({ facts }) => facts.reason === 'late')
+    await world.run(0, base.profile.slotsPerEpoch - 1)
+    assert.equal(await say(speaker, base, fields), undefined)
+    assert.equal(await say(speaker, base, fields), undefined)
+    assert.deepEqual(
+      late().map(({ level, facts }) => [level, facts.type]),
+      Array.from({ length: 2 }, () => ['debug', 'challenge']),
+    )
+    const before = warnings().length
+    await world.run(1, 1)
+    const next = await world.base(speaker, 1)
+    for (let i = 0; i < 2; i++) {
+      await node.speaker.say(MessageType.ready, Ready, next, { kind: KERNEL_KIND })
+    }
+    const told = warnings()
+      .slice(before)
+      .filter(({ facts }) => facts.late !== undefined)
+    assert.deepEqual(
+      told.map(({ facts }) => facts.late),
+      [{ challenge: 2 }],
+    )
+    assert.match(String(told[0]?.facts.next), /clock/)
+  })
+
   it('relays what others signed, and refuses what is not valid', async () => {
     const world = new NodeWorld()
     const relay = await world.listener(0)

@@ -40,6 +40,14 @@ export interface BeaconerInit {
   chain: NonceChain
 }
 
+/**
+ * A radio that is asked by GPS time and refuses asks again: two time-outs of its own pass at most.
+ * What it says then is to come before this node gives it up.
+ */
+const RADIO_ATTEMPTS = 2
+/** What a radio needs beside: its store and its socket, ms. */
+const RADIO_SPARE_MS = 1_000
+
 type Sent = TransmitResult & { sent: true }
 
 interface Answer {
@@ -118,8 +126,8 @@ export class Beaconer {
     const { clock, radio, log } = this.#components
     const { base, slots, plan } = answer
     const { payload, frequency, spreadingFactor, bandwidth, power } = plan
-    const end = clock.now() + base.profile.transmitTimeoutMs
-    const limit = deadline(clock, end, this.#errands.signal)
+    const patience = RADIO_ATTEMPTS * base.profile.transmitTimeoutMs + RADIO_SPARE_MS
+    const limit = deadline(clock, clock.now() + patience, this.#errands.signal)
     const transmission = { payload, frequency, spreadingFactor, bandwidth, power }
     const facts = { epoch: base.epoch, frequency, spreadingFactor, power }
     try {

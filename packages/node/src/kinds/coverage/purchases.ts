@@ -234,8 +234,7 @@ export class Purchases {
     queue: Queue,
     signal: AbortSignal,
   ): Promise<void> {
-    const base = presentBase(this.#components, this.#init.calendar)
-    check(base !== undefined, 'noBase', 'this node does not know the present epoch yet')
+    const base = this.#base()
     const entry = base.node(gateway)
     check(entry !== undefined, 'notActive', 'no such gateway is active', { facts: { gateway } })
     const tab = await this.#tabOf(gateway)
@@ -280,6 +279,14 @@ export class Purchases {
         if (!got.has(sequence)) this.#bought.delete(hex(digest))
       }
     }
+  }
+
+  /** Throws `noBase`: no gateway is to blame, and none is asked. */
+  #base(): EpochBase {
+    const base = presentBase(this.#components, this.#init.calendar)
+    const own = 'this node itself does not know the present epoch yet, and asks nobody'
+    check(base !== undefined, 'noBase', `${own}: see \`cairn status\``)
+    return base
   }
 
   /** One offer of each packet that is not bought. */

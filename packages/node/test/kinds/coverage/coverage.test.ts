@@ -153,6 +153,24 @@ describe('coverage in a node', () => {
     assert.ok(world.nodes[0]?.lines.some(({ level }) => level === 'error'))
   })
 
+  it('lets a radio say itself that its forwarder never answered', async () => {
+    // The second as one that was asked by GPS time first, and then again.
+    for (const attempts of [1, 2]) {
+      await begin()
+      const [node] = world.nodes
+      assert.ok(node)
+      node.radio.outcome = { sent: false, reason: 'timeout', detail: 'no TX_ACK' }
+      node.radio.answersAfter = attempts * world.base.profile.transmitTimeoutMs
+      await ask()
+      await world.to(LAST_SLOT)
+      assert.ok(
+        node.lines.some(({ level, text }) => level === 'warn' && text === 'beacon not sent'),
+      )
+      assert.ok(!node.lines.some(({ level }) => level === 'error'))
+      await world.stop()
+    }
+  })
+
   it('does not transmit without a packet forwarder, or with a chain that is not registered', async () => {
     await begin()
     const radio = world.nodes[0]?.radio

@@ -110,6 +110,8 @@ export class AirRadio implements Radio {
   readonly sent: (Transmission & { at: number })[] = []
   /** What the next transmissions come to; undefined: they never end by themselves. */
   outcome: TransmitResult | undefined
+  /** Ms until that is known. */
+  answersAfter = 0
   up = true
   readonly #listeners = new Set<(reception: Reception) => void>()
   readonly #air: (transmission: Transmission) => void
@@ -133,7 +135,8 @@ export class AirRadio implements Radio {
   }
 
   async transmit(transmission: Transmission, signal: AbortSignal): Promise<TransmitResult> {
-    const { outcome } = this
+    const { outcome, answersAfter } = this
+    if (answersAfter > 0) await this.#clock.until(this.#clock.now() + answersAfter, signal)
     if (outcome === undefined) {
       return new Promise((_, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true })
