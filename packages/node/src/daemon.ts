@@ -231,6 +231,7 @@ async function build(
   const radios = (gwmp?.gateways ?? []).map((gateway, place) => ({
     ...(sites[place] as Site),
     gateway,
+    door: () => (gwmp as GwmpServer).door,
   }))
   const bridge =
     gwmp &&

@@ -86,6 +86,7 @@ import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
 import type { AcceptedCheckpoint, Chain, Clock, Network } from './ports.ts'
 import type { Gateway } from './radio/gateway.ts'
+import type { Door } from './radio/gwmp-server.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
 import { lacksOf } from './radio/outlook.ts'
 import type { Signer } from './signer.ts'
@@ -124,6 +125,7 @@ export interface RadioSite {
   plan: RegionalPlan
   chain: Pick<NonceChain, 'end'>
   gateway: Pick<Gateway, 'online' | 'status'>
+  door(): Door
 }
 
 export interface DaemonViewComponents {
@@ -580,7 +582,7 @@ export class DaemonView implements NodeView {
 
   #radios(): RadioView[] {
     const registry = this.#registry()
-    return this.#components.radios.map(({ keys, plan, chain, gateway }) => {
+    return this.#components.radios.map(({ keys, plan, chain, gateway, door }) => {
       const { publicKey } = keys.identity
       const entry = registry.find(({ identity }) => equalBytes(identity, publicKey))
       const online = gateway.online()
@@ -595,7 +597,14 @@ export class DaemonView implements NodeView {
         online,
         ...(heardAt === undefined ? {} : { heardAt }),
         ...(forwarder === undefined ? {} : { forwarder }),
-        lacks: lacksOf({ online, status, plan: plan.name, entry, nonceEnd: chain.end }),
+        lacks: lacksOf({
+          online,
+          status,
+          plan: plan.name,
+          entry,
+          nonceEnd: chain.end,
+          door: door(),
+        }),
       }
     })
   }

@@ -18,3 +18,12 @@ export function fraction(text: string): number {
   if (/^[0-9.]+$/.test(text) && value >= 0 && value < 1) return value
   throw new InvalidArgumentError('expected a number from 0 to below 1')
 }
+
+/** A whole number within bounds, both included. */
+export function within(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (/^[0-9]{1,9}$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`)
+  }
+}

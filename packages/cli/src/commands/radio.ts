@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises'
 import { CairnError } from '@cairn/protocol'
 import type { FieldTally, ServedGateway } from '@cairn/testnet'
+import { EXIT_CODES } from '../exit-codes.ts'
 import type { Commands } from '../run.ts'
-import { positive, whole } from './numbers.ts'
+import { positive, whole, within } from './numbers.ts'
 
 interface FieldOptions {
   gateways: number
@@ -16,6 +17,9 @@ interface FieldOptions {
   seconds?: number
 }
 
+/** What keeps a server from answering. */
+const HINT =
+  ': is it its UDP port, and does it know these EUIs (of a Cairn daemon radio.eui, radio.gateways)?'
 /** A server that runs has acknowledged the first keep-alives by then, ms. */
 const ANSWER_MS = 3_000
 
@@ -24,17 +28,24 @@ export function radioCommand({ program, action }: Commands): void {
   radio
     .command('field')
     .description('serve virtual packet forwarders in an emulated air to any GWMP server')
-    .option('--gateways <n>', 'how many, up to 512', positive, 50)
+    .option('--gateways <n>', 'how many, 1 to 512', within(1, 512), 50)
     .option('--seed <n>', 'what places, EUIs and the air follow from', whole, 1)
     .option('--server <host:port>', 'GWMP server that all of them speak to', '127.0.0.1:1680')
-    .option('--area <km>', 'side of the square that they are in', positive, 10)
+    .option('--area <km>', 'side of the square that they are in, 5 to 1000', within(5, 1_000), 10)
     .option(
       '--model <name>',
       'oulu, free, hata-city, hata-large-city, hata-suburb or hata-open',
       'oulu',
     )
-    .option('--cheats <kind=n,...>', 'how many of them cheat, and how', '')
-    .option('--traffic <spec>', 'end devices that send: devices=20,every=60 (seconds)')
+    .option(
+      '--cheats <kind=n,...>',
+      'how many of them cheat, and how: ring=5,mute=1; at most --gateways',
+      '',
+    )
+    .option(
+      '--traffic <spec>',
+      'end devices that send: up to 10000 as devices=20,every=60 (s, 6 at least)',
+    )
     .option('--gps', 'honest gateways know GPS time')
     .option('--seconds <n>', 'end after so long; otherwise at Ctrl-C', positive)
     .action(
@@ -71,7 +82,9 @@ export function radioCommand({ program, action }: Commands): void {
           output.note(`${gateways} packet forwarders speak to ${options.server}; Ctrl-C ends them`)
           const asked = clock.at(clock.now() + ANSWER_MS, () => {
             const { answered } = field.tally()
-            output.note(`the server answers ${answered} of ${gateways}`)
+            output.note(
+              `the server answers ${answered} of ${gateways}${answered < gateways ? HINT : ''}`,
+            )
           })
           const end = seconds === undefined ? undefined : clock.now() + seconds * 1_000
           await ended(signal, end === undefined ? undefined : resolve => clock.at(end, resolve))
@@ -80,7 +93,9 @@ export function radioCommand({ program, action }: Commands): void {
           await field.stop()
         }
         output.result({ summary: field.tally() }, tallyText(field.tally()))
-        return undefined
+        if (field.tally().answered > 0) return undefined
+        output.note(`no answer came from ${options.server}${HINT}`)
+        return EXIT_CODES.failed.code
       }),
     )
 }

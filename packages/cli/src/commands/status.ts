@@ -32,11 +32,11 @@ function statusText(output: Output, status: Json<NodeStatus>): string {
 
 /** A gateway, and below it what it lacks. */
 function radioLines(output: Output, radio: Json<NodeStatus>['radios'][number]): string[] {
-  const { name, index, eui = 'no EUI yet', plan, online, lacks } = radio
+  const { name, index, eui, plan, online, lacks } = radio
   const who = index === undefined ? 'not registered' : `node ${index}`
   const state = online ? output.style('green', 'heard') : output.style('red', 'not heard')
   return [
-    `  radio ${name} (${who}), EUI ${eui}, ${plan}: ${state}`,
+    `  radio ${name} (${who}), ${eui === undefined ? 'no EUI known yet' : `EUI ${eui}`}, ${plan}: ${state}`,
     ...lacks.map(({ text, next }) => `       ${text}: ${next}`),
   ]
 }

@@ -54,6 +54,18 @@ export interface GwmpInit {
   port?: number
 }
 
+/** A refused forwarder is told of for so long, ms. */
+const FOREIGN_MS = 600_000
+const FOREIGN_NEXT = 'if it is yours, set radio.eui, or radio.gateways for several, to its EUI'
+
+/** Where packet forwarders reach a daemon, and who was turned away there. */
+export interface Door {
+  host: string
+  port: number
+  /** 16 hexadecimal digits. */
+  foreignEui?: string
+}
+
 export class GwmpServer {
   /** In the order of the init. */
   readonly gateways: readonly Gateway[]
@@ -65,11 +77,15 @@ export class GwmpServer {
   readonly #statListeners = new Set<(heard: HeardStat) => void>()
   #socket: Socket | undefined
   #leaving = 0
+  /** Whose datagram was refused last, and when, ms since 1970. */
+  #foreign: { eui: string; at: number } | undefined
+  readonly #clock: Clock
 
   /** Errors: `badEui`, `badGateways`. */
   constructor({ clock, log, count }: GwmpComponents, init: GwmpInit) {
     const { gateways, transmitTimeoutMs, host = '127.0.0.1', port = 1_680 } = init
     this.#count = count
+    this.#clock = clock
     this.#host = host
     this.#port = port
     this.#warnings = new RareWarnings({ clock, log })
@@ -125,6 +141,13 @@ export class GwmpServer {
     return this.#socket?.address().port ?? this.#port
   }
 
+  /** Where forwarders reach it, and the EUI of one that was refused within the last ten minutes. */
+  get door(): Door {
+    const { at = 0, eui } = this.#foreign ?? {}
+    const lately = eui !== undefined && this.#clock.now() - at < FOREIGN_MS
+    return { host: this.#host, port: this.port, ...(lately && { foreignEui: eui }) }
+  }
+
   /** Every packet of every gateway, beacons among them: LoRa and FSK, whatever the CRC. */
   onPacket(listener: (heard: HeardPacket) => void): () => void {
     return subscribe(this.#packetListeners, listener)
@@ -162,7 +185,10 @@ export class GwmpServer {
     const named = this.gateways.find(gateway => gateway.eui === eui)
     const gateway = named ?? this.gateways.find(other => other.eui === undefined)
     if (gateway === undefined) {
-      return this.#refuse('foreignEui', facts, 'a forwarder has an EUI that no gateway here has')
+      this.#foreign = { eui, at: this.#clock.now() }
+      const next = FOREIGN_NEXT
+      const text = 'a forwarder has an EUI that no gateway here has'
+      return this.#refuse('foreignEui', { ...facts, next }, text)
     }
     if (named === undefined && id !== 'pullData') {
       const text = 'a forwarder sends PULL_DATA before anything counts'

@@ -1,6 +1,7 @@
 /** How it stands with each gateway of a daemon, and what it lacks before it earns. */
 import { equalBytes, REGIONAL_PLANS, type RegistryEntry } from '@cairn/protocol'
 import type { GatewayStatus } from './gateway.ts'
+import type { Door } from './gwmp-server.ts'
 
 export type LackCode =
   | 'noForwarder'
@@ -27,16 +28,18 @@ export interface GatewayFacts {
   plan: string
   /** What the registry says of its node; undefined while it says nothing. */
   entry: RegistryEntry | undefined
+  /** Where its forwarder is to send. */
+  door: Door
   /** End of the nonce chain that this daemon holds for it. */
   nonceEnd: Uint8Array
 }
 
 /** What a gateway lacks, the radio first. */
-export function lacksOf({ online, status, plan, entry, nonceEnd }: GatewayFacts): Lack[] {
+export function lacksOf({ online, status, plan, entry, nonceEnd, door }: GatewayFacts): Lack[] {
   const lacks: Lack[] = []
   const lack = (code: LackCode, text: string, next: string) => lacks.push({ code, text, next })
   if (!online) {
-    const point = "point the gateway's packet forwarder at this machine and radio.port"
+    const point = pointingTo(door)
     if (status.heardAt === undefined) {
       lack('noForwarder', 'its packet forwarder has not been heard', point)
     } else {
@@ -66,4 +69,19 @@ export function lacksOf({ online, status, plan, entry, nonceEnd }: GatewayFacts)
     lack('otherNonces', text, 'register it with the end that `cairn gateways` prints')
   }
   return lacks
+}
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/
+
+/** What to do that a forwarder is heard: where to point it, and what keeps it from coming in. */
+function pointingTo({ host, port, foreignEui }: Door): string {
+  const point = `point the gateway's packet forwarder at ${host}, UDP port ${port}`
+  const outside = LOOPBACK.test(host)
+    ? '; one on another machine does not reach that: set radio.host, such as to 0.0.0.0'
+    : ''
+  const refused =
+    foreignEui === undefined
+      ? ''
+      : `; one with EUI ${foreignEui} was refused: if it is yours, set radio.eui (radio.gateways for several) to it`
+  return `${point}${outside}${refused}`
 }

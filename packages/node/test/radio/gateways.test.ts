@@ -200,6 +200,8 @@ describe('several gateways on one port', () => {
         lines.map(({ facts }) => facts.eui),
         [NOBODY],
       )
+      assert.match(String(lines[0]?.facts.next), /radio\.eui.*radio\.gateways/)
+      assert.equal(server.door.foreignEui, NOBODY.replace('f', 'e'), 'the last')
     } finally {
       await stranger.close()
     }

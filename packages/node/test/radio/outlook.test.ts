@@ -25,6 +25,7 @@ const WELL: GatewayFacts = {
   plan: EU868.name,
   entry: ENTRY,
   nonceEnd: NONCE_END,
+  door: { host: '0.0.0.0', port: 1700 },
 }
 
 const lacks = (change: Partial<GatewayFacts>, entry: Partial<RegistryEntry> = {}) => {
@@ -41,6 +42,20 @@ describe('what a gateway lacks', () => {
   it('is its forwarder, never heard or silent', () => {
     assert.deepEqual(lacks({ online: false, status: { inFlight: 0 } }), ['noForwarder'])
     assert.deepEqual(lacks({ online: false }), ['silentForwarder'])
+  })
+
+  it('is told with where the forwarder is to send, and what keeps it out', () => {
+    const next = (door: GatewayFacts['door']) => lacksOf({ ...WELL, online: false, door })[0]?.next
+    const open = next({ host: '0.0.0.0', port: 1700 })
+    assert.match(open ?? '', /at 0\.0\.0\.0, UDP port 1700/)
+    assert.doesNotMatch(open ?? '', /another machine|refused/)
+    assert.match(
+      next({ host: '127.0.0.1', port: 1680 }) ?? '',
+      /another machine .* set radio\.host/,
+    )
+    const foreignEui = '0016c001f00d0009'
+    const refused = next({ host: '0.0.0.0', port: 1700, foreignEui })
+    assert.match(refused ?? '', /EUI 0016c001f00d0009 was refused.*radio\.eui/)
   })
 
   it('is its registration, of which nothing else is said then', () => {

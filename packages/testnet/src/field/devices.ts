@@ -43,7 +43,8 @@ export interface EndDevicesInit {
 /** Devices anywhere in a town's square. Errors: `badField`. */
 export function endDevices({ seed, devices, km, everyMs }: EndDevicesInit): EndDevice[] {
   const fits = Number.isInteger(devices) && devices >= 0 && devices <= DEVICES_MAX
-  check(fits && everyMs >= leastMs(7), 'badField', 'there are up to 10,000 devices, 6 s apart', {
+  const wrong = `--traffic: up to 10,000 devices send every 6 s or more, not ${devices} every ${everyMs / 1_000} s`
+  check(fits && everyMs >= leastMs(7), 'badField', wrong, {
     facts: { devices, everyMs },
   })
   const region = new Region(seed, km)

@@ -68,9 +68,9 @@ export function parseCheats(text: string): CheatGroup[] {
     .flatMap(part => {
       const [kind = '', count = '1', ...more] = part.split('=')
       const fits = isCheat(kind) && /^[0-9]{1,4}$/.test(count) && more.length === 0
-      check(fits, 'badCheats', `'${part}' is not a kind of cheat and a number`, {
+      check(fits, 'badCheats', `--cheats: '${part}' is not a kind of cheat and a number`, {
         facts: { part },
-        next: `write kind=number of ${FIELD_CHEATS.join(', ')}`,
+        next: `write kind=number, a kind alone for one, with a kind of ${FIELD_CHEATS.join(', ')}`,
       })
       return grouped(kind as FieldCheat, Number(count))
     })
@@ -136,7 +136,8 @@ function settle(
   const members = cheats.flatMap(({ kind, gateways }, group) =>
     Array.from({ length: gateways }, () => ({ kind, group })),
   )
-  check(members.length <= homes.length, 'badCheats', 'there are more cheats than gateways', {
+  const more = `--cheats: there are ${members.length} of them, and ${homes.length} gateways`
+  check(members.length <= homes.length, 'badCheats', more, {
     facts: { cheats: members.length, gateways: homes.length },
   })
   const honest = homes.length - members.length

@@ -144,9 +144,14 @@ export function modelNamed(name: string): PropagationModel {
 /** Of `devices=20,every=60`: every so many seconds, 60 unless given. Errors: `badField`. */
 export function parseTraffic(text: string): { devices: number; everyS: number } {
   const found = /^devices=(\d{1,5})(?:,every=(\d{1,6}))?$/.exec(text)
-  check(found !== null, 'badField', `'${text}' is not how many devices send, and how often`, {
-    next: 'write devices=20,every=60 for 20 devices that send once a minute',
-  })
+  check(
+    found !== null,
+    'badField',
+    `--traffic: '${text}' is not how many devices send, and how often`,
+    {
+      next: 'write devices=20,every=60 for 20 devices that send once a minute',
+    },
+  )
   return { devices: Number(found[1]), everyS: Number(found[2] ?? 60) }
 }
 
