@@ -13,6 +13,8 @@ import { latLngToCell } from 'h3-js'
 export interface CheatingTownInit {
   seed: number
   gateways: number
+  /** Side of the square; 30 unless given. */
+  km?: number
   /** Share that cheats. */
   share: number
   /** Groups take turns over these. */
@@ -148,7 +150,7 @@ export function cheatingTown(init: CheatingTownInit): Town {
   const residents = town({
     seed: seedOf(init.seed),
     gateways: count,
-    km: SIDE_KM,
+    km: init.km ?? SIDE_KM,
     cheats: groups,
   })
   const gateways = residents.map(({ cheat, group, cell }, node) => ({ node, cheat, group, cell }))

@@ -7,6 +7,8 @@
  * of a pot says nothing of those among them that are wronged, so their mean score stands beside it,
  * and that in towns without cheats. An honest gateway is found out, wrongly, or a cheat rightly, when
  * its score is below a half; by Helium's rules when it earns nothing.
+ *
+ * Villages are small networks without cheats: where numbers are few chance alone wrongs somebody.
  */
 import {
   ABSENT_FTIME,
@@ -78,6 +80,14 @@ const RECIPROCITY_EPOCHS = 48
 const PPM = 1_000_000
 const PAYLOAD = new Uint8Array(25)
 const TOWN = { gateways: GATEWAYS, share: SHARE, rounds: ROUNDS, roundEpochs: ROUND_EPOCHS }
+/** Gateways, and the side of their square in km; so many villages of each for every town. */
+const VILLAGES = [6, 10, 14, 24, 50] as const
+const VILLAGE_KM = [2, 5, 10, 30] as const
+const VILLAGES_PER_TOWN = 4
+/** Towns have the seeds below. */
+const VILLAGE_SEED = 201
+/** Who keeps less is wronged. */
+const KEPT_LEAST = 0.9
 const CROWDS = [1_000, 10_000] as const
 
 export const coverage: Group = async function* run({ towns: count }) {
@@ -93,7 +103,24 @@ export const coverage: Group = async function* run({ towns: count }) {
     yield merging(kind, judged, played)
     yield* lines(kind, played.map(judgeAsHelium), played, 'helium.')
   }
+  yield* villages(VILLAGES_PER_TOWN * count)
   yield* judging()
+}
+
+/** What the rules leave honest gateways of small networks. */
+function* villages(count: number): Generator<Line> {
+  for (const gateways of VILLAGES) {
+    for (const km of VILLAGE_KM) {
+      const played = Array.from({ length: count }, (_, at) =>
+        cheatingTown({ ...TOWN, gateways, km, seed: VILLAGE_SEED + at, kinds: [] }),
+      )
+      const scores = honestScores(played.map(judge), played)
+      const cut = scores.filter(score => score < KEPT_LEAST).length / scores.length
+      const name = `${gateways}.${km}km`
+      yield { name: `village.${name}`, value: mean(scores), unit: 'of 1, honest' }
+      yield { name: `wronged.${name}`, value: cut, unit: 'of honest' }
+    }
+  }
 }
 
 interface Judged {
@@ -115,11 +142,11 @@ function* lines(
   for (const [at, { gateways }] of towns.entries()) {
     const { earnings, score } = judged[at] as Judged
     const found = gateways.filter(({ node }) => (score.get(node) ?? 1) < 0.5)
-    const mean = (list: readonly Gateway[]) =>
-      list.reduce((sum, { node }) => sum + (earnings.get(node) ?? 0), 0) / list.length
+    const earned = (list: readonly Gateway[]) =>
+      mean(list.map(({ node }) => earnings.get(node) ?? 0))
     const honest = gateways.filter(({ cheat }) => cheat === undefined)
     const cheats = gateways.filter(({ cheat }) => cheat !== undefined)
-    const share = mean(cheats) / mean(honest)
+    const share = earned(cheats) / earned(honest)
     sums.kept += honest.length / (honest.length + cheats.length * share) / towns.length
     sums.cheat += share / towns.length
     sums.found += found.length
@@ -135,13 +162,20 @@ function* lines(
 
 /** Mean score of honest gateways: what the rules take from them for what they are not. */
 function wronged(kind: string, judged: readonly Judged[], towns: readonly Town[]): Line {
-  const scores = towns.flatMap(({ gateways }, at) =>
+  const value = mean(honestScores(judged, towns))
+  return { name: `score.${kind}`, value, unit: 'of 1, honest' }
+}
+
+function honestScores(judged: readonly Judged[], towns: readonly Town[]): number[] {
+  return towns.flatMap(({ gateways }, at) =>
     gateways
       .filter(({ cheat }) => cheat === undefined)
       .map(({ node }) => judged[at]?.score.get(node) ?? 1),
   )
-  const value = scores.reduce((sum, score) => sum + score, 0) / scores.length
-  return { name: `score.${kind}`, value, unit: 'of 1, honest' }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 /** How many honest gateways are taken to be on one antenna with another. */

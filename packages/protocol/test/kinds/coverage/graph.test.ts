@@ -16,7 +16,7 @@ import { FULL } from '../../../src/kinds/coverage/graph/ramp.ts'
 const METRES_PER_DEGREE = 111_195
 const ROUNDS = 6
 /** Gateways in a row, a kilometre apart; who is at most so many places away is heard. */
-const REACH = 8
+const REACH = 16
 const POWER = 32_768 + 160
 
 interface Row {
@@ -75,11 +75,11 @@ const score = (scores: Map<number, GraphScore>, node: number): GraphScore => {
 
 describe('graph of witnesses', () => {
   it('leaves honest gateways alone, and says what was compared', () => {
-    const scores = judge({ at: row(30) })
+    const scores = judge({ at: row(60) })
     for (const [node, { beaconing, witnessing }] of scores) {
       assert.deepEqual([beaconing, witnessing], [FULL, FULL], `node ${node}`)
     }
-    const { facts } = score(scores, 15)
+    const { facts } = score(scores, 30)
     assert.equal(facts.links, 2 * REACH)
     assert.ok((facts.fit as number) > 270)
     assert.equal(facts.asymmetry, 0)
@@ -92,15 +92,15 @@ describe('graph of witnesses', () => {
   })
 
   it('finds a cell that is not where the antenna is', () => {
-    const scores = judge({ at: row(30), claims: { 8: 24 } })
-    assert.equal(score(scores, 8).beaconing, 0)
-    assert.equal(score(scores, 8).witnessing, 0)
-    for (const node of [0, 7, 9, 24, 29]) assert.equal(score(scores, node).beaconing, FULL)
+    const scores = judge({ at: row(60), claims: { 20: 50 } })
+    assert.equal(score(scores, 20).beaconing, 0)
+    assert.equal(score(scores, 20).witnessing, 0)
+    for (const node of [0, 19, 21, 50, 59]) assert.equal(score(scores, node).beaconing, FULL)
   })
 
   it('finds a transmitter that is louder than it says, and forgives a gain that is 3 dB wrong', () => {
     const louder = (tenths: number) =>
-      judge({ at: row(30), extra: beaconer => (beaconer === 8 ? -tenths : 0) })
+      judge({ at: row(60), extra: beaconer => (beaconer === 8 ? -tenths : 0) })
     assert.equal(score(louder(120), 8).beaconing, 0)
     assert.equal(score(louder(120), 8).facts.asymmetry, -120)
     assert.equal(score(louder(30), 8).beaconing, FULL)
@@ -108,7 +108,7 @@ describe('graph of witnesses', () => {
 
   it('finds a witness that reports what it was told', () => {
     const told = judge({
-      at: row(30),
+      at: row(60),
       // 8 reports every beacon there is; the others hear it as far as it reaches.
       hears: (witness, beaconer) => witness === 8 || beaconer !== 8 || Math.abs(witness - 8) < 3,
     })
@@ -117,7 +117,7 @@ describe('graph of witnesses', () => {
   })
 
   it('holds nobody liable for peers that hear hardly anything', () => {
-    const deaf = judge({ at: row(30), hears: witness => witness % 3 !== 0 })
+    const deaf = judge({ at: row(60), hears: witness => witness % 3 !== 0 })
     for (const node of [10, 11, 13]) {
       assert.equal(score(deaf, node).facts.oneSided, 0)
       assert.equal(score(deaf, node).witnessing, FULL)
@@ -125,11 +125,11 @@ describe('graph of witnesses', () => {
   })
 
   it('pays who only listens, or only speaks, for neither', () => {
-    const mute = judge({ at: row(30), hears: (_, beaconer) => beaconer !== 8 })
+    const mute = judge({ at: row(60), hears: (_, beaconer) => beaconer !== 8 })
     assert.equal(score(mute, 8).witnessing, 0)
-    const withheld = judge({ at: row(30), revealed: node => node !== 8 })
+    const withheld = judge({ at: row(60), revealed: node => node !== 8 })
     assert.equal(score(withheld, 8).witnessing, 0)
-    const deaf = judge({ at: row(30), hears: witness => witness !== 8 })
+    const deaf = judge({ at: row(60), hears: witness => witness !== 8 })
     assert.equal(score(deaf, 8).beaconing, 0)
     for (const scores of [mute, withheld, deaf]) assert.equal(score(scores, 20).beaconing, FULL)
   })

@@ -322,12 +322,17 @@ describe('settlement of a beacon', () => {
   })
 
   it('scores by the epochs before this one', () => {
-    // Node 0 is heard and never hears: with three beacons behind it that costs it its own.
+    // Node 0 is heard by five and never hears: with three beacons behind it that costs it its own.
     const heard = (epoch: number) => ({
       epoch,
       beaconer: 0,
       power: encodeLevel(160),
-      hearings: [{ witness: 1, loss: 1_000, noise: ABSENT_LEVEL, spreading: 600 }],
+      hearings: [1, 2, 3, 4, 5].map(witness => ({
+        witness,
+        loss: 1_000,
+        noise: ABSENT_LEVEL,
+        spreading: 600,
+      })),
     })
     const earned = (before: readonly number[]) => {
       const state = { ...emptyCoverageState(), window: before.map(heard) }

@@ -14,6 +14,12 @@ import { median, type Tie, wayLoss } from './links.ts'
 export const COMMON_MIN = 8
 /** Median distance from the median difference, 0.1 dB: fading leaves 10, other roofs 19 and more. */
 export const SPREAD_MAX = 15
+/**
+ * Of few differences half may be alike by chance. So with fewer receivers than this also seven in
+ * eight have to lie within the following, 0.1 dB: twice the spread that one antenna may have.
+ */
+const MANY = 32
+export const OUTER_MAX = 30
 /** What the registered places may explain of the spread, 0.1 dB: chance explains as much. */
 const EXPLAINED_MAX = 2
 /** Two gateways are compared if one receiver is among so many that each is loudest at. */
@@ -33,6 +39,8 @@ export interface Antenna {
 export interface Likeness {
   readonly median: number
   readonly spread: number
+  /** Distance from the median difference that seven in eight do not exceed. */
+  readonly outer: number
   /** Spread of what is left of the differences if both stand where they registered. */
   readonly apart: number
   readonly common: number
@@ -83,8 +91,9 @@ interface Heard {
 }
 
 /** Alike, and not because two places at such distances from the receivers would be. */
-function isOne({ spread, apart }: Likeness): boolean {
-  return spread <= SPREAD_MAX && spread <= apart + EXPLAINED_MAX
+function isOne({ spread, outer, apart, common }: Likeness): boolean {
+  const enough = common >= MANY || outer <= OUTER_MAX
+  return enough && spread <= SPREAD_MAX && spread <= apart + EXPLAINED_MAX
 }
 
 function heardOf(node: number, ties: readonly Tie[], fits: (node: number) => boolean): Heard {
@@ -146,12 +155,25 @@ function likenessOf(a: Heard, b: Heard): Likeness | undefined {
   const common = differences.length
   const most = Math.max(a.receivers.length, b.receivers.length)
   if (common < COMMON_MIN || 2 * common < most) return undefined
-  const middle = median(differences) as number
-  return { median: middle, spread: spreadOf(differences), apart: spreadOf(rest), common }
+  return {
+    median: median(differences) as number,
+    spread: middleOf(distancesOf(differences)),
+    outer: outerOf(distancesOf(differences)),
+    apart: middleOf(distancesOf(rest)),
+    common,
+  }
 }
 
-/** Median distance from the median; there is at least one value. */
-function spreadOf(values: readonly number[]): number {
+/** From the median of at least one value, ascending. */
+function distancesOf(values: readonly number[]): Int32Array {
   const middle = median(values) as number
-  return median(values.map(value => Math.abs(value - middle))) as number
+  return Int32Array.from(values, value => Math.abs(value - middle)).sort()
+}
+
+function middleOf(sorted: Int32Array): number {
+  return sorted[(sorted.length - 1) >> 1] as number
+}
+
+function outerOf(sorted: Int32Array): number {
+  return sorted[Math.floor((7 * (sorted.length - 1)) / 8)] as number
 }

@@ -23,8 +23,15 @@ import type { Places } from './places.ts'
 import { type Ramp, ramp } from './ramp.ts'
 import { type Chances, type Silence, silenceOf } from './silence.ts'
 
-/** With fewer links neither fit nor level is judged. */
-const LINKS_MIN = 12
+/**
+ * What chance does to few numbers is not held against anybody, so in a village each rule waits for as
+ * many as keep about 99 of 100 honest gateways in full: links for the place, level and fit, ...
+ */
+const DOUBT_LINKS_MIN = 12
+const LEVEL_LINKS_MIN = 24
+const FIT_LINKS_MIN = 32
+/** ... and of who hears it and whom it hears several, since frames of one pair share its shadow. */
+const PEERS_MIN = 8
 const PASSES = 3
 /** Thousandths of Pearson's coefficient. Of honest gateways 99 in 100 have 230 and more. */
 const FIT: Ramp = { none: 100, full: 200 }
@@ -36,8 +43,12 @@ const ASYMMETRY: Ramp = { none: 90, full: 50 }
 const ONE_SIDED: Ramp = { none: 250, full: 120 }
 /** Thousandths of the chances. Of honest gateways 99 in 100 have 260 and more. */
 const HEARD: Ramp = { none: 100, full: 200 }
-/** Fewer chances, asymmetric pairs or frames than this are not judged. */
-const SAMPLES_MIN = 12
+/** Pairs that were measured both ways. */
+const ASYMMETRY_MIN = 12
+/** Frames that were heard. */
+const FRAMES_MIN = 48
+/** Chances to be heard: three of each neighbour. */
+const CHANCES_MIN = 24
 
 /** Hundredths of the scatter squared. Of honest gateways 98 in 100 have 900 and less. */
 const DOUBT: Ramp = { none: 1_600, full: 1_100 }
@@ -105,7 +116,7 @@ function placed(
       }),
     )
   }
-  const placements = judgePlacement(sightings, places, LINKS_MIN)
+  const placements = judgePlacement(sightings, places, DOUBT_LINKS_MIN)
   const all = new Map<number, Consistency>()
   for (const [node, numbers] of found) {
     const placement = placements.get(places.of(node) ?? -1)
@@ -189,6 +200,7 @@ function measure(
   const differences: number[] = []
   let frames = 0
   let alone = 0
+  let peers = 0
   for (const tie of ties) {
     const loss = lossOf(tie)
     if (loss !== undefined) points.push({ free: tie.spreading, loss })
@@ -196,16 +208,19 @@ function measure(
     const theirs = wayLoss(tie.hears)
     if (own !== undefined && theirs !== undefined) differences.push(own - theirs)
     if (tie.hears.heard < 2 || !listens(tie.peer)) continue
+    peers++
     frames += tie.hears.heard
     if (tie.heardBy.heard === 0) alone += tie.hears.heard
   }
-  const enough = points.length >= LINKS_MIN
   return {
     links: points.length,
-    ...(enough ? { fit: correlation(points), level: levelOf(points) } : {}),
-    ...(differences.length >= SAMPLES_MIN ? { asymmetry: median(differences) as number } : {}),
-    ...(frames >= SAMPLES_MIN ? { oneSided: Math.floor((1_000 * alone) / frames) } : {}),
-    ...(silence !== undefined && silence.chances >= SAMPLES_MIN
+    ...(points.length >= FIT_LINKS_MIN ? { fit: correlation(points) } : {}),
+    ...(points.length >= LEVEL_LINKS_MIN ? { level: levelOf(points) } : {}),
+    ...(differences.length >= ASYMMETRY_MIN ? { asymmetry: median(differences) as number } : {}),
+    ...(peers >= PEERS_MIN && frames >= FRAMES_MIN
+      ? { oneSided: Math.floor((1_000 * alone) / frames) }
+      : {}),
+    ...(silence !== undefined && silence.neighbours >= PEERS_MIN && silence.chances >= CHANCES_MIN
       ? { heard: Math.floor((1_000 * silence.heard) / silence.chances) }
       : {}),
   }

@@ -7,6 +7,8 @@ import { FULL } from './ramp.ts'
 
 /** What may be taken of one for each of the other: honest gateways lie between 0.6 and 1.6. */
 const TOLERANCE = 2
+/** Frames of independent gateways, in thousandths, that ask for none in return: chance has them. */
+const FREE = 12_000
 /** With fewer own beacons nothing is judged: a newcomer has had no chance to hear or be heard. */
 const BEACONS_MIN = 3
 
@@ -42,6 +44,6 @@ export function judgeMutuality(
 }
 
 function proportion(has: number, takes: number): number {
-  if (takes === 0) return FULL
-  return Math.min(FULL, Math.floor((FULL * TOLERANCE * has) / takes))
+  if (takes <= FREE) return FULL
+  return Math.min(FULL, Math.floor((FULL * TOLERANCE * has) / (takes - FREE)))
 }

@@ -14,6 +14,8 @@ export interface Chances {
 }
 
 export interface Silence {
+  /** Neighbours that had a chance. */
+  readonly neighbours: number
   readonly chances: number
   readonly heard: number
 }
@@ -47,14 +49,16 @@ export function silenceOf(
   { neighbours, had, taken }: Chances,
   fits: (place: number) => boolean,
 ): Silence {
+  let count = 0
   let chances = 0
   let heard = 0
   neighbours.places.forEach((place, at) => {
     if (had[at] === 0 || !fits(place)) return
+    count++
     chances += had[at] as number
     heard += taken[at] as number
   })
-  return { chances, heard }
+  return { neighbours: count, chances, heard }
 }
 
 /**

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import {
   COMMON_MIN,
   judgeAntennas,
+  OUTER_MAX,
   SPREAD_MAX,
 } from '../../../../src/kinds/coverage/graph/antenna.ts'
 import type { Tie } from '../../../../src/kinds/coverage/graph/links.ts'
@@ -53,7 +54,7 @@ describe('identities on one antenna', () => {
     assert.deepEqual(found.get(2), {
       first: 1,
       shared: 3,
-      likeness: { median: 70, spread: 0, apart: 0, common: 20 },
+      likeness: { median: 70, spread: 0, outer: 0, apart: 0, common: 20 },
     })
     assert.equal(found.get(3)?.likeness?.median, -30)
   })
@@ -73,6 +74,18 @@ describe('identities on one antenna', () => {
     assert.equal(firstOf(tiesOf({ 1: losses(7), 2: losses(7) }), 2), 2)
     const unbelieved = (node: number) => node !== RECEIVERS
     assert.equal(firstOf(tiesOf({ 1: losses(8), 2: losses(8) }), 2, unbelieved), 2)
+  })
+
+  it('need seven in eight within 3 dB where fewer than 32 receivers heard both', () => {
+    const tailed = (count: number, out: number, tenths: number) =>
+      tiesOf({ 1: losses(count), 2: losses(count, at => (at < out ? tenths : 0)) })
+    assert.equal(OUTER_MAX, 30)
+    // Of 31 the 27th counts, so 5 beyond it are too many.
+    assert.equal(firstOf(tailed(31, 4, 31), 2), 1)
+    assert.equal(firstOf(tailed(31, 5, 30), 2), 1)
+    assert.equal(judge(tailed(31, 5, 30)).get(2)?.likeness?.outer, 30)
+    assert.equal(firstOf(tailed(31, 5, 31), 2), 2)
+    assert.equal(firstOf(tailed(32, 12, 200), 2), 1)
   })
 
   it('need half of the receivers of each: a few accomplices cannot stand for the rest', () => {

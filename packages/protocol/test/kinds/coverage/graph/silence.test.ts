@@ -41,6 +41,7 @@ function of(window: readonly HeardBeacon[], beaconer: number, fits = all) {
 /** The rule word by word. */
 function byTheWord(window: readonly HeardBeacon[], beaconer: number) {
   let [chances, taken] = [0, 0]
+  const had = new Set<number>()
   for (const beacon of window) {
     if (beacon.beaconer !== 10 * beaconer || beacon.power === UNREVEALED) continue
     const { places: others, spreading: losses } = places.neighbours(beaconer)
@@ -55,25 +56,26 @@ function byTheWord(window: readonly HeardBeacon[], beaconer: number) {
       const reach = median(beside)
       if (reach === undefined || (losses[at] as number) - beacon.power > reach) continue
       chances++
+      had.add(place)
       if (beacon.hearings.some(({ witness }) => witness === 10 * place)) taken++
     }
   }
-  return { chances, heard: taken }
+  return { neighbours: had.size, chances, heard: taken }
 }
 
 describe('silence of neighbours', () => {
   it('counts those that heard others as far away in the epoch', () => {
     // 3 hears 0, three places away: it could have heard 2 and 1 too.
-    assert.deepEqual(of([heard(0, [3]), heard(1, [])], 1), { chances: 1, heard: 0 })
+    assert.deepEqual(of([heard(0, [3]), heard(1, [])], 1), { neighbours: 1, chances: 1, heard: 0 })
     const both = [heard(0, [3]), heard(1, []), heard(2, [3])]
-    assert.deepEqual(of(both, 2), { chances: 1, heard: 1 })
+    assert.deepEqual(of(both, 2), { neighbours: 1, chances: 1, heard: 1 })
     // What it heard beside is nearer: of two the lower counts.
-    assert.deepEqual(of(both, 0), { chances: 0, heard: 0 })
-    assert.deepEqual(of(both, 1), { chances: 0, heard: 0 })
+    assert.deepEqual(of(both, 0), { neighbours: 0, chances: 0, heard: 0 })
+    assert.deepEqual(of(both, 1), { neighbours: 0, chances: 0, heard: 0 })
   })
 
   it('counts no witness that heard the beacon alone', () => {
-    assert.deepEqual(of([heard(0, [3])], 0), { chances: 0, heard: 0 })
+    assert.deepEqual(of([heard(0, [3])], 0), { neighbours: 0, chances: 0, heard: 0 })
   })
 
   it('counts a louder beacon as easier to hear, and none that was not revealed', () => {
@@ -106,7 +108,7 @@ describe('silence of neighbours', () => {
         )
         const window = epochs.flat()
         for (let node = 0; node < COUNT; node++) {
-          const found = of(window, node) ?? { chances: 0, heard: 0 }
+          const found = of(window, node) ?? { neighbours: 0, chances: 0, heard: 0 }
           assert.deepEqual(found, byTheWord(window, node))
         }
       }),
