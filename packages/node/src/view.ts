@@ -391,7 +391,10 @@ export class DaemonView implements NodeView {
     const base = await node.epochs.resolve(epoch)
     if (before === undefined || base === undefined) return undefined
     const state = before.state.of<CoverageState>(coverageKind)
-    return { epoch, gateways: gatewayStandings(base, state) }
+    const gateways = gatewayStandings(base, state)
+    const known = new Set(gateways.map(({ node: index }) => index))
+    const others = base.nodes.map(({ index }) => index).filter(index => !known.has(index))
+    return { epoch, gateways, others }
   }
 
   async put(

@@ -46,6 +46,7 @@ interface Found {
   epoch: number
   verdicts: Verdicts
   gateways: Json<GatewaysView>['gateways']
+  others: Json<GatewaysView>['others']
 }
 
 async function fetchEpoch(api: ApiClient, wanted: number | undefined): Promise<Found> {
@@ -54,8 +55,8 @@ async function fetchEpoch(api: ApiClient, wanted: number | undefined): Promise<F
     next: 'wait for the first checkpoint',
   })
   const verdicts = await api.json<Verdicts>(`/v1/coverage/${epoch}`)
-  const { gateways } = await api.json<Json<GatewaysView>>(`/v1/coverage/${epoch}/gateways`)
-  return { epoch, verdicts, gateways }
+  const { gateways, others } = await api.json<Json<GatewaysView>>(`/v1/coverage/${epoch}/gateways`)
+  return { epoch, verdicts, gateways, others }
 }
 
 interface ExplainOptions {
@@ -68,7 +69,7 @@ async function explain(
   wanted: number | undefined,
   { node, numbers }: ExplainOptions,
 ) {
-  const { epoch, verdicts, gateways } = await fetchEpoch(await session.api(), wanted)
+  const { epoch, verdicts, gateways, others } = await fetchEpoch(await session.api(), wanted)
   const found = concerning(verdicts, node)
   // All verdicts are read: who was awake shows in those of others.
   const explained = explainCoverage({ verdicts: verdicts.verdicts, gateways }).filter(
@@ -81,8 +82,8 @@ async function explain(
     lines.push(
       node === undefined
         ? `no beacon in epoch ${epoch}`
-        : [`node ${node} ${explainAbsence(node, gateways).cause}`]
-            .concat(adviceLine(explainAbsence(node, gateways), ''))
+        : [`node ${node} ${explainAbsence(node, { gateways, others }).cause}`]
+            .concat(adviceLine(explainAbsence(node, { gateways, others }), ''))
             .join('\n'),
     )
   }

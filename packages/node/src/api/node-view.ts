@@ -184,6 +184,8 @@ export interface VerdictsView {
 export interface GatewaysView {
   epoch: number
   gateways: GatewayStanding[]
+  /** Indices of active nodes that are no gateways. */
+  others: number[]
 }
 
 /** One of the files of an upload. */

@@ -180,6 +180,7 @@ export const GatewaysShape = z.object({
       validEpoch: epoch.optional().describe('last earlier epoch with a valid beacon or report'),
     }),
   ),
+  others: z.array(z.int()).describe('active nodes that are no gateways'),
 })
 
 const put = {

@@ -212,6 +212,7 @@ export async function testView(): Promise<TestView> {
               { ...GATEWAY, node: 2, cell: '8c1e227257429ff', drawn: false },
               { ...GATEWAY, node: 3, drawn: false, cell: '8c1e227257429ff', validEpoch: 0 },
             ],
+            others: [9],
           }
         : undefined,
     put: async (entries, options) => {

@@ -4,6 +4,7 @@ import {
   type CoverageReasonName,
   type ExplainedBeacon,
   encodeLevel,
+  explainAbsence,
   explainCoverage,
   type GatewayStanding,
   gatewayStandings,
@@ -376,5 +377,13 @@ describe('explanation of coverage', () => {
     assert.equal(own?.validEpoch, undefined)
     assert.equal(other?.validEpoch, 6)
     assert.equal(other?.cell, cellNorth(1_000).toString(16))
+  })
+
+  it('tells a node without verdicts from one that does not exist', () => {
+    const known = { gateways: [gateway(1, 0)], others: [9] }
+    const causes = [1, 9, 999].map(node => explainAbsence(node, known).cause)
+    assert.match(causes[0] ?? '', /reported no beacon/)
+    assert.match(causes[1] ?? '', /^is no gateway of this epoch$/)
+    assert.match(causes[2] ?? '', /^is no node of this epoch/)
   })
 })

@@ -59,8 +59,17 @@ export function explainCoverage({ verdicts, gateways }: EpochToExplain): Explain
 }
 
 /** Of a node that no verdict of the epoch concerns. */
-export function explainAbsence(node: number, gateways: readonly GatewayStanding[]): Sentence {
+export function explainAbsence(
+  node: number,
+  { gateways, others }: { gateways: readonly GatewayStanding[]; others: readonly number[] },
+): Sentence {
   const gateway = gateways.find(other => other.node === node)
+  if (gateway === undefined && !others.includes(node)) {
+    return {
+      cause: 'is no node of this epoch: none of that index was active',
+      next: 'check the index: `cairn status` tells that of your own node',
+    }
+  }
   if (gateway === undefined) {
     return {
       cause: 'is no gateway of this epoch',
