@@ -107,13 +107,14 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
         SOON_MS,
         async () =>
           jsonOf<Json<NodeStatus>>(await cairn(['status', '--json', '--data-dir', dataDir])),
-        ({ peers, accepted }) => peers === nodes.length && accepted >= epoch,
+        // Its clock is compared with the peers a moment after it met them.
+        ({ peers, accepted, reasons }) =>
+          peers === nodes.length &&
+          accepted >= epoch &&
+          reasons.every(({ code }) => code === 'registered'),
       )
       assert.equal(status.index, undefined)
-      assert.deepEqual(
-        status.reasons.map(({ code }) => code),
-        ['registered'],
-      )
+      assert.equal(status.reasons.length, 1)
     } finally {
       own.kill('SIGINT')
     }
