@@ -33,19 +33,22 @@ describe('a network with cheats in its air', function () {
     assert.equal(gateways.length, 24)
   })
 
-  it('hears the honest, and refuses nothing that they report', () => {
+  it('hears the honest, and takes hardly any for one antenna with a neighbour', () => {
     const honest = those(null)
     assert.equal(honest.length, 12)
-    const sums = { ok: 0, unheard: 0 }
+    const sums = { ok: 0, unheard: 0, shared: 0, reports: 0 }
     for (const { beacons, reports } of honest) {
       const { ok = 0, unheard = 0, ...others } = beacons
       assert.deepEqual(others, {})
       sums.ok += ok
       sums.unheard += unheard
-      // Two antennas of a small town look alike now and then; no rule of a reception fails.
-      const drawn = ['ok', 'notSelected', 'sharedAntenna']
-      assert.ok(Object.keys(reports).every(reason => drawn.includes(reason)))
+      const { ok: counted = 0, notSelected = 0, sharedAntenna = 0, ...refused } = reports
+      assert.deepEqual(refused, {})
+      sums.shared += sharedAntenna
+      sums.reports += counted + notSelected + sharedAntenna
     }
+    // Two antennas of a small town look alike now and then.
+    assert.ok(sums.shared * 50 < sums.reports, `${sums.shared} of ${sums.reports}`)
     // A collision loses a beacon now and then.
     assert.ok(sums.unheard * 5 < sums.ok, `${sums.unheard} of ${sums.ok}`)
   })
