@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { apiToken, carriesToken, ErrorShape, errorAnswer } from '@cairn/node'
 import { CairnError } from '@cairn/protocol'
 import { z } from 'zod'
-import type { Violation } from './monitor.ts'
+import { Violation } from './monitor.ts'
 import { readTestnetFile } from './testnet-file.ts'
 
 export const FAULTS = ['stop', 'start', 'partition', 'heal', 'rpc-down', 'rpc-up'] as const
@@ -23,25 +23,27 @@ const FaultRequest = z.strictObject({
 /** A request's body is a short list of names. */
 const BODY_MAX_BYTES = 64 * 1024
 
-export interface TestnetStatus {
-  /** Network id, hex. */
-  network: string
-  /** Seconds since 1970. */
-  genesis: number
-  nodes: MemberStatus[]
-  violations: Violation[]
-}
-
-export interface MemberStatus {
-  name: string
-  running: boolean
+const MemberStatus = z.object({
+  name: z.string(),
+  running: z.boolean(),
   /** Whether its way to the chain is open. */
-  rpc: boolean
+  rpc: z.boolean(),
   /** These two while it runs. */
-  peers?: number
+  peers: z.number().optional(),
   /** Last epoch of which it holds the accepted checkpoint. */
-  accepted?: number
-}
+  accepted: z.number().optional(),
+})
+export type MemberStatus = z.infer<typeof MemberStatus>
+
+export const TestnetStatus = z.object({
+  /** Network id, hex. */
+  network: z.string(),
+  /** Seconds since 1970. */
+  genesis: z.number(),
+  nodes: z.array(MemberStatus),
+  violations: z.array(Violation),
+})
+export type TestnetStatus = z.infer<typeof TestnetStatus>
 
 export interface ControlTarget {
   fault(fault: Fault, nodes: readonly string[]): Promise<object>

@@ -11,14 +11,22 @@ import type {
   Settled,
 } from '@cairn/node'
 import { Checkpoint, decode, equalBytes, hex, type Payout } from '@cairn/protocol'
+import { z } from 'zod'
 
-export interface Violation {
+export const Violation = z.object({
   /** Stable name of the invariant. */
-  invariant: 'parentsChain' | 'rootsEqual' | 'sumsExact' | 'noPenaltyOnHonest' | 'acknowledgedKept'
-  node?: string
-  epoch: number
-  text: string
-}
+  invariant: z.enum([
+    'parentsChain',
+    'rootsEqual',
+    'sumsExact',
+    'noPenaltyOnHonest',
+    'acknowledgedKept',
+  ]),
+  node: z.string().optional(),
+  epoch: z.number(),
+  text: z.string(),
+})
+export type Violation = z.infer<typeof Violation>
 
 /** For people. */
 export function violationText({ invariant, epoch, text }: Violation): string {

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
 import { CairnError, COVERAGE, check } from '@cairn/protocol'
-import { askTestnet, FAULTS, type Fault, type TestnetStatus } from './control.ts'
+import { askTestnet, FAULTS, type Fault, TestnetStatus } from './control.ts'
 import type { CheatGroup } from './field/residents.ts'
 import { GatewayTally } from './gateway-tally.ts'
 import { LiveView, type Screen } from './live.ts'
@@ -138,7 +138,7 @@ export async function testnetDown(dataDir: string): Promise<void> {
 }
 
 export async function testnetStatus(dataDir: string): Promise<TestnetStatus> {
-  return (await askTestnet(dataDir, 'GET', '/status')) as unknown as TestnetStatus
+  return TestnetStatus.parse(await askTestnet(dataDir, 'GET', '/status'))
 }
 
 /** Throws `usage` for a fault that there is not. */

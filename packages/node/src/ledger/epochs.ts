@@ -22,6 +22,7 @@ import {
   termStart,
   type Verifier,
 } from '@cairn/protocol'
+import { ignoreAbort } from '../abort.ts'
 import type { EpochView } from '../kinds/kind.ts'
 import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Log, Randomness } from '../ports.ts'
 import type { Ledger } from './ledger.ts'
@@ -328,11 +329,5 @@ export class Epochs implements EpochView {
       seeds.set(e, seed)
     }
     return seeds
-  }
-}
-
-function ignoreAbort(signal: AbortSignal): (error: unknown) => void {
-  return error => {
-    if (!signal.aborted) throw error
   }
 }

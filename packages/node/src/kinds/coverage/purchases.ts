@@ -21,6 +21,7 @@ import {
   sha256,
   type Verifier,
 } from '@cairn/protocol'
+import { ignoreAbort } from '../../abort.ts'
 import { deadline } from '../../clock.ts'
 import { contactsOf } from '../../contacts.ts'
 import { key as joined, readU64, u32, u64 } from '../../ledger/schema.ts'
@@ -221,7 +222,7 @@ export class Purchases {
         const message = known ? error.message : 'see the log'
         place.wanted = []
         queue.push({ failure: { gateway, code, message } })
-        await clock.until(clock.now() + RETRY_MS, signal).catch(() => {})
+        await clock.until(clock.now() + RETRY_MS, signal).catch(ignoreAbort(signal))
       }
     }
   }
