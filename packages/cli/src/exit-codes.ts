@@ -19,7 +19,15 @@ export const EXIT_CODES = {
   usage: {
     code: 2,
     meaning: 'The command line is wrong',
-    errors: ['usage', 'badRequest', 'badTestnet', 'badSimulation', 'badField', 'badCheats'],
+    errors: [
+      'usage',
+      'badRequest',
+      'badParameter',
+      'badTestnet',
+      'badSimulation',
+      'badField',
+      'badCheats',
+    ],
   },
   config: {
     code: 3,

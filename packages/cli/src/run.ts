@@ -25,6 +25,7 @@ import { storageCommand } from './commands/storage.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { versionCommand } from './commands/version.ts'
 import { volumesCommand } from './commands/volumes.ts'
+import { voteCommand } from './commands/vote.ts'
 import { EXIT_CODES, exitCodeOf } from './exit-codes.ts'
 import { Output } from './output.ts'
 import { type GlobalOptions, Session } from './session.ts'
@@ -161,6 +162,8 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   ledgerCommand(commands)
   program.commandsGroup('Money:')
   earningsCommand(commands)
+  program.commandsGroup('Governance:')
+  voteCommand(commands)
   program.commandsGroup('Develop:')
   testnetCommand(commands)
   simulateCommand(commands)

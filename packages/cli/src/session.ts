@@ -29,7 +29,7 @@ export class Session {
   readonly world: World
   readonly output: Output
   readonly signal: AbortSignal
-  readonly #options: GlobalOptions
+  #options: GlobalOptions
   #config: Promise<Config> | undefined
 
   constructor({ world, output, options, signal }: SessionInit) {
@@ -37,6 +37,17 @@ export class Session {
     this.output = output
     this.signal = signal
     this.#options = options
+  }
+
+  /**
+   * For commands whose `--set` names parameters of the network too: what names no setting, and is none
+   * from here on. Throws `usage`.
+   */
+  takeParameters(): (readonly [name: string, value: string])[] {
+    const { set = [] } = this.#options
+    const isSetting = (assignment: string) => isKey(parted(assignment)[0])
+    this.#options = { ...this.#options, set: set.filter(isSetting) }
+    return set.filter(assignment => !isSetting(assignment)).map(parted)
   }
 
   /** Read once. Throws as `loadConfig`. */
@@ -55,13 +66,18 @@ export class Session {
   }
 }
 
+function parted(assignment: string): readonly [name: string, value: string] {
+  const [, name = '', value] = assignment.match(/^([^=]+)=(.*)$/s) ?? []
+  if (value === undefined) {
+    throw new CairnError('usage', `--set expects KEY=VALUE, found '${assignment}'`)
+  }
+  return [name, value]
+}
+
 function flagsOf(options: GlobalOptions): Map<KeyName, { text: string; flag: string }> {
   const flags = new Map<KeyName, { text: string; flag: string }>()
   for (const assignment of options.set ?? []) {
-    const [, name = '', value] = assignment.match(/^([^=]+)=(.*)$/s) ?? []
-    if (value === undefined) {
-      throw new CairnError('usage', `--set expects KEY=VALUE, found '${assignment}'`)
-    }
+    const [name, value] = parted(assignment)
     if (!isKey(name)) throw unknownKey(name, 'flag --set')
     if (isSecret(name)) {
       throw new CairnError('usage', `${name} may hold a credential and is no flag`, {

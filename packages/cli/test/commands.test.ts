@@ -71,6 +71,40 @@ describe('commands of a running node', () => {
     )
   })
 
+  it('preview a vote: to the last unit for programs, by gain for people', async () => {
+    const asked = ['vote', 'preview', '--set', 'weight.2=2', '--set', 'feeBurn=0.2']
+    const found = jsonOf<Record<string, unknown>>(await cairn([...asked, '--epochs', '2', ...base]))
+    assert.deepEqual(found.changes, [
+      { name: 'weight.2', before: '1', after: '2' },
+      { name: 'feeBurn', before: '1', after: '200000' },
+    ])
+    assert.deepEqual(found.asked, 2)
+    const { stdout } = await cairn([...asked, '--data-dir', directory()])
+    assert.match(
+      stdout,
+      /^weight\.2 1 -> 2, feeBurn 0\.000001 -> 0\.2, had it been so in epochs 2 to 3:\n/,
+    )
+    assert.match(stdout, /\nthis ledger has 2 of the 10 epochs asked for\n/)
+    assert.match(stdout, /\n0xab +1180\.591620 -> +0\.000000 +-1180\.591620\n {2}storage +1180/)
+    assert.match(stdout, /\npaid 0\.000000000000000008 -> 0\.000000000000000008, burned /)
+  })
+
+  it('say what is wrong with a vote that is to be previewed', async () => {
+    const refused = async (args: string[]) => {
+      const { code, stdout } = await cairn(['vote', 'preview', ...args, ...base])
+      return [code, jsonOf<CairnFailure>({ code, stdout, stderr: '' }).error.code]
+    }
+    const usage = EXIT_CODES.usage.code
+    assert.deepEqual(await refused([]), [usage, 'usage'])
+    assert.deepEqual(await refused(['--set', 'weight.2']), [usage, 'usage'])
+    assert.deepEqual(await refused(['--set', 'slotMs=5']), [usage, 'badParameter'])
+    assert.deepEqual(await refused(['--set', 'feeBurn=20%']), [usage, 'badParameter'])
+    assert.deepEqual(await refused(['--set', 'weight.2=2', '--epochs', '0']), [usage, 'usage'])
+    // Elsewhere it is no setting.
+    const status = await cairn(['status', '--set', 'weight.2=2', ...base])
+    assert.equal(jsonOf<CairnFailure>(status).error.code, 'unknownConfigKey')
+  })
+
   it('put a file and get it back', async () => {
     const source = join(directory(), 'photo.jpg')
     await writeFile(source, new Uint8Array(3_000_000).fill(1))

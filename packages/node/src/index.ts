@@ -16,6 +16,7 @@ export type {
   NodeEvent,
   NodeView,
   PeerView,
+  PreviewView,
   PurchaseView,
   PutResult,
   RebuiltView,

@@ -24,7 +24,10 @@ import {
   nodeName,
   type Obligations,
   obligationsOf,
+  Preview,
+  type Profile,
   type ProofFile,
+  parameterOf,
   payoutLeaves,
   peek,
   pieceCid,
@@ -58,6 +61,7 @@ import type {
   PacketsOrder,
   PeerView,
   PieceView,
+  PreviewView,
   PurchaseView,
   PutFile,
   PutOptions,
@@ -362,6 +366,39 @@ export class DaemonView implements NodeView {
         findings.map(finding => ({ kind, ...finding })),
       ),
       penalties: [...settlement.penalties],
+    }
+  }
+
+  async preview(
+    values: ReadonlyMap<string, bigint>,
+    epochs: number,
+  ): Promise<PreviewView | undefined> {
+    const { node } = this.#components
+    const last = node.checkpointer.adopted
+    const preview = new Preview(node.epochs.calendar.profile, values)
+    let profile: Profile | undefined
+    let first = last + 1
+    while (first > 0 && last - first + 1 < epochs) {
+      const input = await node.settlements.input(first - 1)
+      if (input === undefined) break
+      preview.add(input)
+      profile ??= input.base.profile
+      first--
+    }
+    if (profile === undefined) return undefined
+    const now = profile
+    return {
+      first,
+      last,
+      epochs: last - first + 1,
+      asked: epochs,
+      changes: [...values].map(([name, after]) => ({
+        name,
+        before: parameterOf(name)?.of(now) ?? 0n,
+        after,
+      })),
+      ...preview.sums(),
+      earners: preview.earners(),
     }
   }
 

@@ -56,6 +56,7 @@ class Base implements EpochBase {
   readonly earlierSeeds: ReadonlyMap<number, Uint8Array>
   readonly nodes: readonly RegistryEntry[]
   readonly deposits: ReadonlyMap<string, Deposit>
+  readonly #init: EpochBaseInit
   readonly #byIndex: ReadonlyMap<number, RegistryEntry>
   readonly #state: State
   readonly #idle: ReadonlySet<number>
@@ -64,6 +65,7 @@ class Base implements EpochBase {
   readonly #targets = new Map<number, ReadonlySet<number>>()
 
   constructor(init: EpochBaseInit) {
+    this.#init = init
     this.epoch = init.epoch
     this.network = init.network
     this.profile = init.profile
@@ -123,6 +125,10 @@ class Base implements EpochBase {
       this.#targets.set(kind.code, targets)
     }
     return targets.has(index)
+  }
+
+  under(profile: Profile): EpochBase {
+    return new Base({ ...this.#init, profile })
   }
 }
 

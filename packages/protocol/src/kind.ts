@@ -44,6 +44,8 @@ export interface EpochBase {
   /** True for a node that is drawn again only after its `ready`. */
   idle(index: number): boolean
   isTarget<S>(kind: Kind<S>, index: number): boolean
+  /** The same epoch under another profile: what it would have been, had the chain said so. */
+  under(profile: Profile): EpochBase
 }
 
 /** Messages of the epoch that a rule may need to judge another one. */

@@ -71,7 +71,7 @@ export function provenText(kind: string, proven: string): string {
 }
 
 /** An amount of base units in tokens, as `12.500000`: six digits, the rest cut off. */
-function tokens(amount: bigint): string {
+export function tokens(amount: bigint): string {
   const whole = amount / TOKEN
   const part = (amount % TOKEN) / (TOKEN / 1_000_000n)
   return `${whole}.${String(part).padStart(6, '0')}`

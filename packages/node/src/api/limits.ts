@@ -25,3 +25,5 @@ export const URL_MAX_CHARS = 4096
 export const PAGE_MAX = 256
 /** The list of files at the head of a pack. */
 export const PACK_HEAD_MAX_BYTES = 1024 * 1024
+/** Epochs of one preview of a vote: each is settled twice, which holds the process for a while. */
+export const PREVIEW_EPOCHS_MAX = 48

@@ -6,6 +6,7 @@
 import type {
   GatewayStanding,
   PenaltyRecord,
+  PreviewEarner,
   ProofFile,
   SettledFinding,
   VerdictFacts,
@@ -160,6 +161,20 @@ export interface RecomputeView {
   /** What kinds found of nodes beside their verdicts. */
   findings: ({ kind: string } & SettledFinding)[]
   penalties: PenaltyRecord[]
+}
+
+/** What the last epochs would have paid under other parameters, base units. */
+export interface PreviewView {
+  /** Epochs that were settled again, and how many were asked for. */
+  first: number
+  last: number
+  epochs: number
+  asked: number
+  changes: { name: string; before: bigint; after: bigint }[]
+  before: RecomputeView['sums']
+  after: RecomputeView['sums']
+  /** By what they gain, the most first. */
+  earners: PreviewEarner[]
 }
 
 export interface VerdictView {
@@ -497,6 +512,11 @@ export interface NodeView {
   /** Without an epoch: of the last accepted checkpoint that this node settled. */
   provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined>
   recompute(epoch: number): Promise<RecomputeView | undefined>
+  /**
+   * By the last so many accepted epochs, as far back as they are all here; undefined where the last one
+   * is not.
+   */
+  preview(values: ReadonlyMap<string, bigint>, epochs: number): Promise<PreviewView | undefined>
   verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined>
   gateways(epoch: number): Promise<GatewaysView | undefined>
   /** Takes the bytes at its own pace, one file after the other; several are packed together. */

@@ -1,9 +1,16 @@
 /** Every route of the API in one table, from which the server and the OpenAPI document follow. */
-import { CairnError, encodeProofFile, NAME_MAX_BYTES, PLACES_MAX, unhex } from '@cairn/protocol'
+import {
+  CairnError,
+  encodeProofFile,
+  NAME_MAX_BYTES,
+  PLACES_MAX,
+  parseParameter,
+  unhex,
+} from '@cairn/protocol'
 import { z } from 'zod'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
-import { PAGE_MAX } from './limits.ts'
+import { PAGE_MAX, PREVIEW_EPOCHS_MAX } from './limits.ts'
 import type { NodeView } from './node-view.ts'
 import * as shapes from './shapes.ts'
 
@@ -49,6 +56,8 @@ interface RouteInit<P extends z.ZodObject, Q extends z.ZodObject, R extends z.Zo
 }
 
 const EPOCH_MAX = 2 ** 32 - 1
+/** Of a preview, unless it is said. */
+const PREVIEW_EPOCHS = 10
 const NONE = z.strictObject({})
 
 const epoch = integer(0, EPOCH_MAX)
@@ -94,6 +103,16 @@ const PacketsQuery = z.strictObject({
   /** Packets taken of each gateway in a second. */
   perSecond: integer(1, 1_000).optional(),
 })
+
+/** Values as people write them, by name. Throws `badParameter`. */
+function parametersOf(text: string): Map<string, bigint> {
+  return new Map(
+    text.split(',').map(assignment => {
+      const [name = '', value = ''] = assignment.split('=')
+      return [name, parseParameter(name, value)]
+    }),
+  )
+}
 
 function addressFilter(text: string): { address: number; bits: number } {
   const [address = '', bits] = text.split('/')
@@ -219,6 +238,22 @@ export const ROUTES: readonly Route[] = [
     answer: async (view, { params }) => ({
       body: toJson(settled(view, params.epoch, await view.recompute(params.epoch))),
     }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/votes/preview',
+    summary: 'Settles the last accepted epochs again under other parameters: who would earn what',
+    query: z.strictObject({
+      set: z
+        .string()
+        .regex(/^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$/, 'expected as in weight.2=2,feeBurn=0.2'),
+      epochs: integer(1, PREVIEW_EPOCHS_MAX).default(PREVIEW_EPOCHS),
+    }),
+    response: shapes.PreviewShape,
+    answer: async (view, { query: { set, epochs } }) => {
+      const found = await view.preview(parametersOf(set), epochs)
+      return { body: toJson(settled(view, Math.max(0, view.accepted()), found)) }
+    },
   }),
   ...['coverage', 'storage'].map(kind =>
     route({

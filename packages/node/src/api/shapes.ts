@@ -133,21 +133,44 @@ export const MessagesShape = z.object({ messages: z.array(MessageShape), next: h
 
 export { ProofFileSchema as ProofShape }
 
+const sums = z.object({
+  emission: amount,
+  fees: amount,
+  payouts: amount,
+  burned: amount,
+  unminted: amount,
+})
+
 export const RecomputeShape = z.object({
   epoch,
   equal: z.boolean(),
   accepted: hex,
   computed: hex,
   messages: z.int(),
-  sums: z.object({
-    emission: amount,
-    fees: amount,
-    payouts: amount,
-    burned: amount,
-    unminted: amount,
-  }),
+  sums,
   findings: z.array(finding.extend({ kind: z.string() })),
   penalties: z.array(z.object({ node: z.int(), amount, evidence: hex })),
+})
+
+const compared = z.object({ before: amount, after: amount })
+
+export const PreviewShape = z.object({
+  first: epoch,
+  last: epoch,
+  epochs: z.int(),
+  asked: z.int(),
+  changes: z.array(compared.extend({ name: z.string() })),
+  before: sums,
+  after: sums,
+  earners: z.array(
+    compared.extend({
+      earner: hex.describe('operator, or an account that is none and landed checkpoints'),
+      shares: z.array(
+        compared.extend({ source: z.string().describe('a kind, `votes` or `landing`') }),
+      ),
+      penalties: compared,
+    }),
+  ),
 })
 
 export const VerdictsShape = z.object({

@@ -17,6 +17,7 @@ import {
   peek,
   type Rulebook,
   type Settlement,
+  type SettlementInput,
   type State,
   settle,
   standingSubject,
@@ -68,6 +69,26 @@ export class Settlements {
 
   /** Undefined while the base, a committee or what landed before is not known. */
   async settle(epoch: number, set: MessageSet, parent: Parent): Promise<Settlement | undefined> {
+    const input = await this.#gather(epoch, set, parent)
+    return input && settle(input)
+  }
+
+  /** What an accepted epoch was settled from, by the ledger alone; undefined: not all is here. */
+  async input(epoch: number): Promise<SettlementInput | undefined> {
+    const { ledger } = this.#components
+    const final = await ledger.final(epoch)
+    // Of a pruned epoch the checkpoint alone is kept.
+    if (final === undefined || !isWhole(final)) return undefined
+    const parent = await this.accepted(epoch - 1)
+    const set = parent && (await this.#setFromDisk(final.ids))
+    return set && (await this.#gather(epoch, set, parent))
+  }
+
+  async #gather(
+    epoch: number,
+    set: MessageSet,
+    parent: Parent,
+  ): Promise<SettlementInput | undefined> {
     const { epochs } = this.#components
     const base = await epochs.resolve(epoch)
     const next = epochs.committee(epoch + 1)
@@ -75,7 +96,7 @@ export class Settlements {
     if (base === undefined || next === undefined || voters === undefined) return undefined
     const landed = epochs.landed(epoch)
     if (landed === undefined) return undefined
-    return settle({
+    return {
       base,
       kinds: this.#init.kinds,
       set,
@@ -83,7 +104,7 @@ export class Settlements {
       voters,
       landed: landed.map(({ submitter }) => submitter),
       nextCommittee: committeeWord(next),
-    })
+    }
   }
 
   /** The accepted checkpoint of an epoch as a parent; -1: the genesis one. */
@@ -100,23 +121,17 @@ export class Settlements {
 
   /** Redoes the sum of an accepted epoch from the ledger alone; undefined: not all is here. */
   async recompute(epoch: number): Promise<Recomputation | undefined> {
-    const { ledger } = this.#components
-    const final = await ledger.final(epoch)
-    // Of a pruned epoch the checkpoint alone is kept.
-    if (final !== undefined && !isWhole(final)) return undefined
-    const parent = await this.accepted(epoch - 1)
-    if (final === undefined || parent === undefined) return undefined
-    const set = await this.#setFromDisk(final.ids)
-    if (set === undefined) return undefined
-    const settlement = await this.settle(epoch, set, parent)
-    if (settlement === undefined) return undefined
+    const final = await this.#components.ledger.final(epoch)
+    const input = await this.input(epoch)
+    if (final === undefined || input === undefined) return undefined
+    const settlement = settle(input)
     const accepted = checkpointRoot(decode(Checkpoint, final.checkpoint))
     return {
       epoch,
       settlement,
       accepted,
       equal: equalBytes(settlement.root, accepted),
-      messages: set.size,
+      messages: input.set.size,
     }
   }
 

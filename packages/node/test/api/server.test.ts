@@ -72,6 +72,7 @@ describe('HTTP API', () => {
     const { link } = (await put.json()) as { link: string }
     const queries: Record<string, string> = {
       'GET /v1/ledger': '?epoch=3',
+      'GET /v1/votes/preview': '?set=weight.2=2',
       'POST /v1/volumes/forget': '?location=/mnt/a',
       'POST /v1/files/delegates': `?link=${encodeURIComponent(link)}&delegates=4,7`,
       'POST /v1/files/remove': `?link=${encodeURIComponent(link)}`,

@@ -365,6 +365,21 @@ export async function testView(): Promise<TestView> {
       await new Promise(resolve => signal.addEventListener('abort', resolve))
       buying--
     },
+    preview: async (values, epochs) => {
+      const sums = { emission: 9n, fees: 2n, payouts: 8n, burned: 1n, unminted: 2n }
+      const shares = [{ source: 'storage', before: 2n ** 70n, after: 4n }]
+      const penalties = { before: 1n, after: 0n }
+      return {
+        first: 2,
+        last: EPOCH,
+        epochs: 2,
+        asked: epochs,
+        changes: [...values].map(([name, after]) => ({ name, before: 1n, after })),
+        before: sums,
+        after: sums,
+        earners: [{ earner: 'ab', before: 2n ** 70n, after: 4n, shares, penalties }],
+      }
+    },
     earnings: async epoch => ({
       epoch,
       kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],

@@ -105,6 +105,9 @@ export interface Settlement {
   readonly root: Uint8Array
   readonly state: State
   readonly kinds: readonly KindResult[]
+  /** Emission for votes by node index, and for landing checkpoints by account in hexadecimal. */
+  readonly votes: ReadonlyMap<number, bigint>
+  readonly landings: ReadonlyMap<string, bigint>
   readonly changes: readonly AccountChange[]
   readonly penalties: readonly PenaltyRecord[]
   readonly sums: Sums
@@ -117,14 +120,14 @@ export function settle(input: SettlementInput): Settlement {
   const emission = base.profile.emission
 
   const votes = payVotes(input, book)
-  const landed = paySubmitters(input, book)
+  const landings = paySubmitters(input, book)
   const rest =
     emission - ppm(emission, base.profile.voteShare) - ppm(emission, base.profile.submitReward)
   const byKind = divide(
     rest,
     kinds.map(kind => weightOf(kind, base)),
   )
-  let minted = votes + landed
+  let minted = total(votes) + total(landings)
   const spent = new Map<string, bigint>()
   const results: KindResult[] = []
   const values = new Map<number, unknown>()
@@ -180,6 +183,8 @@ export function settle(input: SettlementInput): Settlement {
     root: checkpointRoot(checkpoint),
     state,
     kinds: results,
+    votes,
+    landings,
     changes,
     penalties,
     sums,
@@ -225,8 +230,11 @@ class Accounts {
   }
 }
 
-/** Votes for the parent in this epoch's set share VOTE_SHARE by weight; returns what is minted. */
-function payVotes({ base, set, parent, voters }: SettlementInput, book: Accounts): bigint {
+/** Votes for the parent in this epoch's set share VOTE_SHARE by weight. */
+function payVotes(
+  { base, set, parent, voters }: SettlementInput,
+  book: Accounts,
+): Map<number, bigint> {
   const weights = new Map(voters.map(({ index, weight }) => [index, weight]))
   const parts = new Map<number, Part<number>>()
   for (const { value } of set.ofType<Vote>(MessageType.vote, KERNEL_KIND)) {
@@ -237,10 +245,10 @@ function payVotes({ base, set, parent, voters }: SettlementInput, book: Accounts
   }
   const shares = divide(ppm(base.profile.emission, base.profile.voteShare), [...parts.values()])
   for (const [node, amount] of shares) book.earnNode(node, amount)
-  return total(shares)
+  return shares
 }
 
-function paySubmitters({ base, landed }: SettlementInput, book: Accounts): bigint {
+function paySubmitters({ base, landed }: SettlementInput, book: Accounts): Map<string, bigint> {
   const counts = new Map<string, bigint>()
   for (const account of landed) add(counts, hex(account), 1n)
   const shares = divide(
@@ -248,7 +256,7 @@ function paySubmitters({ base, landed }: SettlementInput, book: Accounts): bigin
     [...counts].map(([account, weight]) => ({ key: account, weight, order: account })),
   )
   for (const [account, amount] of shares) book.earn(unhex(account), amount)
-  return total(shares)
+  return shares
 }
 
 interface KindPayInput {

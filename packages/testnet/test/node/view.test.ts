@@ -338,6 +338,35 @@ describe('what a daemon shows', () => {
     assert.equal(await view.verdicts(9, 'echo'), undefined)
   })
 
+  it('as what the last epochs would have paid after a vote, as far back as they are here', async () => {
+    const { world, view } = await scene()
+    await world.run(4)
+    const values = new Map([['dutyShare', 200_000n]])
+    const last = view.accepted()
+    const found = await view.preview(values, 2)
+    assert.deepEqual(
+      [found?.first, found?.last, found?.epochs, found?.asked],
+      [last - 1, last, 2, 2],
+    )
+    assert.deepEqual(found?.changes, [{ name: 'dutyShare', before: 100_000n, after: 200_000n }])
+    const paid = await Promise.all([last - 1, last].map(epoch => view.recompute(epoch)))
+    const payouts = paid.reduce((sum, redone) => sum + (redone?.sums.payouts ?? 0n), 0n)
+    assert.equal(found?.before.payouts, payouts)
+    assert.ok(payouts > 0n && found.after.payouts > payouts)
+    assert.equal(
+      found.earners.reduce((sum, { after }) => sum + after, 0n),
+      found.after.payouts,
+    )
+    const all = await view.preview(values, 40)
+    assert.deepEqual([all?.first, all?.epochs, all?.asked], [0, last + 1, 40])
+    await assert.rejects(view.preview(new Map([['dutyShare', 1n]]), 2), { code: 'badParameter' })
+  })
+
+  it('as no preview before the first checkpoint', async () => {
+    const { view } = await scene()
+    assert.equal(await view.preview(new Map([['dutyShare', 200_000n]]), 2), undefined)
+  })
+
   it('of deals: those that are live or to come', async () => {
     const { world, view } = await scene()
     await world.run(4)
