@@ -51,6 +51,7 @@ contract Checkpoints is AccessManaged {
     error NotDue(uint256 due);
     error NotEligible(uint32 node);
     error AlreadyCheckedIn(uint32 node);
+    error RoundTooHigh(uint64 round);
     error WindowOpen(uint64 end);
     error NoWindow();
     error CommitteeWaits();
@@ -76,6 +77,8 @@ contract Checkpoints is AccessManaged {
         uint64 acceptedAt;
         uint64 activeAt;
         uint64 blockNumber;
+        /// That its committee's signature names.
+        uint64 round;
     }
 
     /// One word, read and written by each submission.
@@ -129,8 +132,10 @@ contract Checkpoints is AccessManaged {
     bytes32[KEPT] private _roots;
     uint256[KEPT] private _packedEntries;
 
-    /// Never accepted again: a quorum that signed one in a later round too cannot bring it back.
-    mapping(bytes32 root => bool) public cancelled;
+    /// Rounds below this one count no more for a root that was cancelled: nobody can bring it back by
+    /// the signature that landed it. Who signs it again, in a later round, knows what they do; or one
+    /// call of the guardian would end a network whose nodes all compute the same.
+    mapping(bytes32 root => uint64) public cancelledBelow;
 
     Fallback private _fallback;
     /// Roots of the full subtrees of those who checked in, by height.
@@ -169,7 +174,7 @@ contract Checkpoints is AccessManaged {
         // Storage that was never zero costs 17,100 gas less to write: the ring is paid for here, once,
         // and every submission costs the same from the first.
         uint64 now_ = uint64(block.timestamp);
-        Entry memory entry = Entry(GENESIS_EPOCH, genesis_, now_, uint64(block.number));
+        Entry memory entry = Entry(GENESIS_EPOCH, genesis_, now_, uint64(block.number), 0);
         for (uint64 i = 0; i < KEPT; ++i) _setEntry(i, root, entry);
         emit Started(genesis_, networkId(genesis_), root, checkpoint);
     }
@@ -193,13 +198,14 @@ contract Checkpoints is AccessManaged {
         uint64 epoch = _follow(checkpoint, state.lastEpoch);
         bytes32 word = committeeWord;
         if (committee.word() != word) revert WrongCommittee(word, committee.word());
-        if (state.again && cancelled[root]) revert RootCancelled(root);
+        if (round >> 48 != 0) revert RoundTooHigh(round);
+        if (state.again && round < cancelledBelow[root]) revert RootCancelled(root);
 
         _checkQuorum(
             committee, absent, voteSigningRoot(state.genesis, epoch, round, root), signature
         );
 
-        _accept(state, epoch, root);
+        _accept(state, epoch, root, round);
         bytes32 next = checkpoint.nextCommittee();
         if (next != word) committeeWord = next;
         emit Accepted(epoch, root, round, msg.sender, checkpoint);
@@ -265,11 +271,12 @@ contract Checkpoints is AccessManaged {
         _cancel(epoch, before);
     }
 
-    /// Takes a node into the committee that forms where none has signed for `fallbackAfter`. The
-    /// first opens the window. Only bonds count that were there when the last checkpoint was
-    /// accepted.
+    /// Takes a node into the committee that forms where none has signed for `fallbackAfter`, whoever
+    /// sends it. The first opens the window. Only bonds count that were there when the last checkpoint
+    /// was accepted.
     /// @param key the node's voting key
-    function checkIn(uint32 node, bytes32[4] calldata key) external {
+    /// @param signature its signature over the epoch and the window, a G2 point
+    function checkIn(uint32 node, bytes32[4] calldata key, bytes32[8] calldata signature) external {
         uint64 epoch = _requireDue();
         Fallback storage fallback_ = _fallback;
         if (_isOver(fallback_)) {
@@ -286,6 +293,9 @@ contract Checkpoints is AccessManaged {
         uint256 weight = _eligibleWeight(node, key);
         if (_checkedIn[fallback_.id][node]) revert AlreadyCheckedIn(node);
         _checkedIn[fallback_.id][node] = true;
+        bytes32 message = checkInSigningRoot(_state().genesis, epoch, fallback_.id);
+        if (signature.isInfinity()) revert Infinity();
+        if (!key.verify(message, signature)) revert BadSignature();
 
         uint32 place = fallback_.count;
         bytes32[4] memory sum = key;
@@ -410,13 +420,25 @@ contract Checkpoints is AccessManaged {
         return Signing.signingRoot(Signing.VOTE, networkId(genesis_), vote);
     }
 
-    function _accept(State memory state, uint64 epoch, bytes32 root) private {
+    /// What a node signs to check in: its domain with sha256(SSZ{epoch, window}). Windows are counted
+    /// from 1.
+    function checkInSigningRoot(uint64 genesis_, uint64 epoch, uint64 window)
+        public
+        view
+        returns (bytes32)
+    {
+        bytes32 data =
+            sha256(abi.encodePacked(Signing.littleEndian(epoch), Signing.littleEndian(window)));
+        return Signing.signingRoot(Signing.CHECK_IN, networkId(genesis_), data);
+    }
+
+    function _accept(State memory state, uint64 epoch, bytes32 root, uint64 round) private {
         uint64 now_ = uint64(block.timestamp);
         uint64 from = now_ + (state.exceptional ? fallbackDelay : activationDelay);
         // Never before the one it follows.
         if (from < state.activeAt) from = state.activeAt;
         _setState(State(state.genesis, epoch, uint48(now_), uint48(from), false, false));
-        _setEntry(epoch, root, Entry(epoch, now_, from, uint64(block.number)));
+        _setEntry(epoch, root, Entry(epoch, now_, from, uint64(block.number), round));
     }
 
     /// Returns to the checkpoint before `epoch`, which `before` is.
@@ -430,7 +452,7 @@ contract Checkpoints is AccessManaged {
         }
         _checkCheckpoint(last, before);
         Entry memory kept = _entryOf(last);
-        cancelled[root] = true;
+        cancelledBelow[root] = entry.round + 1;
         emit Cancelled(epoch, root, msg.sender);
         _setState(
             State(
@@ -472,7 +494,7 @@ contract Checkpoints is AccessManaged {
         returns (uint256 weight)
     {
         (address operator, uint64 exitAt,,, uint96 bond,,,,,,) = registry.nodes(node);
-        if (operator != msg.sender || exitAt != 0) revert NotEligible(node);
+        if (operator == address(0) || exitAt != 0) revert NotEligible(node);
         if (registry.indexOfVoting(_hash(key)) != node + 1) revert NotEligible(node);
         uint256 then = registry.bondAt(node, _entryOf(_state().lastEpoch).blockNumber);
         weight = registry.weightOf(then < bond ? then : bond);
@@ -521,7 +543,11 @@ contract Checkpoints is AccessManaged {
         }
         uint256 packed = _packedEntries[epoch % KEPT];
         entry = Entry(
-            uint64(packed), uint64(packed >> 64), uint64(packed >> 128), uint64(packed >> 192)
+            uint64(packed),
+            uint48(packed >> 64),
+            uint48(packed >> 112),
+            uint48(packed >> 160),
+            uint48(packed >> 208)
         );
         if (!known || entry.epoch != epoch) revert EpochNotKept(epoch);
     }
@@ -529,7 +555,8 @@ contract Checkpoints is AccessManaged {
     function _setEntry(uint64 epoch, bytes32 root, Entry memory entry) private {
         _roots[epoch % KEPT] = root;
         _packedEntries[epoch % KEPT] = uint256(entry.epoch) | uint256(entry.acceptedAt) << 64
-            | uint256(entry.activeAt) << 128 | uint256(entry.blockNumber) << 192;
+            | uint256(entry.activeAt) << 112 | uint256(entry.blockNumber) << 160
+            | uint256(entry.round) << 208;
     }
 
     function _state() private view returns (State memory) {

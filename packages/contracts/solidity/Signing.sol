@@ -6,6 +6,7 @@ library Signing {
     /// Types of `DomainType`, as the two little-endian bytes that stand in the domain.
     bytes2 internal constant VOTE = 0x0900;
     bytes2 internal constant POSSESSION = 0x0201;
+    bytes2 internal constant CHECK_IN = 0x0a01;
 
     /// "cairn/1" padded: the protocol's name and major version.
     bytes8 private constant PROTOCOL = "cairn/1";

@@ -1,7 +1,9 @@
 /** What the contracts of a network on one machine are deployed with, and where they stand. */
-import { parseEther } from 'viem'
-import { testDeployer } from './accounts.ts'
-import { type ContractAddresses, type DeployParameters, deployedAt } from './deploy.ts'
+import { check } from '@cairn/protocol'
+import { createPublicClient, createWalletClient, http, maxUint256, parseEther } from 'viem'
+import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from './accounts.ts'
+import { cairnTokenAbi } from './artifacts/CairnToken.ts'
+import { type ContractAddresses, type DeployParameters, deploy, deployedAt } from './deploy.ts'
 
 /** Seconds of an epoch. */
 const EPOCH_S = 12n
@@ -29,6 +31,55 @@ export const TESTNET_PARAMETERS: DeployParameters = {
   penalty: 100_000n,
   reporterShare: 250_000n,
   penaltyCap: 20_000n,
+}
+
+/** What each operator is given, base units. */
+const TOKENS = parseEther('100000')
+const POLL_MS = 10
+
+export interface DeployFundedInit {
+  rpcUrl: string
+  /** What is other than `TESTNET_PARAMETERS`. */
+  parameters?: Partial<DeployParameters>
+  /** How many of the test accounts get tokens and allow the registry to take them. */
+  operators?: number
+}
+
+/** Deploys the contracts with the test deployer's next transactions, and gives operators tokens. */
+export async function deployFunded({
+  rpcUrl,
+  parameters = {},
+  operators = FUNDED_OPERATORS,
+}: DeployFundedInit): Promise<ContractAddresses> {
+  const transport = http(rpcUrl)
+  const client = createPublicClient({ transport, pollingInterval: POLL_MS })
+  const wallet = ({ account }: TestAccount) => createWalletClient({ account, transport })
+  const deployer = wallet(testDeployer())
+  const contracts = await deploy({
+    wallet: deployer,
+    client,
+    ...TESTNET_PARAMETERS,
+    ...parameters,
+  })
+  const token = { address: contracts.token, abi: cairnTokenAbi, chain: null } as const
+  const approve = { ...token, functionName: 'approve' } as const
+  for (const operator of testAccounts(operators)) {
+    await deployer.writeContract({
+      ...token,
+      functionName: 'transfer',
+      args: [operator.address, TOKENS],
+    })
+    const hash = await wallet(operator).writeContract({
+      ...approve,
+      args: [contracts.registry, maxUint256],
+    })
+    const { status } = await client.waitForTransactionReceipt({ hash })
+    check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
+  }
+  const hash = await deployer.writeContract({ ...approve, args: [contracts.deposits, maxUint256] })
+  const { status } = await client.waitForTransactionReceipt({ hash })
+  check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
+  return contracts
 }
 
 /** Contracts in every chain that begins with the testnet's state. */

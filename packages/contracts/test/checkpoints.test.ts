@@ -5,7 +5,15 @@ import {
   submitArguments,
   keyWords as words4,
 } from '@cairn/contracts'
-import { bls, Checkpoint, checkpointRoot, GENESIS_EPOCH, networkId, sha256 } from '@cairn/protocol'
+import {
+  bls,
+  Checkpoint,
+  checkInSigningRoot,
+  checkpointRoot,
+  GENESIS_EPOCH,
+  networkId,
+  sha256,
+} from '@cairn/protocol'
 import { bytesToHex, type Hex, hexToBytes, parseEventLogs } from 'viem'
 import {
   committeeOf,
@@ -64,6 +72,21 @@ describe('Checkpoints', () => {
         args: [network.genesis],
       })
       assert.equal(found, bytesToHex(network.network))
+    })
+
+    it('has nodes sign a check-in as the protocol does', async () => {
+      const network = await startNetwork(world, 4)
+      for (const data of [
+        { epoch: 0n, window: 1n },
+        { epoch: 2n ** 40n + 7n, window: 2n ** 33n },
+      ]) {
+        const found = await world.client.readContract({
+          ...world.checkpoints,
+          functionName: 'checkInSigningRoot',
+          args: [network.genesis, data.epoch, data.window],
+        })
+        assert.equal(found, bytesToHex(checkInSigningRoot(data, network.network)))
+      }
     })
 
     it('publishes the genesis checkpoint and keeps its root', async () => {

@@ -58,6 +58,7 @@ export function meter(components: MeteringComponents): void {
     metrics.set('accepted_epoch', accepted.epoch)
     metrics.count('checkpoints_total', { event: settled === undefined ? 'adopted' : 'recomputed' })
   })
+  node.checkpointer.onRetreat(last => metrics.set('accepted_epoch', last))
   files.onRun(({ groups, underWay, failing, lost, repaired }) => {
     for (const [state, count] of Object.entries({ all: groups, underWay, failing, lost })) {
       metrics.set('file_groups', count, { state })

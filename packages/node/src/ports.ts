@@ -108,6 +108,14 @@ export interface AcceptedCheckpoint {
   gasUsed: bigint
 }
 
+/** A cancelled checkpoint: votes for its root in rounds up to this one count no more. */
+export interface CancelledCheckpoint {
+  epoch: number
+  root: Uint8Array
+  /** That it had been accepted with. */
+  round: number
+}
+
 /** The committee as the contract knows it before hashing it into one word. */
 export interface CommitteeProof {
   /** Members in tree order: BLS key (48 bytes) and weight (whole units). */
@@ -146,6 +154,11 @@ export interface Chain {
   registryAt(block: bigint): readonly RegistryEntry[]
   /** Checkpoints accepted up to and including that block, in order; the genesis one first. */
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[]
+  /**
+   * Checkpoints that were accepted and then cancelled up to the head, in order; without those that
+   * went with an earlier one.
+   */
+  cancelled(): readonly CancelledCheckpoint[]
   /** The genesis checkpoint's acceptance, once `Checkpoints.start` was seen. */
   genesis(): AcceptedCheckpoint | undefined
   /** Called after the view advanced. */

@@ -73,6 +73,18 @@ export const VoteData = new ContainerType(
 )
 export type VoteData = ValueOf<typeof VoteData>
 
+/** What a node signs to check in where no committee signs; windows are counted from 1. */
+const CheckInData = new ContainerType(
+  { epoch: Uint64, window: Uint64 },
+  { typeName: 'CheckInData' },
+)
+type CheckInData = ValueOf<typeof CheckInData>
+
+/** The 32 bytes that a BLS key signs: sha256(domain(checkIn) || sha256(CheckInData)). */
+export function checkInSigningRoot(data: CheckInData, network: Uint8Array): Uint8Array {
+  return signingRoot(DomainType.checkIn, network, sha256(CheckInData.serialize(data)))
+}
+
 export function checkpointRoot(checkpoint: Checkpoint): Uint8Array {
   return Checkpoint.hashTreeRoot(checkpoint)
 }

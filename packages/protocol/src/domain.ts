@@ -39,6 +39,7 @@ export const DomainType = {
   entrusting: 0x107,
   bought: 0x108,
   pinged: 0x109,
+  checkIn: 0x10a,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

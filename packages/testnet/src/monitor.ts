@@ -39,7 +39,7 @@ const ACKNOWLEDGED_MAX = 200_000
 /** What is watched of a node. */
 export interface WatchedNode {
   readonly ingest: Pick<Ingest, 'onArrival'>
-  readonly checkpointer: Pick<Checkpointer, 'onAdopted'>
+  readonly checkpointer: Pick<Checkpointer, 'onAdopted' | 'onRetreat'>
   readonly ledger: Pick<Ledger, 'has'>
 }
 
@@ -75,6 +75,7 @@ export class Monitor {
       acknowledged.set(base.epoch, ids)
     })
     node.checkpointer.onAdopted(adopted => this.#adopted(name, adopted))
+    node.checkpointer.onRetreat(last => this.#retreated(last))
   }
 
   /** Reports nodes that did not recompute an accepted epoch to the same root. */
@@ -115,6 +116,15 @@ export class Monitor {
           })
         }
       }
+    }
+  }
+
+  /** What the chain took back is adopted anew, and may be another. */
+  #retreated(last: number): void {
+    for (const epoch of this.#roots.keys()) {
+      if (epoch <= last) continue
+      this.#roots.delete(epoch)
+      this.#recomputed.delete(epoch)
     }
   }
 

@@ -14,6 +14,7 @@ class Told implements WatchedNode {
     onArrival: (listener: (arrival: Arrival) => void) => void this.#arrivals.push(listener),
   }
   readonly checkpointer = {
+    onRetreat: () => {},
     onAdopted: (listener: (adopted: Adopted) => void) => void this.#adoptions.push(listener),
   }
   readonly ledger = { has: async (id: Uint8Array) => this.kept.has(String(id)) }

@@ -5,27 +5,15 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { check } from '@cairn/protocol'
-import {
-  createTestClient,
-  createWalletClient,
-  type Hex,
-  hexToBytes,
-  http,
-  maxUint256,
-  parseEther,
-  publicActions,
-} from 'viem'
-import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from '../accounts.ts'
+import { createTestClient, type Hex, hexToBytes, http, parseEther, publicActions } from 'viem'
+import { FUNDED_OPERATORS, testAccounts, testDeployer } from '../accounts.ts'
 import { startAnvil } from '../anvil.ts'
-import { cairnTokenAbi } from '../artifacts/CairnToken.ts'
-import { deploy } from '../deploy.ts'
-import { TESTNET_PARAMETERS, testnetContracts } from '../testnet.ts'
+import { deployFunded, testnetContracts } from '../testnet.ts'
 
 /** 14 November 2023: before the start of any chain that loads the state. */
 const STATE_TIME = 1_700_000_000
 
 const ETHER = parseEther('10000')
-const TOKENS = parseEther('100000')
 
 interface AnvilState {
   accounts: Record<Hex, { nonce: number; balance: Hex; code: Hex; storage: Record<Hex, Hex> }>
@@ -49,8 +37,6 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
   const test = createTestClient({ mode: 'anvil', transport, pollingInterval: 10 }).extend(
     publicActions,
   )
-  const wallet = ({ account }: { account: ReturnType<typeof testDeployer>['account'] }) =>
-    createWalletClient({ account, transport })
   const deployer = testDeployer()
   const operators = testAccounts(FUNDED_OPERATORS)
   const everyone = [deployer, ...operators]
@@ -59,35 +45,12 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
 
   await setEther()
   await test.setBlockTimestampInterval({ interval: 1 })
-  const contracts = await deploy({
-    wallet: wallet(deployer),
-    client: test,
-    ...TESTNET_PARAMETERS,
-  })
+  const contracts = await deployFunded({ rpcUrl })
   check(
     contracts.slasher === testnetContracts().slasher,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )
-  const token = { address: contracts.token, abi: cairnTokenAbi, chain: null } as const
-  const approve = async (owner: TestAccount, spender: Hex) => {
-    const hash = await wallet(owner).writeContract({
-      ...token,
-      functionName: 'approve',
-      args: [spender, maxUint256],
-    })
-    const { status } = await test.waitForTransactionReceipt({ hash })
-    check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
-  }
-  for (const operator of operators) {
-    await wallet(deployer).writeContract({
-      ...token,
-      functionName: 'transfer',
-      args: [operator.address, TOKENS],
-    })
-    await approve(operator, contracts.registry)
-  }
-  await approve(deployer, contracts.deposits)
   await setEther()
   // Fees collected, and system contracts that every chain has anyway.
   await test.setBalance({ address: '0x0000000000000000000000000000000000000000', value: 0n })

@@ -11,6 +11,10 @@ contract CheckpointsTest is Network {
     uint64 private constant DELAY = 100;
     uint32 private constant NODES = 4;
 
+    /// Of the fallback, as these tests have opened them.
+    uint64 private _windows;
+    uint64 private _windowEnd;
+
     function setUp() public {
         settings.activationDelay = DELAY;
         vm.roll(10);
@@ -204,24 +208,39 @@ contract CheckpointsTest is Network {
         assertCancelled(1);
         vm.expectRevert(abi.encodeWithSelector(Checkpoints.EpochNotKept.selector, 2));
         checkpoints.rootOf(2);
-        assertTrue("a root that has gone with it", !checkpoints.cancelled(gone));
+        assertEqual("a root that has gone with it", 0, checkpoints.cancelledBelow(gone));
     }
 
-    function test_aCancelledRootNeverComesBackAndAnotherMay() public {
+    function test_aCancelledRootComesBackByLaterVotesOnlyAndAnotherMay() public {
         bytes memory zero = land(draftOf(15));
-        bytes memory one = land(draftOf(15));
+        bytes memory one = encode(follower(draftOf(15)));
+        submit(one, 1, 7);
         guard();
         checkpoints.cancel(1, zero);
         bytes32 root = this.rootOfContainer(one);
-        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RootCancelled.selector, root));
-        this.submitExternally(one, 1, 7);
+        refusedRound(one, 7, root);
+        refusedRound(one, 0, root);
         land(draftOf(16));
         assertEqual("last", 1, checkpoints.lastEpoch());
         // Nor later, when the flag that a root of this epoch was cancelled is gone.
-        guard();
         checkpoints.cancel(1, zero);
-        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RootCancelled.selector, root));
-        this.submitExternally(one, 1, 9);
+        refusedRound(one, 7, root);
+        submit(one, 1, 8);
+        assertEqual("voted again", uint256(root), uint256(checkpoints.rootOf(1)));
+        checkpoints.cancel(1, zero);
+        refusedRound(one, 8, root);
+        submit(one, 1, 9);
+    }
+
+    function testFuzz_aRoundTooHighToBeKeptIsRefused(uint64 round) public {
+        bytes memory zero = encode(follower(draftOf(15)));
+        if (round >> 48 == 0) {
+            submit(zero, 0, round);
+            assertEqual("delay", block.timestamp + DELAY, checkpoints.activeAt(0));
+            return;
+        }
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RoundTooHigh.selector, round));
+        this.submitExternally(zero, 0, round);
     }
 
     function test_whatIsActiveStays() public {
@@ -263,12 +282,10 @@ contract CheckpointsTest is Network {
     function test_nobodyChecksInBeforeItIsDue() public {
         land(draftOf(15));
         uint256 due = block.timestamp + settings.fallbackAfter;
-        bytes32[4] memory key = BlsSigner.publicKey(secretOf(0));
         vm.warp(due - 1);
-        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotDue.selector, due));
-        checkpoints.checkIn(0, key);
+        refusedCheckIn(0, 0, abi.encodeWithSelector(Checkpoints.NotDue.selector, due));
         vm.warp(due);
-        checkpoints.checkIn(0, key);
+        checkInNode(0);
     }
 
     function testFuzz_whoChecksInSignsWhenItIsMoreThanHalf(uint8 count) public {
@@ -318,10 +335,28 @@ contract CheckpointsTest is Network {
         );
         registry.requestExit(3);
         refusedCheckIn(3, 3, abi.encodeWithSelector(Checkpoints.NotEligible.selector, 3));
+        refusedCheckIn(77, 2, abi.encodeWithSelector(Checkpoints.NotEligible.selector, 77));
+    }
+
+    /// Whoever sends it: what counts is the signature, for this epoch and this window.
+    function testFuzz_checksInByItsSignature(address sender, uint64 epoch, uint64 window_) public {
+        waitForFallback();
+        checkInNode(0);
         bytes32[4] memory key = BlsSigner.publicKey(secretOf(2));
-        vm.prank(address(0xbad));
-        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotEligible.selector, 2));
-        checkpoints.checkIn(2, key);
+        if (epoch != 0 || window_ != 1) {
+            bytes32[8] memory other = checkInSignature(2, epoch, window_);
+            vm.expectRevert(Checkpoints.BadSignature.selector);
+            checkpoints.checkIn(2, key, other);
+        }
+        bytes32[8] memory anothers = checkInSignature(1, 0, 1);
+        vm.expectRevert(Checkpoints.BadSignature.selector);
+        checkpoints.checkIn(2, key, anothers);
+        bytes32[8] memory infinity;
+        vm.expectRevert(Checkpoints.Infinity.selector);
+        checkpoints.checkIn(2, key, infinity);
+        bytes32[8] memory right = checkInSignature(2, 0, 1);
+        vm.prank(sender);
+        checkpoints.checkIn(2, key, right);
     }
 
     function test_aMajorityIsNotSentAwayByAnotherWindow() public {
@@ -380,9 +415,13 @@ contract CheckpointsTest is Network {
         checkpoints.setCommittee(bytes32(uint256(1)));
         assertEqual("set", 1, uint256(checkpoints.committeeWord()));
         // A new window opens only after as long a wait.
-        bytes32[4] memory key = BlsSigner.publicKey(secretOf(1));
-        vm.expectRevert();
-        checkpoints.checkIn(1, key);
+        refusedCheckIn(
+            1,
+            1,
+            abi.encodeWithSelector(
+                Checkpoints.NotDue.selector, block.timestamp + settings.fallbackAfter
+            )
+        );
     }
 
     function submitExternally(bytes memory checkpoint, uint64 epoch, uint64 round) external {
@@ -476,14 +515,49 @@ contract CheckpointsTest is Network {
         vm.warp(checkpoints.genesis() + settings.fallbackAfter);
     }
 
+    function refusedRound(bytes memory checkpoint, uint64 round, bytes32 root) private {
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.RootCancelled.selector, root));
+        this.submitExternally(checkpoint, 1, round);
+    }
+
+    /// What follows the last checkpoint, with the committee again.
+    function follower(Draft memory draft) private view returns (Draft memory) {
+        draft.epoch = nextEpoch();
+        unchecked {
+            draft.parent = checkpoints.rootOf(draft.epoch - 1);
+        }
+        draft.nextCommittee = word();
+        return draft;
+    }
+
+    /// For whichever window is open, or opens with it.
     function checkInNode(uint32 node) private {
-        checkpoints.checkIn(node, BlsSigner.publicKey(secretOf(node)));
+        bytes32[8] memory signature = checkInSignature(node, nextEpoch(), openWindow());
+        checkpoints.checkIn(node, BlsSigner.publicKey(secretOf(node)), signature);
     }
 
     function refusedCheckIn(uint32 node, uint32 key, bytes memory reason) private {
         bytes32[4] memory point = BlsSigner.publicKey(secretOf(key));
+        bytes32[8] memory signature = checkInSignature(key, nextEpoch(), openWindow());
         vm.expectRevert(reason);
-        checkpoints.checkIn(node, point);
+        checkpoints.checkIn(node, point, signature);
+    }
+
+    function checkInSignature(uint32 key, uint64 epoch, uint64 window_)
+        private
+        view
+        returns (bytes32[8] memory)
+    {
+        bytes32 message = checkpoints.checkInSigningRoot(checkpoints.genesis(), epoch, window_);
+        return BlsSigner.sign(secretOf(key), message);
+    }
+
+    function openWindow() private returns (uint64) {
+        if (_windowEnd < block.timestamp) {
+            _windowEnd = uint64(block.timestamp) + settings.fallbackWindow;
+            ++_windows;
+        }
+        return _windows;
     }
 
     function selectors(bytes4 one) private pure returns (bytes4[] memory list) {

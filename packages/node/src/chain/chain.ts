@@ -97,6 +97,10 @@ class EvmChain implements Chain {
     return this.#view.checkpointsAt(block)
   }
 
+  cancelled() {
+    return this.#view.cancelled()
+  }
+
   genesis() {
     return this.#view.genesis()
   }

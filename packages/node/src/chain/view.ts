@@ -7,7 +7,7 @@
  * rest on and those with events.
  */
 import { CairnError, hex, invariant, type RegistryEntry } from '@cairn/protocol'
-import type { AcceptedCheckpoint, BlockHeader } from '../ports.ts'
+import type { AcceptedCheckpoint, BlockHeader, CancelledCheckpoint } from '../ports.ts'
 
 /** Blocks behind the head whose headers are kept: nine hours of one-second blocks. */
 export const HEADERS_MAX = 32_768
@@ -45,7 +45,7 @@ export type RegistryChange = Partial<
 
 type Registered = Extract<ChainEvent, { type: 'registered' }>
 type Changed = Extract<ChainEvent, { type: 'changed' }>
-type Landing = Extract<ChainEvent, { type: 'accepted' | 'cancelled' }>
+export type Landing = Extract<ChainEvent, { type: 'accepted' | 'cancelled' }>
 
 export interface Advance {
   /** Contiguous, ascending; the last one becomes the head. Need not follow the present head. */
@@ -63,7 +63,7 @@ export class ChainView {
   #changes: Changed[] = []
   #landings: Landing[] = []
   /** What all landings leave. */
-  #accepted: AcceptedCheckpoint[] = []
+  #left: Left = nothingLeft()
   /** Identity keys of the entries, hexadecimal. */
   #identities = new Set<string>()
   /** By the number of events they were made from. */
@@ -93,15 +93,19 @@ export class ChainView {
 
   /** Epoch of the last accepted checkpoint, -1 after genesis; undefined before the start. */
   lastEpoch(): number | undefined {
-    return this.#accepted.at(-1)?.epoch
+    return this.#left.accepted.at(-1)?.epoch
   }
 
   accepted(epoch: number): AcceptedCheckpoint | undefined {
-    return this.#accepted[epoch + 1]
+    return this.#left.accepted[epoch + 1]
   }
 
   genesis(): AcceptedCheckpoint | undefined {
-    return this.#accepted[0]
+    return this.#left.accepted[0]
+  }
+
+  cancelled(): readonly CancelledCheckpoint[] {
+    return this.#left.cancelled
   }
 
   block(number: bigint): BlockHeader | undefined {
@@ -140,7 +144,7 @@ export class ChainView {
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
     const count = countUpTo(this.#landings, block)
-    return this.#list(`accepted/${count}`, () => leftOf(this.#landings.slice(0, count)))
+    return this.#list(`accepted/${count}`, () => leftOf(this.#landings.slice(0, count)).accepted)
   }
 
   /** Throws `missingLogs`, and changes nothing, when events are missing before these. */
@@ -173,7 +177,7 @@ export class ChainView {
     this.#registered = this.#registered.slice(0, countUpTo(this.#registered, number))
     this.#changes = this.#changes.slice(0, countUpTo(this.#changes, number))
     this.#landings = this.#landings.slice(0, countUpTo(this.#landings, number))
-    this.#accepted = leftOf(this.#landings)
+    this.#left = leftOf(this.#landings)
     const entries = this.#registered.flatMap(({ entry }) => entry ?? [])
     this.#identities = new Set(entries.map(({ identity }) => hex(identity)))
     this.#lists.clear()
@@ -187,7 +191,7 @@ export class ChainView {
     this.#registered = []
     this.#changes = []
     this.#landings = []
-    this.#accepted = []
+    this.#left = nothingLeft()
     this.#identities.clear()
     this.#lists.clear()
   }
@@ -220,7 +224,7 @@ export class ChainView {
     else if (event.type === 'changed') this.#changes.push(event)
     else {
       this.#landings.push(event)
-      land(this.#accepted, event)
+      land(this.#left, event)
     }
   }
 
@@ -266,17 +270,31 @@ export function isOfRegistry({ type }: ChainEvent): boolean {
   return type !== 'accepted' && type !== 'cancelled'
 }
 
-/** Accepted checkpoints after these landings, from the genesis one on. */
-function leftOf(landings: readonly Landing[]): AcceptedCheckpoint[] {
-  const left: AcceptedCheckpoint[] = []
+interface Left {
+  /** From the genesis one on. */
+  readonly accepted: AcceptedCheckpoint[]
+  readonly cancelled: CancelledCheckpoint[]
+}
+
+function nothingLeft(): Left {
+  return { accepted: [], cancelled: [] }
+}
+
+/** What these landings leave. */
+export function leftOf(landings: readonly Landing[]): Left {
+  const left = nothingLeft()
   for (const landing of landings) land(left, landing)
   return left
 }
 
-function land(accepted: AcceptedCheckpoint[], landing: Landing): void {
-  if (landing.type === 'accepted') accepted.push(landing.accepted)
+function land({ accepted, cancelled }: Left, landing: Landing): void {
+  if (landing.type === 'accepted') {
+    accepted.push(landing.accepted)
+    return
+  }
   // The genesis checkpoint stands first.
-  else accepted.length = landing.epoch + 1
+  const [first] = accepted.splice(landing.epoch + 1)
+  if (first !== undefined) cancelled.push(first)
 }
 
 function missingLogs(what: string, expected: number, found: number): CairnError {

@@ -6,6 +6,9 @@
  *
  * While the chain is away the quorum of the lowest round stands in for the accepted checkpoint as
  * the parent of the next; the queue lands in order when the chain returns.
+ *
+ * What the chain takes back, by a cancellation or by a reorganisation, a node takes back too. Quorums
+ * that were not cancelled are landed again; where one was, the epoch is voted again in later rounds.
  */
 import {
   authorOf,
@@ -83,10 +86,18 @@ export interface Adopted {
   readonly settled: Settled | undefined
 }
 
+/** What was adopted, and in which block it landed. */
+interface Adoption {
+  readonly root: Uint8Array
+  readonly block: bigint
+}
+
 /** Epochs in work at once; a longer queue waits its turn. */
 const WORK_MAX = 64
 /** Epochs behind the chain's newest for which a node still fetches the whole set. */
 const REPLAY_EPOCHS = 4
+/** Adopted epochs whose roots are remembered: as many as `Checkpoints` keeps, older ones are active. */
+const ADOPTED_MAX = 256
 /** Advances of the chain at which the peers are asked for such a set before its state will do. */
 const SET_TRIES = 5
 
@@ -97,6 +108,9 @@ export class Checkpointer {
   readonly #timers = new Set<Timer>()
   readonly #running = new Set<Promise<void>>()
   readonly #listeners: ((adopted: Adopted) => void)[] = []
+  readonly #retreats: ((last: number) => void)[] = []
+  /** By epoch. */
+  readonly #adoptions = new Map<number, Adoption>()
   readonly #stopped = new AbortController()
   #adopted = -1
   /** How often the set of the epoch to be adopted next was asked for in vain. */
@@ -119,6 +133,11 @@ export class Checkpointer {
 
   onAdopted(listener: (adopted: Adopted) => void): void {
     this.#listeners.push(listener)
+  }
+
+  /** Told the last epoch that stays adopted when the chain took later ones back. */
+  onRetreat(listener: (last: number) => void): void {
+    this.#retreats.push(listener)
   }
 
   async start(): Promise<void> {
@@ -584,6 +603,8 @@ export class Checkpointer {
     const head = chain.head()
     if (head === undefined) return
     const landed = chain.checkpointsAt(head.number)
+    await this.#retreat(landed, head.number)
+    await this.#dropCancelled()
     const newest = landed.at(-1)?.epoch ?? -1
     for (const accepted of landed) {
       if (accepted.epoch <= this.#adopted || this.#stopped.signal.aborted) continue
@@ -636,15 +657,98 @@ export class Checkpointer {
       await states.put(settled.settlement.state)
       const ids = settled.set.ids()
       await ledger.putFinal(epoch, { checkpoint, ids })
+      await ledger.putLanding(epoch, accepted.block.number)
       await ingest.settled(ids)
     }
     this.#adopted = epoch
+    this.#adoptions.set(epoch, { root: accepted.root, block: accepted.block.number })
+    this.#adoptions.delete(epoch - ADOPTED_MAX)
     this.#work.delete(epoch - 1)
     await ledger.dropVoted(epoch)
     epochs.forget(epoch)
     await this.#revote(accepted)
     await this.#prune(epoch)
     for (const listener of this.#listeners) listener({ accepted, settled })
+  }
+
+  /** Goes back to the last adopted epoch that the chain has as this node adopted it. */
+  async #retreat(landed: readonly AcceptedCheckpoint[], head: bigint): Promise<void> {
+    const { ledger, ingest, log } = this.#components
+    const from = this.#adopted
+    const last = await this.#lastKept(landed, head)
+    if (last === from) return
+    log.warn({ from, to: last }, 'the chain took checkpoints back; this node follows it')
+    for (let epoch = from; epoch > last; epoch--) {
+      const final = await ledger.final(epoch)
+      if (final !== undefined) {
+        const root = checkpointRoot(decode(Checkpoint, final.checkpoint))
+        // A quorum that was not cancelled is landed again by who can show what it is of.
+        await ledger.putVoted(epoch, root, final)
+        await ledger.dropFinal(epoch)
+        await ingest.unsettled(final.ids)
+      }
+      this.#adoptions.delete(epoch)
+    }
+    this.#adopted = last
+    for (const listener of this.#retreats) listener(last)
+    for (let epoch = last + 1; epoch <= from; epoch++) await this.#takeUpAgain(epoch)
+  }
+
+  /**
+   * What the view does not show yet is not taken back: after a restart, and after a reorganisation, it
+   * is behind where it was.
+   */
+  async #lastKept(landed: readonly AcceptedCheckpoint[], head: bigint): Promise<number> {
+    for (let epoch = this.#adopted; epoch >= 0; epoch--) {
+      const own = await this.#adoption(epoch)
+      const theirs = landed[epoch + 1]
+      // Of an epoch that was adopted by its state alone nothing is known after a restart.
+      if (own === undefined || (theirs && equalBytes(own.root, theirs.root))) return epoch
+      if (theirs === undefined && head < own.block) return this.#adopted
+    }
+    return -1
+  }
+
+  async #adoption(epoch: number): Promise<Adoption | undefined> {
+    const known = this.#adoptions.get(epoch)
+    if (known !== undefined) return known
+    const { ledger } = this.#components
+    const final = await ledger.final(epoch)
+    if (final === undefined) return undefined
+    const root = checkpointRoot(decode(Checkpoint, final.checkpoint))
+    const adoption = { root, block: (await ledger.landing(epoch)) ?? 0n }
+    this.#adoptions.set(epoch, adoption)
+    return adoption
+  }
+
+  /** Counts the votes of an epoch again, and lands their quorum or goes on with the rounds. */
+  async #takeUpAgain(epoch: number): Promise<void> {
+    const { epochs } = this.#components
+    const base = await epochs.resolve(epoch)
+    // Reads the votes from disk where they are no longer in memory.
+    await epochs.resolve(epoch + 1)
+    const committee = epochs.committee(epoch)
+    const work = this.#workOf(epoch)
+    if (base !== undefined && committee !== undefined) {
+      for (const { envelope } of epochs.replay(epoch + 1).set.messages()) {
+        if (envelope.type !== MessageType.vote) continue
+        const vote = decode(Vote, envelope.body)
+        if (vote.epoch === epoch) work.count(vote, envelope.signature, committee)
+      }
+      const { quorum } = work
+      if (quorum !== undefined) return this.#submitInTurn(base, committee, work, quorum)
+    }
+    this.#scheduleRound(epoch)
+  }
+
+  /** A quorum that the chain cancelled is none: its epoch is voted again. */
+  async #dropCancelled(): Promise<void> {
+    for (const cancelled of this.#components.chain.cancelled()) {
+      const { epoch } = cancelled
+      if (epoch <= this.#adopted || !this.#work.get(epoch)?.cancel(cancelled)) continue
+      await this.#components.ledger.dropQuorum(epoch)
+      this.#scheduleRound(epoch)
+    }
   }
 
   /**
@@ -704,6 +808,9 @@ export class Checkpointer {
     let work = this.#work.get(epoch)
     if (work === undefined) {
       work = new EpochWork(epoch)
+      for (const cancelled of this.#components.chain.cancelled()) {
+        if (cancelled.epoch === epoch) work.cancel(cancelled)
+      }
       this.#work.set(epoch, work)
       for (const oldest of this.#work.keys()) {
         if (this.#work.size <= WORK_MAX) break

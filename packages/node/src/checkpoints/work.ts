@@ -8,6 +8,7 @@ import {
   type Settlement,
   type Vote,
 } from '@cairn/protocol'
+import type { CancelledCheckpoint } from '../ports.ts'
 
 /** A settlement this node computed itself, with the set that it is of. */
 export interface Settled {
@@ -42,6 +43,8 @@ export class EpochWork {
   nextRound = 0
   /** Rounds before this one are void: they built on a parent that the chain did not accept. */
   #voidBefore = 0
+  /** By root: votes in rounds up to this one count no more. */
+  readonly #cancelled = new Map<string, number>()
   readonly #settled = new Map<string, Settled>()
   /** By round, then by author: one, or two that contradict each other. */
   readonly #votes = new Map<number, Map<number, Cast[]>>()
@@ -79,6 +82,22 @@ export class EpochWork {
   voidBefore(round: number): void {
     this.#voidBefore = round
     this.quorum = undefined
+  }
+
+  /**
+   * Votes for a cancelled root, in rounds up to the one that it had landed with, count no more. True
+   * when the quorum was of these.
+   */
+  cancel({ root, round }: Pick<CancelledCheckpoint, 'root' | 'round'>): boolean {
+    const gone = hex(root)
+    this.#cancelled.set(gone, Math.max(round, this.#cancelled.get(gone) ?? round))
+    if (this.quorum === undefined || !this.#isCancelled(this.quorum)) return false
+    this.quorum = undefined
+    return true
+  }
+
+  #isCancelled({ root, round }: Quorum): boolean {
+    return round <= (this.#cancelled.get(hex(root)) ?? -1)
   }
 
   /** True for the first proposal by a node in a round: it has no need of a second. */
@@ -133,6 +152,7 @@ export class EpochWork {
       votes.set(author, [...casts, { root, signature }])
     }
     if (this.quorum !== undefined && this.quorum.round <= round) return undefined
+    if (this.#isCancelled({ root: checkpoint, round })) return undefined
     const found = this.parentOf(checkpoint)
     if (parent !== undefined && found !== undefined && !equalBytes(parent, found)) return undefined
     // Of two votes in one round neither counts.

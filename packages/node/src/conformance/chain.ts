@@ -25,6 +25,8 @@ export interface ChainWorld {
   register(): Promise<Uint8Array>
   /** Posts the genesis checkpoint; resolves with the network id. */
   begin(genesis: Checkpoint): Promise<Uint8Array>
+  /** Cancels the accepted checkpoint of an epoch; `before` is that of the epoch before. */
+  cancel(epoch: number, before: Checkpoint): Promise<void>
   /** Lets a block come, and the views that can see it. */
   pass(): Promise<void>
   /** Cuts both views off from the chain, or connects them again. */
@@ -154,6 +156,31 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       assert.equal(await refused(network.submission(zero)), 'alreadyAccepted')
       const astray = { ...one, parent: sha256(one.parent) }
       assert.equal(await refused(network.submission(astray)), 'wrongParent')
+    }),
+    rule('forgets what is cancelled, and takes it again by later votes only', async world => {
+      const chain = await started(world)
+      const network = await beginWith(world, 4)
+      const zero = network.next(network.first)
+      const one = network.next(zero)
+      const two = network.next(one)
+      await land(world, chain, network.submission(zero))
+      await land(world, chain, network.submission(one, { round: 3 }))
+      await land(world, chain, network.submission(two))
+      await until(world, () => lastEpoch(chain) === 2)
+      assert.deepEqual(chain.cancelled(), [])
+      const head = headOf(chain).number
+      await settled(world, world.cancel(1, zero))
+      await until(world, () => lastEpoch(chain) === 0)
+      const [gone, ...more] = chain.cancelled()
+      assert.deepEqual([gone?.epoch, gone?.root, gone?.round], [1, checkpointRoot(one), 3])
+      assert.deepEqual(more, [], 'what went with it was not cancelled itself')
+      assert.equal(chain.checkpointsAt(head).at(-1)?.epoch, 2, 'as of then they were accepted')
+      for (const round of [0, 3]) {
+        assert.equal(await refusal(world, chain, network.submission(one, { round })), 'reverted')
+      }
+      await land(world, chain, network.submission(one, { round: 4 }))
+      await land(world, chain, network.submission(two))
+      await until(world, () => lastEpoch(chain) === 2)
     }),
     rule('lets one of two submissions of an epoch land', async world => {
       const [chain, other] = world.chains

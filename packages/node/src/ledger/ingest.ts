@@ -282,6 +282,15 @@ export class Ingest {
     if (included.length > 0) await this.#components.ledger.dropStanding(included)
   }
 
+  /** Takes standing messages in again whose checkpoint the chain took back. */
+  async unsettled(ids: readonly Uint8Array[]): Promise<void> {
+    for (const id of ids) {
+      const found = await this.#components.ledger.get(id)
+      if (found === undefined || this.#standingRule(found.envelope.type) === undefined) continue
+      await this.standing(found.envelope)
+    }
+  }
+
   /** Standing messages of one type that no checkpoint holds yet. */
   pendingStanding<V>(type: MessageType): Known<V>[] {
     const ofType = this.#standing.all().filter(({ envelope }) => envelope.type === type)

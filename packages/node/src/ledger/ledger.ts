@@ -15,7 +15,17 @@ import {
   Uint32,
 } from '@cairn/protocol'
 import type { Store, Write } from '../ports.ts'
-import { key, readU32, SCHEMA_VERSION, Sublevel, Table, u32, withPrefix } from './schema.ts'
+import {
+  key,
+  readU32,
+  readU64,
+  SCHEMA_VERSION,
+  Sublevel,
+  Table,
+  u32,
+  u64,
+  withPrefix,
+} from './schema.ts'
 
 export interface LedgerComponents {
   store: Store
@@ -196,6 +206,21 @@ export class Ledger {
     return bytes === undefined ? undefined : readFinal(bytes)
   }
 
+  /** Forgets that an epoch was accepted. */
+  async dropFinal(epoch: number): Promise<void> {
+    await this.#levels.finals.batch([{ key: u32(epoch) }], { sync: true })
+  }
+
+  /** Records in which block the accepted checkpoint of an epoch landed. */
+  async putLanding(epoch: number, block: bigint): Promise<void> {
+    await this.#levels.landings.batch([{ key: u32(epoch), value: u64(block) }])
+  }
+
+  async landing(epoch: number): Promise<bigint | undefined> {
+    const bytes = await this.#levels.landings.get(u32(epoch))
+    return bytes === undefined ? undefined : readU64(bytes)
+  }
+
   /** Epochs with a recorded final set, ascending, at most `limit` newest. */
   async finalEpochs(limit: number): Promise<number[]> {
     const epochs: number[] = []
@@ -296,6 +321,7 @@ export class Ledger {
       await clear(this.#levels.own, withPrefix(new TextEncoder().encode(said)))
     }
     await clear(this.#levels.seeds, { gte: u32(0), lt: at })
+    await clear(this.#levels.landings, { gte: u32(0), lt: at })
     return pruned
   }
 }

@@ -13,6 +13,8 @@ export const Sublevel = {
   states: 'states',
   /** epoch -> accepted checkpoint and the ids of its set. */
   finals: 'finals',
+  /** epoch -> number of the block in which its accepted checkpoint landed. */
+  landings: 'landings',
   /** (epoch, root) -> checkpoint that this node voted for, and the ids of its set. */
   voted: 'voted',
   /** (epoch, id) -> vote of the epoch's quorum, where its round was too late for a set. */

@@ -100,10 +100,15 @@ describe('chain view', () => {
     const epochs = (block: BlockHeader) => view.checkpointsAt(block.number).map(it => it.epoch)
     assert.deepEqual(blocks.map(epochs), [[-1], [-1, 0], [-1, 0, 1], [-1], [-1, 0]])
     assert.equal(view.accepted(0)?.block, again)
+    assert.deepEqual(
+      view.cancelled().map(({ epoch, root, round }) => ({ epoch, root, round })),
+      [{ epoch: 0, root: acceptedAt(0, zero).root, round: 0 }],
+    )
     view.rollback(3n)
     assert.equal(view.lastEpoch(), -1)
     view.rollback(2n)
     assert.equal(view.accepted(0)?.block, zero)
+    assert.deepEqual(view.cancelled(), [])
     const beyond = { type: 'cancelled', block: header(3, 103), epoch: 2 } as const
     assert.throws(() => view.append({ headers: [beyond.block], events: [beyond] }), {
       code: 'missingLogs',

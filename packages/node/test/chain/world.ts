@@ -5,6 +5,9 @@ import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Anvil,
+  checkpointsAbi,
+  type DeployParameters,
+  deployFunded,
   nodeRegistryAbi,
   startAnvil,
   type TestAccount,
@@ -26,7 +29,7 @@ import {
   startNetwork,
   systemClock,
 } from '@cairn/node'
-import { bls, type Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
+import { bls, Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
 import {
   type Abi,
   createPublicClient,
@@ -37,6 +40,7 @@ import {
   type PublicClient,
   type TestActions,
   testActions,
+  toHex,
 } from 'viem'
 
 /** Ms between a view's looks. */
@@ -157,6 +161,8 @@ export interface TestChain {
   addBond(index: number, amount: bigint): Promise<void>
   changePlace(index: number, cell: bigint): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
+  /** As the guardian. */
+  cancel(epoch: number, before: Checkpoint): Promise<void>
   mine(blocks?: number): Promise<void>
   close(): Promise<void>
 }
@@ -181,11 +187,17 @@ export const NODE_FACTS: NodeFacts = {
   bond: 10n ** 21n,
 }
 
-/** A chain that makes a block for each transaction and for each `mine`. */
-export async function openChain(): Promise<TestChain> {
+/**
+ * A chain that makes a block for each transaction and for each `mine`, with the testnet's contracts or,
+ * where parameters are other, with its own for four operators.
+ */
+export async function openChain(parameters?: Partial<DeployParameters>): Promise<TestChain> {
   const anvil = await startAnvil({ blockTime: 0 })
   const endpoint = await openEndpoint(anvil.rpcUrl)
-  const contracts = testnetContracts()
+  const contracts =
+    parameters === undefined
+      ? testnetContracts()
+      : await deployFunded({ rpcUrl: anvil.rpcUrl, parameters, operators: 4 })
   const { chainId } = anvil
   const client = createPublicClient({ transport: http(anvil.rpcUrl) }).extend(
     testActions({ mode: 'anvil' }),
@@ -260,6 +272,17 @@ export async function openChain(): Promise<TestChain> {
       const id = { chainId: BigInt(chainId), checkpoints: unhex(contracts.checkpoints) }
       return networkId({ ...id, genesis: BigInt(genesis) })
     },
+    async cancel(epoch, before) {
+      const args = [BigInt(epoch), toHex(Checkpoint.serialize(before))]
+      const data = encodeFunctionData({ abi: checkpointsAbi as Abi, functionName: 'cancel', args })
+      const wallet = createWalletClient({
+        account: testDeployer().account,
+        transport: http(anvil.rpcUrl),
+      })
+      const hash = await wallet.sendTransaction({ chain: null, to: contracts.checkpoints, data })
+      const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+      assert.equal(status, 'success')
+    },
     async mine(blocks = 1) {
       await client.mine({ blocks, interval: 1 })
     },
@@ -271,13 +294,14 @@ export async function openChain(): Promise<TestChain> {
 }
 
 export async function openChainWorld(): Promise<ChainWorld> {
-  const chain = await openChain()
+  const chain = await openChain({ activationDelay: 1_000_000n })
   const account = (i: number) => unhex(chain.operator(i).privateKey)
   let nodes = 0
   return {
     chains: [chain.chain({ account: account(14) }), chain.chain({ account: account(15) })],
     register: () => chain.register(nodes++),
     begin: genesis => chain.begin(genesis),
+    cancel: (epoch, before) => chain.cancel(epoch, before),
     async pass() {
       await chain.mine()
       await clock.until(clock.now() + 2 * POLL_MS)

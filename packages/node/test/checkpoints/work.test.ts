@@ -124,6 +124,28 @@ describe('votes of an epoch', () => {
     assert.ok(work.count(vote(1, { round: 3 }), signature(1), equal(2)))
   })
 
+  it('for a cancelled root count only in rounds after the one it had landed with', () => {
+    const cast = (work: EpochWork, round: number, root = 0) => {
+      for (const author of [0, 1]) {
+        work.count(vote(author, { round, root }), signature(author, root), equal(2))
+      }
+      return work.quorum?.round
+    }
+    const gone = { root: bytes32('root', 0), round: 4 }
+    const work = new EpochWork(4)
+    assert.equal(cast(work, 4), 4)
+    assert.equal(work.cancel({ ...gone, round: 3 }), false)
+    assert.equal(work.cancel(gone), true)
+    assert.equal(work.cancel(gone), false)
+    assert.equal(cast(work, 4), undefined)
+    assert.equal(work.cancel({ ...gone, round: 2 }), false)
+    assert.equal(cast(work, 3), undefined, 'an earlier cancellation takes nothing back')
+    assert.equal(cast(work, 2, 1), 2, 'another root')
+    const again = new EpochWork(4)
+    again.cancel(gone)
+    assert.equal(cast(again, 5), 5)
+  })
+
   it('for what builds on another parent than the accepted one are no quorum', () => {
     const [right, wrong] = [bytes32('parent', 0), bytes32('parent', 1)]
     const cast = (work: EpochWork, round: number, root: number, parent?: Uint8Array) => {

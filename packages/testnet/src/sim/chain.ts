@@ -3,7 +3,16 @@
  * the Checkpoints contract accepts a checkpoint, signatures included.
  */
 
-import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Submission } from '@cairn/node'
+import {
+  type AcceptedCheckpoint,
+  type BlockHeader,
+  type CancelledCheckpoint,
+  type Chain,
+  type Clock,
+  type Landing,
+  leftOf,
+  type Submission,
+} from '@cairn/node'
 import {
   Bytes32,
   bls,
@@ -19,6 +28,7 @@ import {
   quorum,
   type RegistryEntry,
   sha256,
+  Uint32,
   Uint64,
   type Verifier,
   voteSigningRoot,
@@ -39,6 +49,8 @@ export interface SimulatedChainInit {
 }
 
 const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
+/** Of the blocks that come after a reorganisation. */
+const ForkPreimage = new ContainerType({ seed: Bytes32, fork: Uint32 })
 
 interface PendingSubmission {
   submission: Submission
@@ -52,14 +64,17 @@ export class SimulatedChain {
   readonly #init: SimulatedChainInit
   readonly #blocks: BlockHeader[] = []
   readonly #registry: { block: bigint; entry: RegistryEntry }[] = []
-  readonly #accepted: AcceptedCheckpoint[] = []
+  readonly #landings: Landing[] = []
   readonly #pending: PendingSubmission[] = []
   readonly #views = new Set<View>()
   #timer: { cancel(): void } | undefined
+  #forks = 0
+  #forkSeed: Uint8Array
 
   constructor(components: SimulatedChainComponents, init: SimulatedChainInit) {
     this.#components = components
     this.#init = init
+    this.#forkSeed = init.seed
     this.#produce(() => {})
     this.#mineLater()
   }
@@ -70,7 +85,11 @@ export class SimulatedChain {
   }
 
   get accepted(): readonly AcceptedCheckpoint[] {
-    return this.#accepted
+    return leftOf(this.#landings).accepted
+  }
+
+  get cancelled(): readonly CancelledCheckpoint[] {
+    return leftOf(this.#landings).cancelled
   }
 
   /** Registers nodes in a new block; their index is their place. */
@@ -86,8 +105,26 @@ export class SimulatedChain {
 
   /** `Checkpoints.start`, in a new block: once, with the genesis checkpoint. */
   start(genesis: Checkpoint): void {
-    check(this.#accepted.length === 0, 'alreadyStarted', 'the chain was started before')
-    this.#produce(() => this.#accepted.push(this.#land(genesis, 0, new Uint8Array(20))))
+    check(this.accepted.length === 0, 'alreadyStarted', 'the chain was started before')
+    this.#produce(() => this.#land(genesis, 0, new Uint8Array(20)))
+  }
+
+  /** `Checkpoints.cancel`, in a new block: the checkpoint of this epoch, and all that follow it. */
+  cancel(epoch: number): void {
+    check(epoch >= 0 && epoch < this.accepted.length - 1, 'notAccepted', 'nothing to be cancelled')
+    this.#produce(block => this.#landings.push({ type: 'cancelled', block, epoch }))
+  }
+
+  /** Other blocks come after this one: what was in those that followed it has not happened. */
+  reorganise(number: bigint): void {
+    this.#blocks.splice(Number(number) + 1)
+    const landings = this.#landings.filter(({ block }) => block.number <= number)
+    this.#landings.splice(0, this.#landings.length, ...landings)
+    const registered = this.#registry.filter(({ block }) => block <= number)
+    this.#registry.splice(0, this.#registry.length, ...registered)
+    this.#forks++
+    this.#forkSeed = sha256(ForkPreimage.serialize({ seed: this.#init.seed, fork: this.#forks }))
+    this.#produce(() => {})
   }
 
   /** One node's view; `account` lands its submissions. */
@@ -95,7 +132,7 @@ export class SimulatedChain {
     const view = new View({
       blocks: () => this.#blocks,
       registry: () => this.#registry,
-      accepted: () => this.#accepted,
+      landings: () => this.#landings,
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
     })
     this.#views.add(view)
@@ -119,7 +156,7 @@ export class SimulatedChain {
   /** Adds a block with what `include` does in it: what a view has seen of a block never changes. */
   #produce<T>(include: (block: BlockHeader) => T): T {
     const number = BigInt(this.#blocks.length)
-    const hash = sha256(BlockPreimage.serialize({ seed: this.#init.seed, number }))
+    const hash = sha256(BlockPreimage.serialize({ seed: this.#forkSeed, number }))
     const timestamp = Math.floor(this.#components.clock.now() / 1_000)
     const block = { number, hash, timestamp }
     this.#blocks.push(block)
@@ -156,7 +193,7 @@ export class SimulatedChain {
     try {
       const checkpoint = decode(Checkpoint, submission.checkpoint)
       this.#judge(checkpoint, submission)
-      this.#accepted.push(this.#land(checkpoint, submission.round, submitter))
+      this.#land(checkpoint, submission.round, submitter)
       done()
     } catch (error) {
       failed(refusalOf(error))
@@ -164,7 +201,7 @@ export class SimulatedChain {
   }
 
   #judge(checkpoint: Checkpoint, { round, committee, signature }: Submission): void {
-    const last = this.#accepted.at(-1)
+    const last = this.accepted.at(-1)
     check(last !== undefined, 'reverted', 'the contract was not started')
     const { epoch } = checkpoint
     check(epoch > BigInt(last.epoch), 'alreadyAccepted', `epoch ${epoch} is accepted already`)
@@ -174,6 +211,9 @@ export class SimulatedChain {
       'wrongParent',
       'not the next checkpoint',
     )
+    const root = checkpointRoot(checkpoint)
+    const again = this.cancelled.some(gone => equalBytes(gone.root, root) && round <= gone.round)
+    check(!again, 'reverted', 'the root was cancelled, with votes of this round')
     const tree = committeeTree(committee.members)
     const { nextCommittee } = decode(Checkpoint, last.checkpoint)
     check(equalBytes(tree.word, nextCommittee), 'reverted', 'another committee')
@@ -181,26 +221,28 @@ export class SimulatedChain {
     const present = committee.members.filter((_, place) => !absent.has(place))
     const signed = present.reduce((sum, { weight }) => sum + weight, 0)
     check(quorum({ signed, total: tree.weight }), 'reverted', 'no quorum')
-    const root = voteSigningRoot(
-      { epoch, round: BigInt(round), checkpoint: checkpointRoot(checkpoint) },
+    const message = voteSigningRoot(
+      { epoch, round: BigInt(round), checkpoint: root },
       this.#init.network,
     )
     const key = bls.aggregateKeys(present.map(member => member.key))
-    check(this.#components.verifier.bls(root, key, signature), 'reverted', 'wrong signature')
+    check(this.#components.verifier.bls(message, key, signature), 'reverted', 'wrong signature')
   }
 
-  #land(checkpoint: Checkpoint, round: number, submitter: Uint8Array): AcceptedCheckpoint {
+  #land(checkpoint: Checkpoint, round: number, submitter: Uint8Array): void {
     const root = checkpointRoot(checkpoint)
-    return {
-      epoch: this.#accepted.length - 1,
+    const block = this.#head()
+    const accepted = {
+      epoch: this.accepted.length - 1,
       root,
       checkpoint: Checkpoint.serialize(checkpoint),
       round,
-      block: this.#head(),
+      block,
       transaction: hex(root),
       submitter,
       gasUsed: 0n,
     }
+    this.#landings.push({ type: 'accepted', block, accepted })
   }
 }
 
@@ -214,7 +256,7 @@ function refusalOf(error: unknown): unknown {
 interface ViewSource {
   blocks(): readonly BlockHeader[]
   registry(): readonly { block: bigint; entry: RegistryEntry }[]
-  accepted(): readonly AcceptedCheckpoint[]
+  landings(): readonly Landing[]
   submit(submission: Submission, signal: AbortSignal): Promise<void>
 }
 
@@ -280,7 +322,15 @@ class View implements Chain {
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
     const seen = block < BigInt(this.#height) ? block : BigInt(this.#height - 1)
-    return this.#source.accepted().filter(({ block: { number } }) => number <= seen)
+    return leftOf(this.#landingsTo(seen)).accepted
+  }
+
+  cancelled(): readonly CancelledCheckpoint[] {
+    return leftOf(this.#landingsTo(BigInt(this.#height - 1))).cancelled
+  }
+
+  #landingsTo(block: bigint): readonly Landing[] {
+    return this.#source.landings().filter(({ block: { number } }) => number <= block)
   }
 
   genesis(): AcceptedCheckpoint | undefined {

@@ -597,6 +597,157 @@ describe('while the chain is away', () => {
   })
 })
 
+describe('what the chain takes back', () => {
+  /** Four nodes over stores of their own. */
+  async function network() {
+    const world = new NodeWorld({ nodes: 4 })
+    const stores = [0, 1, 2, 3].map(() => new MemoryStore())
+    const nodes = stores.map((store, index) => world.node(index, { store }))
+    await Promise.all(nodes.map(({ node }) => node.start()))
+    return { world, stores, nodes }
+  }
+
+  async function restart(
+    world: NodeWorld,
+    stores: readonly MemoryStore[],
+    nodes: readonly WorldNode[],
+  ): Promise<WorldNode[]> {
+    for (const { node, index } of nodes) {
+      await world.until(node.stop())
+      world.network.crash(peerName(index))
+    }
+    const again = stores.map((store, index) => world.node(index, { store }))
+    await Promise.all(again.map(({ node }) => node.start()))
+    return again
+  }
+
+  /** Every checkpoint follows the one before, is adopted by all, and recomputed to its root. */
+  async function assertWhole(world: NodeWorld, nodes: readonly WorldNode[], until: number) {
+    const { accepted } = world.chain
+    assert.ok((epochs(world).at(-1) as number) >= until, `landed ${epochs(world)}`)
+    for (const [at, { checkpoint }] of accepted.entries()) {
+      const before = accepted[at - 1]
+      if (before) assert.deepEqual(decode(CheckpointCodec, checkpoint).parent, before.root)
+    }
+    for (const { node } of nodes) {
+      assert.equal(node.checkpointer.adopted, accepted.at(-1)?.epoch)
+      for (let epoch = 0; epoch <= until; epoch++) {
+        const final = await node.ledger.final(epoch)
+        assert.deepEqual(final?.checkpoint, accepted[epoch + 1]?.checkpoint, `epoch ${epoch}`)
+        const recomputed = await world.until(node.settlements.recompute(epoch))
+        assert.equal(recomputed?.equal, true, `epoch ${epoch}`)
+      }
+    }
+    assert.deepEqual(complaints(nodes), [])
+  }
+
+  /** Votes of each round, as `author/round`, with the roots that they are for. */
+  function assertOneVoteARound(nodes: readonly WorldNode[], until: number) {
+    for (const { node } of nodes) {
+      for (let epoch = 0; epoch <= until + 1; epoch++) {
+        const set = node.epochs.record(epoch)?.set
+        assert.deepEqual(set?.contradictions() ?? [], [])
+      }
+    }
+  }
+
+  it('is voted again in a higher round when it was cancelled', async () => {
+    const { world, nodes } = await network()
+    await world.run(3, 6)
+    const first = world.chain.accepted[3]
+    assert.equal(first?.epoch, 2)
+    world.chain.cancel(2)
+    await world.run(3, 7)
+    for (const { node } of nodes) assert.equal(node.checkpointer.adopted, 1)
+    await world.run(5)
+    const again = world.chain.accepted[3]
+    assert.ok(again && again.round > first.round)
+    await assertWhole(world, nodes, 3)
+    assertOneVoteARound(nodes, 3)
+  })
+
+  it('takes what followed it along, and all of it comes again in order', async () => {
+    const { world, nodes } = await network()
+    await world.run(5, 6)
+    assert.equal(epochs(world).at(-1), 4)
+    const { accepted } = world.chain
+    world.chain.cancel(1)
+    await world.run(5, 7)
+    for (const { node } of nodes) assert.equal(node.checkpointer.adopted, 0)
+    await world.run(9)
+    await assertWhole(world, nodes, 7)
+    assertOneVoteARound(nodes, 7)
+    assert.ok((world.chain.accepted[2]?.round ?? 0) > (accepted[2]?.round ?? 0))
+  })
+
+  it('comes again although everybody was restarted between', async () => {
+    const { world, stores, nodes } = await network()
+    await world.run(4, 6)
+    const first = world.chain.accepted[3]
+    for (const { chain } of nodes) chain.setDown(true)
+    world.chain.cancel(2)
+    const again = await restart(world, stores, nodes)
+    await world.run(7)
+    await assertWhole(world, again, 5)
+    assertOneVoteARound(again, 5)
+    assert.ok((world.chain.accepted[3]?.round ?? 0) > (first?.round ?? 0))
+  })
+
+  it('is not given up by who sees less of the chain than before', async () => {
+    const { world, stores, nodes } = await network()
+    await world.run(4, 6)
+    const again = await restart(world, stores, nodes)
+    const retreats: number[] = []
+    for (const { node } of again) node.checkpointer.onRetreat(last => retreats.push(last))
+    await world.run(6)
+    assert.deepEqual(retreats, [])
+    await assertWhole(world, again, 4)
+  })
+
+  it('is voted again by who restarts after it has gone back', async () => {
+    const { world, stores, nodes } = await network()
+    await world.run(3, 6)
+    world.chain.cancel(2)
+    await world.run(3, 7)
+    for (const { node } of nodes) assert.equal(node.checkpointer.adopted, 1)
+    const again = await restart(world, stores, nodes)
+    await world.run(6)
+    await assertWhole(world, again, 4)
+    assertOneVoteARound(again, 4)
+  })
+
+  it('is landed again, not voted again, when a reorganisation left it out', async () => {
+    const { world, nodes } = await network()
+    await world.run(3, 6)
+    const first = world.chain.accepted[3]
+    assert.equal(first?.epoch, 2)
+    world.chain.reorganise(first.block.number - 1n)
+    await world.run(3, 11)
+    const again = world.chain.accepted[3]
+    assert.deepEqual([again?.root, again?.round], [first.root, first.round])
+    await world.run(5)
+    await assertWhole(world, nodes, 3)
+  })
+
+  it('is cancelled as often as it takes', async () => {
+    const { world, nodes } = await network()
+    await world.run(3, 6)
+    for (let times = 0; times < 3; times++) {
+      world.chain.cancel(2)
+      await world.run(4 + times)
+      assert.ok(epochs(world).includes(2), `cancelled ${times + 1} times`)
+    }
+    const rounds = world.chain.cancelled.map(({ round }) => round)
+    assert.deepEqual(
+      rounds,
+      rounds.toSorted((a, b) => a - b),
+    )
+    await world.run(8)
+    await assertWhole(world, nodes, 6)
+    assertOneVoteARound(nodes, 6)
+  })
+})
+
 describe('a quorum that nobody can tell anything of', () => {
   /** One member; the others vote as told. It gave up such a quorum for epoch 1, as epoch 0 landed. */
   async function given() {

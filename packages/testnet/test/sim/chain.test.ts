@@ -36,6 +36,9 @@ async function open(): Promise<ChainWorld> {
       simulated.start(genesis)
       return NETWORK
     },
+    async cancel(epoch) {
+      simulated.cancel(epoch)
+    },
     pass,
     async setDown(down) {
       first.setDown(down)
