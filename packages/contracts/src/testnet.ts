@@ -1,9 +1,10 @@
 /** What the contracts of a network on one machine are deployed with, and where they stand. */
 import { check } from '@cairn/protocol'
-import { createPublicClient, createWalletClient, http, maxUint256, parseEther } from 'viem'
+import { createPublicClient, createWalletClient, maxUint256, parseEther } from 'viem'
 import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from './accounts.ts'
 import { cairnTokenAbi } from './artifacts/CairnToken.ts'
 import { type ContractAddresses, type DeployParameters, deploy, deployedAt } from './deploy.ts'
+import { anvilTransport } from './transport.ts'
 
 /** Seconds of an epoch. */
 const EPOCH_S = 12n
@@ -51,7 +52,7 @@ export async function deployFunded({
   parameters = {},
   operators = FUNDED_OPERATORS,
 }: DeployFundedInit): Promise<ContractAddresses> {
-  const transport = http(rpcUrl)
+  const transport = anvilTransport(rpcUrl)
   const client = createPublicClient({ transport, pollingInterval: POLL_MS })
   const wallet = ({ account }: TestAccount) => createWalletClient({ account, transport })
   const deployer = wallet(testDeployer())

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert'
 import {
   type Anvil,
+  anvilTransport,
   type ContractAddresses,
   checkpointsAbi,
   FUNDED_OPERATORS,
@@ -38,7 +39,6 @@ import {
   type Hex,
   type HttpTransport,
   hexToBytes,
-  http,
   type LocalAccount,
   type PublicClient,
   type TestActions,
@@ -144,7 +144,7 @@ export interface World {
 
 export async function openWorld(): Promise<World> {
   const anvil = await startAnvil({ blockTime: 0 })
-  const transport = http(anvil.rpcUrl)
+  const transport = anvilTransport(anvil.rpcUrl)
   const client = createPublicClient({ chain: foundry, transport, pollingInterval: 5 }).extend(
     testActions({ mode: 'anvil' }),
   )

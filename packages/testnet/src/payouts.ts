@@ -1,5 +1,6 @@
 /** Money of a testnet on its chain: clients' deposits before genesis, and all rewards at the end. */
 import {
+  anvilTransport,
   type ContractAddresses,
   depositsAbi,
   PayoutClaims,
@@ -8,7 +9,7 @@ import {
 } from '@cairn/contracts'
 import type { Settled } from '@cairn/node'
 import { check, type Deposit } from '@cairn/protocol'
-import { createPublicClient, createWalletClient, type Hex, http, toHex } from 'viem'
+import { createPublicClient, createWalletClient, type Hex, toHex } from 'viem'
 
 const RECEIPT_TIMEOUT_MS = 20_000
 const POLL_MS = 100
@@ -79,7 +80,7 @@ export async function claimAll(access: PayoutsAccess, { settlement }: Settled): 
 }
 
 function connect({ rpcUrl }: PayoutsAccess) {
-  const transport = http(rpcUrl)
+  const transport = anvilTransport(rpcUrl)
   const client = createPublicClient({ transport, pollingInterval: POLL_MS })
   return {
     client,

@@ -1,6 +1,7 @@
 /** Registers a testnet's nodes in one block. */
 
 import {
+  anvilTransport,
   type ContractAddresses,
   nodeRegistryAbi,
   possessionRoot,
@@ -20,7 +21,7 @@ import {
   TOKEN,
   unhex,
 } from '@cairn/protocol'
-import { createPublicClient, createWalletClient, type Hex, http } from 'viem'
+import { createPublicClient, createWalletClient, type Hex } from 'viem'
 
 export interface RegistrationPlan {
   keys: NodeKeys
@@ -51,7 +52,7 @@ const RECEIPT_TIMEOUT_MS = 20_000
 /** Resolves when all are in a block; which node has which index the registry says. */
 export async function registerNodes(init: RegisterInit): Promise<void> {
   const { rpcUrl, contracts } = init
-  const transport = http(rpcUrl)
+  const transport = anvilTransport(rpcUrl)
   const client = createPublicClient({ transport, pollingInterval: 100 })
   const hashes: Hex[] = []
   for (const plan of init.plans) {

@@ -7,6 +7,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type Anvil,
+  anvilTransport,
   type ContractAddresses,
   checkpointsAbi,
   FUNDED_OPERATORS,
@@ -58,7 +59,6 @@ import {
   createTestClient,
   createWalletClient,
   type Hex,
-  http,
   parseEther,
   toHex,
 } from 'viem'
@@ -257,7 +257,7 @@ export class Testnet {
     const { rulesVersion } = manifest.profile
     const checkpoint = genesisCheckpoint({ state, kinds: KINDS, committee, rulesVersion })
     this.#requireEarly()
-    const transport = http(this.rpcUrl)
+    const transport = anvilTransport(this.rpcUrl)
     const { account } = testDeployer()
     const wallet = createWalletClient({ transport, account })
     const hash = await wallet.writeContract({
@@ -732,7 +732,7 @@ export function preparationOf(nodes: number): number {
 
 /** Ether for the accounts that land checkpoints. */
 async function fund(rpcUrl: string, members: readonly Member[]): Promise<void> {
-  const client = createTestClient({ mode: 'anvil', transport: http(rpcUrl) })
+  const client = createTestClient({ mode: 'anvil', transport: anvilTransport(rpcUrl) })
   for (const { keys } of members) {
     await client.setBalance({ address: toHex(keys.account.address) as Hex, value: ACCOUNT_BALANCE })
   }

@@ -1,6 +1,6 @@
 /** Proves one attestation per kind and one payout of an accepted epoch, offline and on the chain. */
 
-import { checkpointsAbi } from '@cairn/contracts'
+import { anvilTransport, checkpointsAbi } from '@cairn/contracts'
 import type { Daemon, Settled } from '@cairn/node'
 import {
   type Attestation,
@@ -13,7 +13,7 @@ import {
   unhex,
   verifyProofFile,
 } from '@cairn/protocol'
-import { createPublicClient, type Hex, http, toHex } from 'viem'
+import { createPublicClient, type Hex, toHex } from 'viem'
 
 export interface InclusionInit {
   daemon: Daemon
@@ -63,7 +63,7 @@ async function verifyOnChain(
   { epoch, inclusion }: ProofFile,
   { rpcUrl, checkpoints }: InclusionInit,
 ): Promise<boolean> {
-  const client = createPublicClient({ transport: http(rpcUrl) })
+  const client = createPublicClient({ transport: anvilTransport(rpcUrl) })
   const { field, leaf, position, path } = inclusion
   return await client.readContract({
     address: checkpoints,

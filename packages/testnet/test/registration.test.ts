@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
   type Anvil,
+  anvilTransport,
   type ContractAddresses,
   nodeRegistryAbi,
   startAnvil,
@@ -9,7 +10,7 @@ import {
 } from '@cairn/contracts'
 import { deriveKeys, hex, mnemonicOf, NonceChain, TOKEN } from '@cairn/protocol'
 import { derive } from '@cairn/testnet'
-import { createPublicClient, http, type PublicClient, parseEventLogs } from 'viem'
+import { createPublicClient, type PublicClient, parseEventLogs } from 'viem'
 import { type RegistrationPlan, registerNodes } from '../src/registration.ts'
 
 const NETWORK = new Uint8Array(32).fill(9)
@@ -24,7 +25,7 @@ describe('registration of a testnet’s nodes', () => {
   before(async () => {
     anvil = await startAnvil({ genesis: 'testnet', blockTime: 1 })
     contracts = testnetContracts()
-    client = createPublicClient({ transport: http(anvil.rpcUrl) })
+    client = createPublicClient({ transport: anvilTransport(anvil.rpcUrl) })
   })
   after(() => anvil?.stop())
 

@@ -5,10 +5,11 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { check } from '@cairn/protocol'
-import { createTestClient, type Hex, hexToBytes, http, parseEther, publicActions } from 'viem'
+import { createTestClient, type Hex, hexToBytes, parseEther, publicActions } from 'viem'
 import { FUNDED_OPERATORS, testAccounts, testDeployer } from '../accounts.ts'
 import { startAnvil } from '../anvil.ts'
 import { deployFunded, testnetContracts } from '../testnet.ts'
+import { anvilTransport } from '../transport.ts'
 
 /** 14 November 2023: before the start of any chain that loads the state. */
 const STATE_TIME = 1_700_000_000
@@ -33,7 +34,7 @@ export async function testnetState(): Promise<string> {
 }
 
 async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
-  const transport = http(rpcUrl)
+  const transport = anvilTransport(rpcUrl)
   const test = createTestClient({ mode: 'anvil', transport, pollingInterval: 10 }).extend(
     publicActions,
   )

@@ -31,6 +31,8 @@ export interface EvmChainInit {
   account: Uint8Array
   /** Between looks for a new block, ms. */
   pollMs?: number
+  /** An RPC endpoint that has not answered by then is passed over, ms; absent: `TIMEOUT_MS`. */
+  rpcTimeoutMs?: number
   /** Blocks whose headers are kept; absent: `HEADERS_MAX`. */
   headersMax?: number
   /** First block that can hold an event of the contracts; absent: the chain's first. */
@@ -50,7 +52,8 @@ class EvmChain implements Chain {
 
   constructor({ clock, random, log }: EvmChainComponents, init: EvmChainInit) {
     this.#init = init
-    this.#rpc = new Rpc({ clock, log }, { urls: init.rpc, chainId: init.chainId })
+    const { rpc: urls, chainId, rpcTimeoutMs: timeoutMs } = init
+    this.#rpc = new Rpc({ clock, log }, { urls, chainId, ...(timeoutMs && { timeoutMs }) })
     this.#view = new ChainView(init)
     this.#follower = new Follower(
       { rpc: this.#rpc, view: this.#view, clock, random, log },

@@ -6,7 +6,7 @@ import { CairnError, check, equalBytes, unhex } from '@cairn/protocol'
 import { createPublicClient, type Hex, http, type PublicClient } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 
-/** An endpoint that has not answered by then is passed over, ms. */
+/** Time for the whole of an answer: a block's logs over a slow line, ms. */
 const TIMEOUT_MS = 10_000
 /** Calls in one HTTP request: what public endpoints commonly allow. */
 const BATCH_MAX = 100
@@ -25,6 +25,8 @@ export interface RpcInit {
   urls: readonly string[]
   /** What every endpoint must say; another chain's is never used. */
   chainId: number
+  /** An endpoint that has not answered by then is passed over, ms; absent: `TIMEOUT_MS`. */
+  timeoutMs?: number
 }
 
 interface Endpoint {
@@ -38,17 +40,19 @@ export class Rpc {
   readonly chainId: number
   readonly #components: RpcComponents
   readonly #endpoints: Endpoint[]
+  readonly #timeoutMs: number
   readonly #stopped = new AbortController()
   #current = 0
   #returnAt = 0
   #healthy = false
 
-  constructor(components: RpcComponents, { urls, chainId }: RpcInit) {
+  constructor(components: RpcComponents, { urls, chainId, timeoutMs }: RpcInit) {
     check(urls.length > 0, 'noRpc', 'expected at least one RPC endpoint', {
       next: 'add the URL of an RPC endpoint to the manifest',
     })
     this.chainId = chainId
     this.#components = components
+    this.#timeoutMs = timeoutMs ?? TIMEOUT_MS
     this.#endpoints = urls.map(url => ({ url, client: this.#connect(url), checked: false }))
   }
 
@@ -115,8 +119,13 @@ export class Rpc {
     const transport = http(url, {
       batch: { batchSize: BATCH_MAX },
       retryCount: 0,
-      timeout: TIMEOUT_MS,
-      fetchOptions: { signal: this.#stopped.signal },
+      // viem's own time limit ends with an answer's head, and falls away beside another signal.
+      timeout: 0,
+      fetchFn: (input, init) =>
+        fetch(input, {
+          ...init,
+          signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(this.#timeoutMs)]),
+        }),
     })
     return createPublicClient({ transport })
   }

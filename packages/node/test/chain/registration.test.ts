@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
-import { cairnTokenAbi, testDeployer } from '@cairn/contracts'
+import { anvilTransport, cairnTokenAbi, testDeployer } from '@cairn/contracts'
 import { type RegisterInit, registerNode, startNetwork } from '@cairn/node'
 import { type CairnError, emptyState, genesisCheckpoint, unhex } from '@cairn/protocol'
-import { createWalletClient, http, parseEther } from 'viem'
+import { createWalletClient, parseEther } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { clock, NODE_FACTS, nodeSigner, openChain, quiet, type TestChain } from './world.ts'
 
@@ -64,7 +64,7 @@ describe('registration', () => {
     await world.client.setBalance({ address, value: parseEther('1') })
     const deployer = createWalletClient({
       account: testDeployer().account,
-      transport: http(world.anvil.rpcUrl),
+      transport: anvilTransport(world.anvil.rpcUrl),
     })
     await deployer.writeContract({
       chain: null,
