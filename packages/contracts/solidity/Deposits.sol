@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {CheckpointContainer} from "./CheckpointContainer.sol";
 import {Checkpoints} from "./Checkpoints.sol";
+import {LogCount} from "./LogCount.sol";
 import {Payout, PayoutTree} from "./PayoutTree.sol";
 import {Signing} from "./Signing.sol";
 
@@ -13,14 +14,19 @@ import {Signing} from "./Signing.sol";
 /// @notice What was spent leaves in one sum when the distributor funds a checkpoint. A withdrawal
 /// is asked for first, and paid only from an active checkpoint whose base has seen the request:
 /// from then on nothing more can be charged to what was asked back, and all that was charged before
-/// is in the checkpoint's total.
-contract Deposits {
+/// is in the checkpoint's total. An account names the one key whose deals its deposit pays for. No
+/// precompile verifies Ed25519: the key's signature travels in the event, and followers take the
+/// first naming of an account, and of a key, that has a good one.
+contract Deposits is LogCount {
     using CheckpointContainer for bytes;
     using SafeERC20 for IERC20;
 
     event Deposited(address indexed account, uint256 amount, uint256 total);
     event WithdrawalRequested(address indexed account, uint256 amount, uint64 blockNumber);
     event Withdrawn(address indexed account, uint256 amount);
+    /// `signature` is the key's, of account and key; it is not verified here.
+    event KeyNamed(address indexed account, bytes32 key, bytes32[2] signature);
+    /// Not counted: it is in no account.
     event Collected(uint256 amount);
 
     error NotDistributor(address sender);
@@ -64,8 +70,16 @@ contract Deposits {
     function deposit(address account, uint256 amount) external {
         uint128 total = accounts[account].deposited + SafeCast.toUint128(amount);
         accounts[account].deposited = total;
+        logCount++;
         emit Deposited(account, amount, total);
         token.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// Names the Ed25519 key whose deals the sender's deposit pays for. Only the first good naming
+    /// counts: a provider relies on it as long as its deals last.
+    function nameKey(bytes32 key, bytes32[2] calldata signature) external {
+        logCount++;
+        emit KeyNamed(msg.sender, key, signature);
     }
 
     /// Asks for base units of the sender's deposit. A new request takes the place of the last one.
@@ -74,6 +88,7 @@ contract Deposits {
         if (amount > account.deposited) revert AboveDeposit(account.deposited, amount);
         account.requested = amount;
         account.requestedAt = uint64(block.number);
+        logCount++;
         emit WithdrawalRequested(msg.sender, amount, uint64(block.number));
     }
 
@@ -153,6 +168,7 @@ contract Deposits {
         if (entry.requested < amount) amount = entry.requested;
         entry.deposited = deposited - amount;
         entry.requested = 0;
+        logCount++;
         emit Withdrawn(account, amount);
         token.safeTransfer(account, amount);
     }

@@ -8,6 +8,7 @@ import {Checkpoints as History} from "@openzeppelin/contracts/utils/structs/Chec
 import {Bls12381} from "./Bls12381.sol";
 import {CairnToken} from "./CairnToken.sol";
 import {H3} from "./H3.sol";
+import {LogCount} from "./LogCount.sol";
 import {Signing} from "./Signing.sol";
 
 /// @notice What an operator says of a node.
@@ -36,7 +37,7 @@ struct Registration {
 /// @title The nodes of a network, their keys and their bonds
 /// @notice The voting key proves its possession here. No precompile verifies Ed25519: that
 /// signature travels in the event, and followers leave out a node whose signature is wrong.
-contract NodeRegistry {
+contract NodeRegistry is LogCount {
     using Bls12381 for bytes32[4];
     using History for History.Trace208;
     using SafeERC20 for IERC20;
@@ -108,8 +109,6 @@ contract NodeRegistry {
     address public immutable slasher;
 
     uint32 public count;
-    /// Events emitted so far. Who reads the logs compares, and sees that an endpoint left one out.
-    uint32 public logCount;
     /// Weight of all nodes without a requested exit.
     uint64 public totalWeight;
     /// Base units of all bonds, also of nodes that leave.

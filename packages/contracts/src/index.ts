@@ -10,6 +10,7 @@ export { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/Rew
 export { slasherAbi, slasherBytecode } from './artifacts/Slasher.ts'
 export * from './claims.ts'
 export * from './deploy.ts'
+export * from './deposits.ts'
 export * from './registration.ts'
 export * from './submission.ts'
 export * from './testnet.ts'

@@ -19,7 +19,7 @@ import {
 import { bytesToHex } from 'viem'
 import { keyWords, signatureWords, words } from './submission.ts'
 
-const RegistryIdentity = new ContainerType({ chainId: Uint64, registry: Bytes20 })
+const ContractIdentity = new ContainerType({ chainId: Uint64, address: Bytes20 })
 
 /** Both keys belong to one node, and this operator may register it. */
 const Possession = new ContainerType({ identity: Bytes32, voting: Bytes48, operator: Bytes20 })
@@ -68,10 +68,16 @@ export function registerArguments(init: RegistrationInit) {
   ] as const
 }
 
-export function registrationNetwork(
-  init: Pick<PossessionInit, 'chainId' | 'registry'>,
-): Uint8Array {
-  return sha256(RegistryIdentity.serialize(init))
+export function registrationNetwork({
+  chainId,
+  registry,
+}: Pick<PossessionInit, 'chainId' | 'registry'>): Uint8Array {
+  return contractNetwork({ chainId, address: registry })
+}
+
+/** A domain's network for what is signed to one contract: sha256(SSZ{chain id, its address}). */
+export function contractNetwork(init: { chainId: bigint; address: Uint8Array }): Uint8Array {
+  return sha256(ContractIdentity.serialize(init))
 }
 
 /** The 32 bytes that the voting key signs; `NodeRegistry` verifies it. */

@@ -43,9 +43,9 @@ export interface Manifest {
       checkpoints: `0x${string}`
       registry: `0x${string}`
       token: `0x${string}`
+      deposits: `0x${string}`
       /** What no node needs: who claims or withdraws does. */
       distributor?: `0x${string}` | undefined
-      deposits?: `0x${string}` | undefined
       access?: `0x${string}` | undefined
       slasher?: `0x${string}` | undefined
     }
@@ -157,8 +157,8 @@ const ManifestFile = z.strictObject({
       checkpoints: address,
       registry: address,
       token: address,
+      deposits: address,
       distributor: address.optional(),
-      deposits: address.optional(),
       access: address.optional(),
       slasher: address.optional(),
     }),

@@ -4,7 +4,7 @@
  *
  * The kinds, the ledger and the kernel know these interfaces only.
  */
-import type { RegistryEntry } from '@cairn/protocol'
+import type { DepositEntry, RegistryEntry } from '@cairn/protocol'
 
 /** Milliseconds since 1970 and timers; virtual in the simulator. */
 export interface Clock {
@@ -159,6 +159,8 @@ export interface Chain {
    * went with an earlier one.
    */
   cancelled(): readonly CancelledCheckpoint[]
+  /** What accounts have put down for their deals as of that block, by ascending account. */
+  depositsAt(block: bigint): readonly DepositEntry[]
   /** The genesis checkpoint's acceptance, once `Checkpoints.start` was seen. */
   genesis(): AcceptedCheckpoint | undefined
   /** Called after the view advanced. */

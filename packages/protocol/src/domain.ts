@@ -40,6 +40,7 @@ export const DomainType = {
   bought: 0x108,
   pinged: 0x109,
   checkIn: 0x10a,
+  depositKey: 0x10b,
 } as const
 export type DomainType = (typeof DomainType)[keyof typeof DomainType]
 

@@ -1,8 +1,9 @@
 /** The chain as the node sees it: an EVM chain behind RPC endpoints. */
-import { type ContractAddresses, checkpointsAbi, submitArguments } from '@cairn/contracts'
+import { checkpointsAbi, submitArguments } from '@cairn/contracts'
 import { CairnError, Checkpoint, committeeTree, decode } from '@cairn/protocol'
 import { encodeFunctionData } from 'viem'
 import type { Chain, Clock, Log, Submission } from '../ports.ts'
+import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
 import { Rpc } from './rpc.ts'
 import { contractError, Transactions } from './transactions.ts'
@@ -22,7 +23,7 @@ export interface EvmChainInit {
   chainId: number
   /** RPC endpoints, in order of preference. */
   rpc: readonly string[]
-  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  contracts: FollowedContracts
   /** Blocks on top of one before it is final. */
   finality: number
   /** When epochs start: the last block before each is kept. */
@@ -102,6 +103,10 @@ class EvmChain implements Chain {
 
   cancelled() {
     return this.#view.cancelled()
+  }
+
+  depositsAt(block: bigint) {
+    return this.#view.depositsAt(block)
   }
 
   genesis() {

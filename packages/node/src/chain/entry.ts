@@ -3,12 +3,12 @@ import { type ContractAddresses, nodeRegistryAbi } from '@cairn/contracts'
 import { type RegistryEntry, unhex } from '@cairn/protocol'
 import { createPublicClient, http } from 'viem'
 import type { BlockHeader, Log } from '../ports.ts'
-import { chainEvents } from './events.ts'
+import { registryEvents } from './events.ts'
 
 export interface ReadEntryInit {
   rpcUrl: string
   chainId: number
-  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  contracts: Pick<ContractAddresses, 'registry'>
   /** First block that can hold the event. */
   fromBlock: bigint
   /** Node index. */
@@ -38,13 +38,14 @@ export async function readEntry(init: ReadEntryInit): Promise<RegistryEntry | un
       timestamp: Number(timestamp),
     })
   }
-  const events = chainEvents(logs, {
+  const source = {
     chainId,
     contracts,
     log: SILENT,
-    headerOf: ({ blockNumber }) => headers.get(blockNumber) as BlockHeader,
+    headerOf: ({ blockNumber }: { blockNumber: bigint }) => headers.get(blockNumber) as BlockHeader,
     receiptOf: () => undefined,
-  })
+  }
+  const events = logs.flatMap(log => registryEvents(log, source))
   const found = events.find(event => event.type === 'registered' && event.index === index)
   return found?.type === 'registered' ? found.entry : undefined
 }

@@ -1,10 +1,9 @@
-/** Logs of the two contracts as the view's events. Whatever an endpoint says is checked here. */
-import {
-  type ContractAddresses,
-  checkpointsAbi,
-  nodeRegistryAbi,
-  registrationRoot,
-} from '@cairn/contracts'
+/**
+ * Logs of the followed contracts as the view's events. Whatever an endpoint says is checked here. A
+ * log is read by the interface of the contract at its address: other contracts may have events of
+ * the same name and form.
+ */
+import { checkpointsAbi, nodeRegistryAbi, registrationRoot } from '@cairn/contracts'
 import {
   Checkpoint,
   check,
@@ -19,23 +18,9 @@ import {
 } from '@cairn/protocol'
 import { concat, type Log as EventLog, type Hex, isAddressEqual, parseEventLogs } from 'viem'
 import type { AcceptedCheckpoint, BlockHeader, Log } from '../ports.ts'
-import type { ChainEvent, RegistryChange } from './view.ts'
-
-/** Those of `Checkpoints` that say which checkpoints there are, and all of the registry. */
-const CHECKPOINT_EVENTS = ['Started', 'Accepted', 'Cancelled'] as const
-const EVENTS = [
-  ...CHECKPOINT_EVENTS,
-  'Registered',
-  'ExitRequested',
-  'Withdrawn',
-  'BondChanged',
-  'PlaceChanged',
-] as const
-
-const ABI = [
-  ...nodeRegistryAbi.filter(item => item.type === 'event'),
-  ...checkpointsAbi.filter(item => item.type === 'event'),
-] as const
+import { depositsEvents } from './deposits.ts'
+import { FOLLOWED, type Followed, type FollowedContracts } from './followed.ts'
+import type { ChainEvent, CheckpointsEvent, RegistryChange, RegistryEvent } from './view.ts'
 
 /** A log of a block that is part of the chain. */
 export type MinedLog = EventLog<bigint, number, false>
@@ -45,52 +30,78 @@ export interface Receipt {
   from: Hex
 }
 
-export interface EventSource {
+export interface EventSource<C extends Followed = Followed> {
   chainId: number
-  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  contracts: Pick<FollowedContracts, C>
   log: Log
   headerOf(log: MinedLog): BlockHeader
   /** Undefined where it was not asked for. */
   receiptOf(transaction: Hex): Receipt | undefined
 }
 
-type ParsedLog = ReturnType<typeof parse>[number]
-type RegisteredLog = Extract<ParsedLog, { eventName: 'Registered' }>
-type AcceptedLog = Extract<ParsedLog, { eventName: 'Accepted' }>
-type StartedLog = Extract<ParsedLog, { eventName: 'Started' }>
-type RegistryChangeLog = Extract<
-  ParsedLog,
-  { eventName: 'ExitRequested' | 'Withdrawn' | 'BondChanged' | 'PlaceChanged' }
->
+type RegistryLog = ReturnType<typeof registryLogs>[number]
+type RegisteredLog = Extract<RegistryLog, { eventName: 'Registered' }>
+type CheckpointsLog = ReturnType<typeof checkpointsLogs>[number]
+type AcceptedLog = Extract<CheckpointsLog, { eventName: 'Started' | 'Accepted' }>
+
+/** What a log of each contract says; nothing where it is none that decides anything. */
+const READERS: Record<Followed, (log: MinedLog, source: EventSource) => ChainEvent[]> = {
+  registry: registryEvents,
+  checkpoints: checkpointsEvents,
+  deposits: depositsEvents,
+}
 
 /** In the chain's order. Throws `badRpc` when a checkpoint is not the one of its root. */
 export function chainEvents(logs: readonly MinedLog[], source: EventSource): ChainEvent[] {
-  const { registry, checkpoints } = source.contracts
-  return parse(logs)
+  return logs
     .toSorted((a, b) => Number(a.blockNumber - b.blockNumber) || a.logIndex - b.logIndex)
-    .flatMap((log): ChainEvent[] => {
-      const from = CHECKPOINT_EVENTS.some(name => name === log.eventName)
-      if (!isAddressEqual(log.address, from ? checkpoints : registry)) return []
-      const block = source.headerOf(log)
-      if (log.eventName === 'Registered') {
-        const { index } = log.args
-        return [{ type: 'registered', block, index, entry: entryOf(log, block, source) }]
-      }
-      if (log.eventName === 'Started' || log.eventName === 'Accepted') {
-        return [{ type: 'accepted', block, accepted: acceptedOf(log, block, source) }]
-      }
-      if (log.eventName === 'Cancelled') {
-        return [{ type: 'cancelled', block, epoch: Number(log.args.epoch) }]
-      }
-      return [{ type: 'changed', block, index: log.args.index, change: changeOf(log) }]
+    .flatMap(log => {
+      const from = FOLLOWED.find(name => isAddressEqual(log.address, source.contracts[name]))
+      return from === undefined ? [] : READERS[from](log, source)
     })
 }
 
-function parse(logs: readonly MinedLog[]) {
-  return parseEventLogs({ abi: ABI, eventName: [...EVENTS], logs: [...logs] })
+export function registryEvents(raw: MinedLog, source: EventSource<'registry'>): RegistryEvent[] {
+  const block = source.headerOf(raw)
+  const contract = 'registry'
+  return registryLogs(raw).map(log => {
+    const { index } = log.args
+    if (log.eventName !== 'Registered') {
+      return { contract, type: 'changed', block, index, change: changeOf(log) }
+    }
+    return { contract, type: 'registered', block, index, entry: entryOf(log, block, source) }
+  })
 }
 
-function changeOf(log: RegistryChangeLog): RegistryChange {
+function checkpointsEvents(raw: MinedLog, source: EventSource<'checkpoints'>): CheckpointsEvent[] {
+  const block = source.headerOf(raw)
+  const contract = 'checkpoints'
+  return checkpointsLogs(raw).map(log => {
+    if (log.eventName === 'Cancelled') {
+      return { contract, type: 'cancelled', block, epoch: Number(log.args.epoch) }
+    }
+    return { contract, type: 'accepted', block, accepted: acceptedOf(log, block, source) }
+  })
+}
+
+function registryLogs(log: MinedLog) {
+  return parseEventLogs({
+    abi: nodeRegistryAbi,
+    eventName: ['Registered', 'ExitRequested', 'Withdrawn', 'BondChanged', 'PlaceChanged'],
+    logs: [log],
+  })
+}
+
+/** Those that say which checkpoints there are. */
+function checkpointsLogs(log: MinedLog) {
+  return parseEventLogs({
+    abi: checkpointsAbi,
+    eventName: ['Started', 'Accepted', 'Cancelled'],
+    logs: [log],
+  })
+}
+
+function changeOf(log: Exclude<RegistryLog, RegisteredLog>): RegistryChange {
   switch (log.eventName) {
     case 'ExitRequested':
       return { exitAt: Number(log.args.exitAt) }
@@ -109,7 +120,7 @@ function changeOf(log: RegistryChangeLog): RegistryChange {
 function entryOf(
   { args }: RegisteredLog,
   block: BlockHeader,
-  { chainId, contracts, log }: EventSource,
+  { chainId, contracts, log }: EventSource<'registry'>,
 ): RegistryEntry | undefined {
   const { registration, index } = args
   const operator = unhex(args.operator)
@@ -146,9 +157,9 @@ function entryOf(
 }
 
 function acceptedOf(
-  log: AcceptedLog | StartedLog,
+  log: AcceptedLog,
   block: BlockHeader,
-  { receiptOf }: EventSource,
+  { receiptOf }: EventSource<'checkpoints'>,
 ): AcceptedCheckpoint {
   const receipt = receiptOf(log.transactionHash)
   const checkpoint = unhex(log.args.checkpoint)

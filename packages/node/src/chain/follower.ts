@@ -1,23 +1,23 @@
 /**
  * Keeps the view at the chain's head less the finality depth. Each round asks one endpoint for
- * what is new: the headers of all blocks, linked by their parents, and the two contracts' logs,
- * each of a block that was just read. What does not fit together is a reorganisation in between or
+ * what is new: the headers of all blocks, linked by their parents, and the contracts' logs, each
+ * of a block that was just read. What does not fit together is a reorganisation in between or
  * an endpoint's fault, and the next round sees which.
  *
  * A block of the view that the chain no longer has is rolled back to the last one both have.
  * Nothing historical but headers, logs and receipts is ever asked for: nodes prune states. Of the
- * newest final block the registry's count of its own events is: an exit that an endpoint leaves out
- * shows by nothing else.
+ * newest final block the contracts' counts of their own events are: an exit that an endpoint leaves
+ * out shows by nothing else.
  */
-import type { ContractAddresses } from '@cairn/contracts'
 import { CairnError, equalBytes, unhex } from '@cairn/protocol'
 import { formatLog, type Hex, numberToHex, type RpcLog } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
-import { registryLogCount } from './log-count.ts'
+import { COUNTED, FOLLOWED, type FollowedContracts } from './followed.ts'
+import { contractLogCount } from './log-count.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
-import { type Advance, type ChainView, isOfRegistry } from './view.ts'
+import type { Advance, ChainView } from './view.ts'
 
 /** Blocks read at once, with all their headers. */
 const CHUNK_BLOCKS = 256n
@@ -38,7 +38,7 @@ export interface FollowerComponents {
 }
 
 export interface FollowerInit {
-  contracts: Pick<ContractAddresses, 'registry' | 'checkpoints'>
+  contracts: FollowedContracts
   /** Blocks on top of one before it is final. */
   finality: number
   /** Between rounds, ms. */
@@ -53,7 +53,7 @@ export class Follower {
   readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
   #loop: Promise<void> | undefined
-  /** Hash of the block up to which the registry's count and what was read agreed. */
+  /** Hash of the block up to which all counts and what was read agreed. */
   #complete: Uint8Array | undefined
 
   constructor(components: FollowerComponents, init: FollowerInit) {
@@ -156,34 +156,39 @@ export class Follower {
   }
 
   /**
-   * Holds what was read, up to the newest final block, against the registry's count. Throws
-   * `missingLogs` when it is another, so that another endpoint is asked; what was taken in since they
-   * agreed is forgotten.
+   * Holds what was read, up to the newest final block, against each contract's count. Throws
+   * `missingLogs` when one is another, so that another endpoint is asked; what was taken in since
+   * they agreed is forgotten.
    */
   async #requireComplete(client: Client, read: Advance, changed: () => void): Promise<void> {
     const { view, log } = this.#components
+    const { contracts } = this.#init
     const block = read.headers.at(-1) as BlockHeader
-    const expected = await registryLogCount(client, this.#init.contracts.registry, block)
-    if (expected === undefined) {
-      log.debug({ block: block.number }, 'an endpoint does not say how many events there are')
-      return
-    }
-    const found = view.registryLogs() + read.events.filter(isOfRegistry).length
-    if (found === expected) {
-      this.#complete = block.hash
+    const counts = await Promise.all(
+      COUNTED.map(async contract => {
+        const expected = await contractLogCount(client, contracts[contract], block)
+        const fresh = read.events.filter(event => event.contract === contract).length
+        return { contract, expected, found: view.logs(contract) + fresh }
+      }),
+    )
+    const wrong = counts.find(({ expected, found }) => expected !== undefined && expected !== found)
+    if (wrong === undefined) {
+      if (counts.every(({ expected }) => expected !== undefined)) this.#complete = block.hash
+      else log.debug({ block: block.number }, 'an endpoint does not say how many events there are')
       return
     }
     const head = view.head()
     const complete = this.#complete !== undefined && head && equalBytes(head.hash, this.#complete)
     if (head !== undefined && !complete) {
-      log.warn({ expected, found }, 'events of the registry are missing; reading the chain again')
+      log.warn(wrong, 'events of a contract are missing; reading the chain again')
       view.reset()
       changed()
     }
+    const { contract, expected, found } = wrong
     throw new CairnError(
       'missingLogs',
-      `an endpoint left out events: the registry has emitted ${expected}, found ${found}`,
-      { facts: { block: block.number, expected, found } },
+      `an endpoint left out events: ${contract} has emitted ${expected}, found ${found}`,
+      { facts: { block: block.number, contract, expected, found } },
     )
   }
 
@@ -257,12 +262,11 @@ export class Follower {
   }
 
   async #readLogs(client: Client, from: bigint, to: bigint): Promise<MinedLog[]> {
-    const { registry, checkpoints } = this.#init.contracts
     const logs: RpcLog[] = await client.request({
       method: 'eth_getLogs',
       params: [
         {
-          address: [registry, checkpoints],
+          address: FOLLOWED.map(name => this.#init.contracts[name]),
           fromBlock: numberToHex(from),
           toBlock: numberToHex(to),
         },

@@ -1,20 +1,21 @@
 /**
  * What the chain says, as a value that is read without waiting: headers, registry, accepted
- * checkpoints. It is built from blocks and their events in order and can be rolled back to any
+ * checkpoints, deposits. It is built from blocks and their events in order and can be rolled back to any
  * block it still has.
  *
  * Headers are kept in a contiguous window behind the head. Of older blocks those stay that epochs
  * rest on and those with events.
  */
-import { CairnError, hex, invariant, type RegistryEntry } from '@cairn/protocol'
+import { CairnError, type DepositEntry, hex, invariant, type RegistryEntry } from '@cairn/protocol'
 import type { AcceptedCheckpoint, BlockHeader, CancelledCheckpoint } from '../ports.ts'
+import { type DepositsEvent, depositEntries } from './deposits.ts'
+import type { Followed } from './followed.ts'
+import { firstIndex, Timeline } from './timeline.ts'
 
 /** Blocks behind the head whose headers are kept: nine hours of one-second blocks. */
 export const HEADERS_MAX = 32_768
 /** Epochs whose last block before the start is kept: a year of hourly epochs. */
 export const BASES_MAX = 8_760
-/** Registry and checkpoint lists of recent queries that are kept: callers ask again and again. */
-const LISTS_MAX = 8
 
 export interface EpochTimes {
   /** Start of epoch 0, seconds since 1970. */
@@ -30,22 +31,28 @@ export interface ViewInit {
 }
 
 /** One thing that happened in a block, as the view keeps it. */
-export type ChainEvent =
-  /** `entry` is undefined when no follower takes the node in: its signature is wrong. */
-  | { type: 'registered'; block: BlockHeader; index: number; entry: RegistryEntry | undefined }
-  | { type: 'changed'; block: BlockHeader; index: number; change: RegistryChange }
-  | { type: 'accepted'; block: BlockHeader; accepted: AcceptedCheckpoint }
+export type ChainEvent = RegistryEvent | CheckpointsEvent | DepositsEvent
+
+export type RegistryEvent = { readonly contract: 'registry'; readonly block: BlockHeader } & (
+  | {
+      type: 'registered'
+      index: number
+      /** Undefined when no follower takes the node in: its signature is wrong. */
+      entry: RegistryEntry | undefined
+    }
+  | { type: 'changed'; index: number; change: RegistryChange }
+)
+
+export type CheckpointsEvent = { readonly contract: 'checkpoints'; readonly block: BlockHeader } & (
+  | { type: 'accepted'; accepted: AcceptedCheckpoint }
   /** The checkpoint of this epoch and all that follow it are no longer accepted. */
-  | { type: 'cancelled'; block: BlockHeader; epoch: number }
+  | { type: 'cancelled'; epoch: number }
+)
 
 /** What an entry says from a block on. */
 export type RegistryChange = Partial<
   Pick<RegistryEntry, 'exitAt' | 'bond' | 'cell' | 'region' | 'subBand' | 'gain'>
 >
-
-type Registered = Extract<ChainEvent, { type: 'registered' }>
-type Changed = Extract<ChainEvent, { type: 'changed' }>
-export type Landing = Extract<ChainEvent, { type: 'accepted' | 'cancelled' }>
 
 export interface Advance {
   /** Contiguous, ascending; the last one becomes the head. Need not follow the present head. */
@@ -59,15 +66,12 @@ export class ChainView {
   #headers: BlockHeader[] = []
   readonly #eventBlocks = new Map<bigint, BlockHeader>()
   readonly #bases = new Map<number, BlockHeader>()
-  #registered: Registered[] = []
-  #changes: Changed[] = []
-  #landings: Landing[] = []
-  /** What all landings leave. */
-  #left: Left = nothingLeft()
-  /** Identity keys of the entries, hexadecimal. */
-  #identities = new Set<string>()
-  /** By the number of events they were made from. */
-  readonly #lists = new Map<string, readonly unknown[]>()
+  /** What each contract's events make together. */
+  readonly #held = {
+    registry: new Timeline(registryOf),
+    checkpoints: new Timeline(leftOf),
+    deposits: new Timeline(depositEntries),
+  } satisfies Record<Followed, unknown>
 
   /** Headers kept behind the head. */
   readonly headersMax: number
@@ -83,29 +87,29 @@ export class ChainView {
 
   /** Nodes registered so far, those left out among them: the next node's index. */
   registeredCount(): number {
-    return this.#registered.length
+    return this.#held.registry.now().registered
   }
 
-  /** Events of the registry so far. */
-  registryLogs(): number {
-    return this.#registered.length + this.#changes.length
+  /** Events of a contract so far. */
+  logs(contract: Followed): number {
+    return this.#held[contract].length
   }
 
   /** Epoch of the last accepted checkpoint, -1 after genesis; undefined before the start. */
   lastEpoch(): number | undefined {
-    return this.#left.accepted.at(-1)?.epoch
+    return this.#held.checkpoints.now().accepted.at(-1)?.epoch
   }
 
   accepted(epoch: number): AcceptedCheckpoint | undefined {
-    return this.#left.accepted[epoch + 1]
+    return this.#held.checkpoints.now().accepted[epoch + 1]
   }
 
   genesis(): AcceptedCheckpoint | undefined {
-    return this.#left.accepted[0]
+    return this.#held.checkpoints.now().accepted[0]
   }
 
   cancelled(): readonly CancelledCheckpoint[] {
-    return this.#left.cancelled
+    return this.#held.checkpoints.now().cancelled
   }
 
   block(number: bigint): BlockHeader | undefined {
@@ -127,24 +131,16 @@ export class ChainView {
 
   /** Entries as of a block, by node index. */
   registryAt(block: bigint): readonly RegistryEntry[] {
-    const nodes = countUpTo(this.#registered, block)
-    const changes = countUpTo(this.#changes, block)
-    return this.#list(`registry/${nodes}/${changes}`, () => {
-      const entries = new Map<number, RegistryEntry>()
-      for (const { index, entry } of this.#registered.slice(0, nodes)) {
-        if (entry !== undefined) entries.set(index, entry)
-      }
-      for (const { index, change } of this.#changes.slice(0, changes)) {
-        const entry = entries.get(index)
-        if (entry !== undefined) entries.set(index, { ...entry, ...change })
-      }
-      return [...entries.values()]
-    })
+    return this.#held.registry.at(block).entries
   }
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
-    const count = countUpTo(this.#landings, block)
-    return this.#list(`accepted/${count}`, () => leftOf(this.#landings.slice(0, count)).accepted)
+    return this.#held.checkpoints.at(block).accepted
+  }
+
+  /** What accounts have put down as of a block, by ascending account. */
+  depositsAt(block: bigint): readonly DepositEntry[] {
+    return this.#held.deposits.at(block)
   }
 
   /** Throws `missingLogs`, and changes nothing, when events are missing before these. */
@@ -174,13 +170,7 @@ export class ChainView {
     for (const [at] of this.#eventBlocks) if (at > number) this.#eventBlocks.delete(at)
     // The block after a base is what makes it certain.
     for (const [time, { number: at }] of this.#bases) if (at >= number) this.#bases.delete(time)
-    this.#registered = this.#registered.slice(0, countUpTo(this.#registered, number))
-    this.#changes = this.#changes.slice(0, countUpTo(this.#changes, number))
-    this.#landings = this.#landings.slice(0, countUpTo(this.#landings, number))
-    this.#left = leftOf(this.#landings)
-    const entries = this.#registered.flatMap(({ entry }) => entry ?? [])
-    this.#identities = new Set(entries.map(({ identity }) => hex(identity)))
-    this.#lists.clear()
+    for (const timeline of Object.values(this.#held)) timeline.rollback(number)
   }
 
   /** Forgets everything. */
@@ -188,19 +178,15 @@ export class ChainView {
     this.#headers = []
     this.#eventBlocks.clear()
     this.#bases.clear()
-    this.#registered = []
-    this.#changes = []
-    this.#landings = []
-    this.#left = nothingLeft()
-    this.#identities.clear()
-    this.#lists.clear()
+    for (const timeline of Object.values(this.#held)) timeline.reset()
   }
 
   /** Indices and epochs are contiguous, so a log that an endpoint left out shows. */
   #checkOrder(events: readonly ChainEvent[]): void {
-    let index = this.#registered.length
+    let index = this.registeredCount()
     let epoch = this.lastEpoch() ?? -2
     for (const event of events) {
+      if (event.contract === 'deposits') continue
       if (event.type === 'registered') {
         if (event.index !== index) throw missingLogs('node', index, event.index)
         index++
@@ -220,21 +206,8 @@ export class ChainView {
 
   #apply(event: ChainEvent): void {
     this.#eventBlocks.set(event.block.number, event.block)
-    if (event.type === 'registered') this.#registered.push(this.#firstOfIdentity(event))
-    else if (event.type === 'changed') this.#changes.push(event)
-    else {
-      this.#landings.push(event)
-      land(this.#left, event)
-    }
-  }
-
-  /** Without its entry when an earlier entry has the same identity key. */
-  #firstOfIdentity(event: Registered): Registered {
-    if (event.entry === undefined) return event
-    const identity = hex(event.entry.identity)
-    if (this.#identities.has(identity)) return { ...event, entry: undefined }
-    this.#identities.add(identity)
-    return event
+    const timeline: Pick<Timeline<never, unknown>, 'push'> = this.#held[event.contract]
+    timeline.push(event as never)
   }
 
   /** Keeps `before` for every epoch that starts after it and not after `header`. */
@@ -251,50 +224,54 @@ export class ChainView {
       this.#bases.delete(oldest)
     }
   }
-
-  #list<T>(key: string, make: () => readonly T[]): readonly T[] {
-    const known = this.#lists.get(key)
-    if (known !== undefined) return known as readonly T[]
-    const list = make()
-    this.#lists.set(key, list)
-    for (const oldest of this.#lists.keys()) {
-      if (this.#lists.size <= LISTS_MAX) break
-      this.#lists.delete(oldest)
-    }
-    return list
-  }
 }
 
-/** True of an event that the registry emitted. */
-export function isOfRegistry({ type }: ChainEvent): boolean {
-  return type !== 'accepted' && type !== 'cancelled'
+interface Registry {
+  /** Nodes so far, those left out among them. */
+  readonly registered: number
+  readonly entries: readonly RegistryEntry[]
+}
+
+/** Leaves out an entry with the identity key of an earlier one. */
+function registryOf(events: readonly RegistryEvent[]): Registry {
+  const entries = new Map<number, RegistryEntry>()
+  const identities = new Set<string>()
+  let registered = 0
+  for (const event of events) {
+    if (event.type === 'changed') {
+      const entry = entries.get(event.index)
+      if (entry !== undefined) entries.set(event.index, { ...entry, ...event.change })
+      continue
+    }
+    registered++
+    const { entry, index } = event
+    if (entry === undefined || identities.has(hex(entry.identity))) continue
+    identities.add(hex(entry.identity))
+    entries.set(index, entry)
+  }
+  return { registered, entries: [...entries.values()] }
 }
 
 interface Left {
   /** From the genesis one on. */
-  readonly accepted: AcceptedCheckpoint[]
-  readonly cancelled: CancelledCheckpoint[]
+  readonly accepted: readonly AcceptedCheckpoint[]
+  readonly cancelled: readonly CancelledCheckpoint[]
 }
 
-function nothingLeft(): Left {
-  return { accepted: [], cancelled: [] }
-}
-
-/** What these landings leave. */
-export function leftOf(landings: readonly Landing[]): Left {
-  const left = nothingLeft()
-  for (const landing of landings) land(left, landing)
-  return left
-}
-
-function land({ accepted, cancelled }: Left, landing: Landing): void {
-  if (landing.type === 'accepted') {
-    accepted.push(landing.accepted)
-    return
+/** What these events leave. */
+export function leftOf(events: readonly CheckpointsEvent[]): Left {
+  const accepted: AcceptedCheckpoint[] = []
+  const cancelled: CancelledCheckpoint[] = []
+  for (const event of events) {
+    if (event.type === 'accepted') {
+      accepted.push(event.accepted)
+      continue
+    }
+    // The genesis checkpoint stands first.
+    const [first] = accepted.splice(event.epoch + 1)
+    if (first !== undefined) cancelled.push(first)
   }
-  // The genesis checkpoint stands first.
-  const [first] = accepted.splice(landing.epoch + 1)
-  if (first !== undefined) cancelled.push(first)
+  return { accepted, cancelled }
 }
 
 function missingLogs(what: string, expected: number, found: number): CairnError {
@@ -303,21 +280,4 @@ function missingLogs(what: string, expected: number, found: number): CairnError 
     `an endpoint left out events: expected ${what} ${expected}, found ${found}`,
     { facts: { expected, found } },
   )
-}
-
-/** How many of the items, which are in the chain's order, lie in blocks up to this one. */
-function countUpTo(items: readonly { block: BlockHeader }[], block: bigint): number {
-  return firstIndex(items, item => item.block.number > block)
-}
-
-/** Index of the first item that satisfies a condition which holds for all later ones too. */
-function firstIndex<T>(items: readonly T[], holds: (item: T) => boolean): number {
-  let low = 0
-  let high = items.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (holds(items[middle] as T)) high = middle
-    else low = middle + 1
-  }
-  return low
 }

@@ -7,6 +7,8 @@ import {
   COUNTED_TYPES,
   checkpointRoot,
   committeeWord,
+  compareBytes,
+  equalBytes,
   GENESIS_EPOCH,
   ListDepth,
   listRoot,
@@ -23,6 +25,12 @@ export interface ChainWorld {
   chains: readonly [Chain, Chain]
   /** Registers a node in a new block; resolves with its identity key. */
   register(): Promise<Uint8Array>
+  /** Puts down base units for the account of this number. */
+  deposit(account: number, amount: bigint): Promise<void>
+  /** The account of this number asks for base units of its deposit. */
+  requestWithdrawal(account: number, amount: bigint): Promise<void>
+  /** The account of this number names the key of this number, which signs; resolves with the key. */
+  nameKey(account: number, key: number): Promise<Uint8Array>
   /** Posts the genesis checkpoint; resolves with the network id. */
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** Cancels the accepted checkpoint of an epoch; `before` is that of the epoch before. */
@@ -98,6 +106,45 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
         const { length } = chain.registryAt(block.number)
         assert.ok(length >= before && length <= upTo)
       }
+    }),
+    rule('shows what accounts have put down and asked back, from that block on', async world => {
+      const chain = await started(world)
+      const entries = () => chain.depositsAt(headOf(chain).number)
+      assert.deepEqual(entries(), [])
+      await world.deposit(1, 70n)
+      await until(world, () => entries()[0]?.deposited === 70n)
+      const [first] = entries()
+      assert.equal(first?.account.length, 20)
+      const none = { key: undefined, requested: 0n, requestedAt: 0n }
+      assert.deepEqual(first, { ...none, account: first.account, deposited: 70n })
+      await world.requestWithdrawal(1, 50n)
+      await until(world, () => entries()[0]?.requested === 50n)
+      await world.deposit(1, 5n)
+      await until(world, () => entries()[0]?.deposited === 75n)
+      await world.requestWithdrawal(1, 20n)
+      await until(world, () => entries()[0]?.requested === 20n)
+      const requestedAt = entries()[0]?.requestedAt ?? 0n
+      const requested = (block: bigint) => chain.depositsAt(block)[0]?.requested
+      assert.deepEqual([requested(requestedAt - 1n), requested(requestedAt)], [50n, 20n])
+    }),
+    rule('lets an account pay for the first key that it named and no other has', async world => {
+      const chain = await started(world)
+      const entries = () => chain.depositsAt(headOf(chain).number)
+      const keys = () => entries().flatMap(({ key }) => (key === undefined ? [] : [key]))
+      const key = await world.nameKey(1, 1)
+      await until(world, () => keys().length === 1)
+      await world.nameKey(1, 2)
+      await world.nameKey(2, 1)
+      const other = await world.nameKey(2, 2)
+      await until(world, () => keys().length === 2)
+      const [mine, theirs] = [key, other].map(named =>
+        entries().find(entry => entry.key !== undefined && equalBytes(entry.key, named)),
+      )
+      assert.ok(mine !== undefined && theirs !== undefined)
+      assert.notDeepEqual(mine.account, theirs.account)
+      assert.ok(
+        compareBytes(entries()[0]?.account as Uint8Array, entries()[1]?.account as Uint8Array) < 0,
+      )
     }),
     rule('has a genesis checkpoint once the network was started', async world => {
       const chain = await started(world)

@@ -1,5 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { type BlockHeader, type ChainEvent, ChainView } from '@cairn/node'
+import {
+  type BlockHeader,
+  type ChainEvent,
+  ChainView,
+  type DepositsEvent,
+  depositEntries,
+} from '@cairn/node'
 import { type RegistryEntry, sha256 } from '@cairn/protocol'
 import fc from 'fast-check'
 
@@ -43,9 +49,9 @@ describe('chain view', () => {
     const view = new ChainView({ epochs: EPOCHS })
     const block = header(0, 100)
     const gaps: ChainEvent[] = [
-      { type: 'registered', block, index: 1, entry: undefined },
-      { type: 'changed', block, index: 0, change: { exitAt: 100 } },
-      { type: 'accepted', block, accepted: acceptedAt(0, block) },
+      { contract: 'registry', type: 'registered', block, index: 1, entry: undefined },
+      { contract: 'registry', type: 'changed', block, index: 0, change: { exitAt: 100 } },
+      { contract: 'checkpoints', type: 'accepted', block, accepted: acceptedAt(0, block) },
     ]
     for (const event of gaps) {
       const advance = { headers: [block], events: [event] }
@@ -59,7 +65,13 @@ describe('chain view', () => {
     const view = new ChainView({ epochs: EPOCHS })
     const register = (index: number, identity: number) => {
       const block = header(index, 100 + index)
-      const event = { type: 'registered', block, index, entry: entry(index, identity) } as const
+      const event = {
+        contract: 'registry',
+        type: 'registered',
+        block,
+        index,
+        entry: entry(index, identity),
+      } as const
       view.append({ headers: [block], events: [event] })
       return view.registryAt(block.number).map(node => node.index)
     }
@@ -73,7 +85,13 @@ describe('chain view', () => {
   it('gives the same list again while nothing changed', () => {
     const view = new ChainView({ epochs: EPOCHS })
     const block = header(0, 100)
-    const event = { type: 'registered', block, index: 0, entry: entry(0, 0) } as const
+    const event = {
+      contract: 'registry',
+      type: 'registered',
+      block,
+      index: 0,
+      entry: entry(0, 0),
+    } as const
     view.append({ headers: [block], events: [event] })
     view.append({ headers: [header(1, 101)], events: [] })
     assert.equal(view.registryAt(0n), view.registryAt(1n))
@@ -90,11 +108,16 @@ describe('chain view', () => {
       BlockHeader,
     ]
     const events: ChainEvent[] = [
-      { type: 'accepted', block: genesis, accepted: acceptedAt(-1, genesis) },
-      { type: 'accepted', block: zero, accepted: acceptedAt(0, zero) },
-      { type: 'accepted', block: one, accepted: acceptedAt(1, one) },
-      { type: 'cancelled', block: cancel, epoch: 0 },
-      { type: 'accepted', block: again, accepted: acceptedAt(0, again) },
+      {
+        contract: 'checkpoints',
+        type: 'accepted',
+        block: genesis,
+        accepted: acceptedAt(-1, genesis),
+      },
+      { contract: 'checkpoints', type: 'accepted', block: zero, accepted: acceptedAt(0, zero) },
+      { contract: 'checkpoints', type: 'accepted', block: one, accepted: acceptedAt(1, one) },
+      { contract: 'checkpoints', type: 'cancelled', block: cancel, epoch: 0 },
+      { contract: 'checkpoints', type: 'accepted', block: again, accepted: acceptedAt(0, again) },
     ]
     view.append({ headers: blocks, events })
     const epochs = (block: BlockHeader) => view.checkpointsAt(block.number).map(it => it.epoch)
@@ -109,7 +132,12 @@ describe('chain view', () => {
     view.rollback(2n)
     assert.equal(view.accepted(0)?.block, zero)
     assert.deepEqual(view.cancelled(), [])
-    const beyond = { type: 'cancelled', block: header(3, 103), epoch: 2 } as const
+    const beyond = {
+      contract: 'checkpoints',
+      type: 'cancelled',
+      block: header(3, 103),
+      epoch: 2,
+    } as const
     assert.throws(() => view.append({ headers: [beyond.block], events: [beyond] }), {
       code: 'missingLogs',
     })
@@ -121,9 +149,21 @@ describe('chain view', () => {
     view.append({
       headers: blocks,
       events: [
-        { type: 'registered', block: blocks[0], index: 0, entry: entry(0, 0) },
-        { type: 'changed', block: blocks[1], index: 0, change: { exitAt: 101 } },
-        { type: 'changed', block: blocks[2], index: 0, change: { bond: 0n } },
+        {
+          contract: 'registry',
+          type: 'registered',
+          block: blocks[0],
+          index: 0,
+          entry: entry(0, 0),
+        },
+        {
+          contract: 'registry',
+          type: 'changed',
+          block: blocks[1],
+          index: 0,
+          change: { exitAt: 101 },
+        },
+        { contract: 'registry', type: 'changed', block: blocks[2], index: 0, change: { bond: 0n } },
       ],
     })
     const seen = blocks.map(({ number }) => view.registryAt(number)[0])
@@ -138,6 +178,45 @@ describe('chain view', () => {
   })
 })
 
+describe('what accounts have put down', () => {
+  const at = (number: number) => header(number, 100 + number)
+  const event = (number: number, change: object) =>
+    ({ contract: 'deposits', block: at(number), ...change }) as DepositsEvent
+  const [a, b] = [new Uint8Array(20).fill(1), new Uint8Array(20).fill(2)]
+  const [key, other] = [sha256(a), sha256(b)]
+
+  it('is what was deposited and not withdrawn, less what is asked back', () => {
+    const events = [
+      event(1, { account: b, type: 'deposited', amount: 70n }),
+      event(2, { account: a, type: 'deposited', amount: 5n }),
+      event(3, { account: b, type: 'requested', amount: 50n }),
+      event(4, { account: b, type: 'requested', amount: 60n }),
+      event(5, { account: b, type: 'withdrawn', amount: 55n }),
+      event(6, { account: b, type: 'deposited', amount: 1n }),
+    ]
+    const of = (count: number) => depositEntries(events.slice(0, count))
+    const none = { key: undefined, requested: 0n, requestedAt: 0n }
+    assert.deepEqual(of(4), [
+      { ...none, account: a, deposited: 5n },
+      { ...none, account: b, deposited: 70n, requested: 60n, requestedAt: 4n },
+    ])
+    assert.deepEqual(of(6)[1], { ...none, account: b, deposited: 16n })
+  })
+
+  it('pays for the key that an account named first, and that no other has', () => {
+    const named = (number: number, account: Uint8Array, named: Uint8Array | undefined) =>
+      event(number, { account, type: 'named', key: named })
+    const keys = (...events: DepositsEvent[]) => depositEntries(events).map(entry => entry.key)
+    assert.deepEqual(keys(named(1, a, undefined)), [undefined])
+    assert.deepEqual(keys(named(1, a, undefined), named(2, a, key)), [key])
+    assert.deepEqual(keys(named(1, a, key), named(2, a, other)), [key])
+    assert.deepEqual(keys(named(1, b, key), named(2, a, key)), [undefined, key])
+    assert.deepEqual(keys(named(1, b, key), named(2, a, key), named(3, a, other)), [other, key])
+    // Neither has the one that was not taken for its account.
+    assert.deepEqual(keys(named(1, a, key), named(2, a, other), named(3, b, other)), [key, other])
+  })
+})
+
 const step = fc.oneof(
   {
     weight: 4,
@@ -147,6 +226,7 @@ const step = fc.oneof(
       gap: fc.integer({ min: 0, max: 25 }),
       nodes: fc.integer({ min: 0, max: 2 }),
       checkpoint: fc.boolean(),
+      deposits: fc.array(fc.record({ account: fc.nat(2), what: fc.nat(3) }), { maxLength: 3 }),
     }),
   },
   {
@@ -165,7 +245,7 @@ class Model {
   windowStart = 0
   #salt = 0
 
-  grow({ blocks, gap, nodes, checkpoint }: Append) {
+  grow({ blocks, gap, nodes, checkpoint, deposits }: Append) {
     const headers: BlockHeader[] = []
     for (let i = 0; i < blocks; i++) {
       const before = this.blocks.at(-1)?.timestamp ?? 90
@@ -178,12 +258,17 @@ class Model {
     const count = this.events.filter(({ type }) => type === 'registered').length
     const epoch = this.events.filter(({ type }) => type === 'accepted').length - 1
     const events: ChainEvent[] = Array.from({ length: nodes }, (_, i) => ({
+      contract: 'registry',
       type: 'registered',
       block,
       index: count + i,
       entry: entry(count + i, count + i),
     }))
-    if (checkpoint) events.push({ type: 'accepted', block, accepted: acceptedAt(epoch, block) })
+    if (checkpoint) {
+      const accepted = acceptedAt(epoch, block)
+      events.push({ contract: 'checkpoints', type: 'accepted', block, accepted })
+    }
+    for (const { account, what } of deposits) events.push(depositEvent(block, account, what))
     this.events.push(...events)
     return { headers, events }
   }
@@ -206,6 +291,10 @@ class Model {
         view.checkpointsAt(block.number).map(({ epoch }) => epoch),
         upTo.flatMap(event => (event.type === 'accepted' ? event.accepted.epoch : [])),
       )
+      assert.deepEqual(
+        view.depositsAt(block.number),
+        depositEntries(upTo.filter(event => event.contract === 'deposits')),
+      )
       const found = view.block(block.number)
       assert.ok(found === undefined || found.timestamp === block.timestamp)
       if (block.number >= this.windowStart) assert.deepEqual(found, block)
@@ -225,6 +314,14 @@ class Model {
       assert.ok(found === undefined || found === before || found.number === before?.number)
     }
   }
+}
+
+function depositEvent(block: BlockHeader, number: number, what: number): DepositsEvent {
+  const account = new Uint8Array(20).fill(number)
+  const from = { contract: 'deposits', block, account } as const
+  if (what === 3) return { ...from, type: 'named', key: sha256(Uint8Array.of(number >> 1)) }
+  const type = (['deposited', 'requested', 'withdrawn'] as const)[what] as 'deposited'
+  return { ...from, type, amount: BigInt(number + 1) }
 }
 
 function header(number: number, timestamp: number, salt = 0): BlockHeader {

@@ -9,6 +9,9 @@ import {
   checkpointsAbi,
   type DeployParameters,
   deployFunded,
+  depositKeyRoot,
+  depositsAbi,
+  nameKeyArguments,
   nodeRegistryAbi,
   startAnvil,
   type TestAccount,
@@ -36,6 +39,7 @@ import {
   createPublicClient,
   createWalletClient,
   encodeFunctionData,
+  type Hex,
   type HttpTransport,
   type PublicClient,
   type TestActions,
@@ -164,8 +168,15 @@ export interface TestChain {
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
   /** Takes the node of this index, which is that of its number, out of the active set. */
   requestExit(index: number): Promise<void>
+  /** Takes the bond of a node back that has left. */
+  withdrawBond(index: number): Promise<void>
   addBond(index: number, amount: bigint): Promise<void>
   changePlace(index: number, cell: bigint): Promise<void>
+  /** Puts down so many base units for an operator's account. */
+  deposit(number: number, amount: bigint): Promise<void>
+  requestWithdrawal(number: number, amount: bigint): Promise<void>
+  /** An operator's account names the identity key of a node, which signs unless told otherwise. */
+  nameKey(number: number, node: number, signature?: Uint8Array): Promise<Uint8Array>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** As the guardian. */
   cancel(epoch: number, before: Checkpoint): Promise<void>
@@ -218,19 +229,27 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
     return account
   }
   const { signal } = new AbortController()
-  const act = async (
-    index: number,
-    functionName: 'requestExit' | 'addBond' | 'changePlace',
-    args: readonly unknown[],
-  ) => {
-    const wallet = createWalletClient({
-      account: operator(index).account,
-      transport: anvilTransport(anvil.rpcUrl),
-    })
-    const data = encodeFunctionData({ abi: nodeRegistryAbi as Abi, functionName, args })
-    const hash = await wallet.sendTransaction({ chain: null, to: contracts.registry, data })
+  const send = async ({ account }: Pick<TestAccount, 'account'>, to: Hex, data: Hex) => {
+    const wallet = createWalletClient({ account, transport: anvilTransport(anvil.rpcUrl) })
+    const hash = await wallet.sendTransaction({ chain: null, to, data })
     const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
     assert.equal(status, 'success')
+  }
+  const act = (
+    index: number,
+    functionName: 'requestExit' | 'withdraw' | 'addBond' | 'changePlace',
+    args: readonly unknown[],
+  ) => {
+    const data = encodeFunctionData({ abi: nodeRegistryAbi as Abi, functionName, args })
+    return send(operator(index), contracts.registry, data)
+  }
+  const actOnDeposits = (
+    account: TestAccount,
+    functionName: 'deposit' | 'requestWithdrawal' | 'nameKey',
+    args: readonly unknown[],
+  ) => {
+    const data = encodeFunctionData({ abi: depositsAbi as Abi, functionName, args })
+    return send(account, contracts.deposits, data)
   }
   return {
     anvil,
@@ -267,8 +286,25 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
       return signer.identity
     },
     requestExit: index => act(index, 'requestExit', [index]),
+    withdrawBond: index => act(index, 'withdraw', [index]),
     addBond: (index, amount) => act(index, 'addBond', [index, amount]),
     changePlace: (index, cell) => act(index, 'changePlace', [index, cell, 3, 1, -5]),
+    deposit: (number, amount) =>
+      actOnDeposits(testDeployer(), 'deposit', [operator(number).address, amount]),
+    requestWithdrawal: (number, amount) =>
+      actOnDeposits(operator(number), 'requestWithdrawal', [amount]),
+    async nameKey(number, node, signature) {
+      const { identity: key, signIdentity } = nodeSigner(node)
+      const root = depositKeyRoot({
+        chainId: BigInt(chainId),
+        deposits: unhex(contracts.deposits),
+        account: unhex(operator(number).address),
+        key,
+      })
+      const args = nameKeyArguments(key, signature ?? signIdentity(root))
+      await actOnDeposits(operator(number), 'nameKey', args)
+      return key
+    },
     async begin(checkpoint) {
       const { timestamp } = await client.getBlock()
       const genesis = Number(timestamp) + 1_000
@@ -308,6 +344,9 @@ export async function openChainWorld(): Promise<ChainWorld> {
   return {
     chains: [chain.chain({ account: account(14) }), chain.chain({ account: account(15) })],
     register: () => chain.register(nodes++),
+    deposit: chain.deposit,
+    requestWithdrawal: chain.requestWithdrawal,
+    nameKey: chain.nameKey,
     begin: genesis => chain.begin(genesis),
     cancel: (epoch, before) => chain.cancel(epoch, before),
     async pass() {

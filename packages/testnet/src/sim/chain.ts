@@ -8,8 +8,11 @@ import {
   type BlockHeader,
   type CancelledCheckpoint,
   type Chain,
+  type CheckpointsEvent,
   type Clock,
-  type Landing,
+  type DepositChange,
+  type DepositsEvent,
+  depositEntries,
   leftOf,
   type Submission,
 } from '@cairn/node'
@@ -22,6 +25,7 @@ import {
   check,
   checkpointRoot,
   committeeTree,
+  type DepositEntry,
   decode,
   equalBytes,
   hex,
@@ -64,7 +68,8 @@ export class SimulatedChain {
   readonly #init: SimulatedChainInit
   readonly #blocks: BlockHeader[] = []
   readonly #registry: { block: bigint; entry: RegistryEntry }[] = []
-  readonly #landings: Landing[] = []
+  readonly #landings: CheckpointsEvent[] = []
+  readonly #deposits: DepositsEvent[] = []
   readonly #pending: PendingSubmission[] = []
   readonly #views = new Set<View>()
   #timer: { cancel(): void } | undefined
@@ -103,6 +108,13 @@ export class SimulatedChain {
     )
   }
 
+  /** What accounts do with their deposits, in a new block and in this order. */
+  deposit(changes: readonly ({ account: Uint8Array } & DepositChange)[]): void {
+    this.#produce(block => {
+      for (const change of changes) this.#deposits.push({ contract: 'deposits', block, ...change })
+    })
+  }
+
   /** `Checkpoints.start`, in a new block: once, with the genesis checkpoint. */
   start(genesis: Checkpoint): void {
     check(this.accepted.length === 0, 'alreadyStarted', 'the chain was started before')
@@ -112,7 +124,9 @@ export class SimulatedChain {
   /** `Checkpoints.cancel`, in a new block: the checkpoint of this epoch, and all that follow it. */
   cancel(epoch: number): void {
     check(epoch >= 0 && epoch < this.accepted.length - 1, 'notAccepted', 'nothing to be cancelled')
-    this.#produce(block => this.#landings.push({ type: 'cancelled', block, epoch }))
+    this.#produce(block =>
+      this.#landings.push({ contract: 'checkpoints', type: 'cancelled', block, epoch }),
+    )
   }
 
   /** Other blocks come after this one: what was in those that followed it has not happened. */
@@ -120,6 +134,8 @@ export class SimulatedChain {
     this.#blocks.splice(Number(number) + 1)
     const landings = this.#landings.filter(({ block }) => block.number <= number)
     this.#landings.splice(0, this.#landings.length, ...landings)
+    const deposits = this.#deposits.filter(({ block }) => block.number <= number)
+    this.#deposits.splice(0, this.#deposits.length, ...deposits)
     const registered = this.#registry.filter(({ block }) => block <= number)
     this.#registry.splice(0, this.#registry.length, ...registered)
     this.#forks++
@@ -133,6 +149,7 @@ export class SimulatedChain {
       blocks: () => this.#blocks,
       registry: () => this.#registry,
       landings: () => this.#landings,
+      deposits: () => this.#deposits,
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
     })
     this.#views.add(view)
@@ -242,7 +259,7 @@ export class SimulatedChain {
       submitter,
       gasUsed: 0n,
     }
-    this.#landings.push({ type: 'accepted', block, accepted })
+    this.#landings.push({ contract: 'checkpoints', type: 'accepted', block, accepted })
   }
 }
 
@@ -256,7 +273,8 @@ function refusalOf(error: unknown): unknown {
 interface ViewSource {
   blocks(): readonly BlockHeader[]
   registry(): readonly { block: bigint; entry: RegistryEntry }[]
-  landings(): readonly Landing[]
+  landings(): readonly CheckpointsEvent[]
+  deposits(): readonly DepositsEvent[]
   submit(submission: Submission, signal: AbortSignal): Promise<void>
 }
 
@@ -329,8 +347,12 @@ class View implements Chain {
     return leftOf(this.#landingsTo(BigInt(this.#height - 1))).cancelled
   }
 
-  #landingsTo(block: bigint): readonly Landing[] {
+  #landingsTo(block: bigint): readonly CheckpointsEvent[] {
     return this.#source.landings().filter(({ block: { number } }) => number <= block)
+  }
+
+  depositsAt(block: bigint): readonly DepositEntry[] {
+    return depositEntries(this.#source.deposits().filter(event => event.block.number <= block))
   }
 
   genesis(): AcceptedCheckpoint | undefined {

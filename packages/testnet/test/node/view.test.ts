@@ -110,7 +110,12 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         chain: {
           chainId: 31337,
           rpc: [],
-          contracts: { checkpoints: `0x${'00'.repeat(20)}`, registry: '0x', token: '0x' },
+          contracts: {
+            checkpoints: `0x${'00'.repeat(20)}`,
+            registry: '0x',
+            token: '0x',
+            deposits: '0x',
+          },
           finality: 0,
         },
         genesis: GENESIS,

@@ -32,6 +32,17 @@ async function open(): Promise<ChainWorld> {
       assert.ok(entry !== undefined)
       return entry.identity
     },
+    async deposit(number, amount) {
+      simulated.deposit([{ account: account(number), type: 'deposited', amount }])
+    },
+    async requestWithdrawal(number, amount) {
+      simulated.deposit([{ account: account(number), type: 'requested', amount }])
+    },
+    async nameKey(number, key) {
+      const named = sha256(Uint8Array.of(key))
+      simulated.deposit([{ account: account(number), type: 'named', key: named }])
+      return named
+    },
     async begin(genesis) {
       simulated.start(genesis)
       return NETWORK
