@@ -9,6 +9,7 @@ import {Bls12381} from "./Bls12381.sol";
 import {CairnToken} from "./CairnToken.sol";
 import {H3} from "./H3.sol";
 import {LogCount} from "./LogCount.sol";
+import {Parameters} from "./Parameters.sol";
 import {Signing} from "./Signing.sol";
 
 /// @notice What an operator says of a node.
@@ -94,6 +95,8 @@ contract NodeRegistry is LogCount {
     uint256 public constant PAGE_MAX = 256;
     /// Base units of one unit of weight.
     uint256 public constant WEIGHT_UNIT = 1e18;
+    /// Parameter: base units that a change of place costs; they are burned.
+    bytes32 private constant PLACE_FEE = "placeFee";
 
     CairnToken public immutable token;
     /// Base units that all active nodes of one operator, and each node, have bonded at least.
@@ -103,8 +106,7 @@ contract NodeRegistry is LogCount {
     uint256 public immutable exitDelay;
     /// Base units beyond which a bond gives no more weight.
     uint256 public immutable weightCap;
-    /// Base units that a change of place costs; they are burned.
-    uint256 public immutable placeFee;
+    Parameters public immutable parameters;
     /// Takes from bonds what is proven.
     address public immutable slasher;
 
@@ -133,12 +135,12 @@ contract NodeRegistry is LogCount {
         uint256 nodeMinimum_,
         uint256 exitDelay_,
         uint256 weightCap_,
-        uint256 placeFee_,
+        Parameters parameters_,
         address slasher_
     ) {
         slasher = slasher_;
         weightCap = weightCap_;
-        placeFee = placeFee_;
+        parameters = parameters_;
         token = token_;
         operatorMinimum = operatorMinimum_;
         nodeMinimum = nodeMinimum_;
@@ -219,8 +221,9 @@ contract NodeRegistry is LogCount {
         node.gain = gain;
         logCount++;
         emit PlaceChanged(index, cell, region, subBand, gain);
-        IERC20(token).safeTransferFrom(msg.sender, address(this), placeFee);
-        token.burn(placeFee);
+        uint256 fee = parameters.get(PLACE_FEE);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), fee);
+        token.burn(fee);
     }
 
     /// Takes the node out of the active set; its bond returns after `exitDelay`.

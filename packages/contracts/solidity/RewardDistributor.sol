@@ -8,6 +8,7 @@ import {CheckpointContainer} from "./CheckpointContainer.sol";
 import {Checkpoints} from "./Checkpoints.sol";
 import {Deposits} from "./Deposits.sol";
 import {NodeRegistry} from "./NodeRegistry.sol";
+import {Parameters} from "./Parameters.sol";
 import {Payout, PayoutTree} from "./PayoutTree.sol";
 
 /// @title Pays what checkpoints say accounts have earned
@@ -57,15 +58,15 @@ contract RewardDistributor {
 
     uint256 private constant PPM = 1_000_000;
     uint64 private constant GENESIS_EPOCH = type(uint64).max;
+    /// Parameters: base units minted at most for an epoch, and parts per million of every fee.
+    bytes32 private constant EMISSION = "emission";
+    bytes32 private constant FEE_BURN = "feeBurn";
 
     CairnToken public immutable token;
     Checkpoints public immutable checkpoints;
     Deposits public immutable deposits;
     NodeRegistry public immutable registry;
-    /// Base units minted at most for an epoch.
-    uint256 public immutable emission;
-    /// Of every fee, parts per million.
-    uint256 public immutable feeBurn;
+    Parameters public immutable parameters;
     /// Base units paid out at most at once, and within `OUTFLOW_WINDOW` of steady claims.
     uint256 public immutable outflowMax;
 
@@ -75,8 +76,9 @@ contract RewardDistributor {
 
     Outflow private _outflow;
 
-    /// Epoch of the last checkpoint funded; 2^64 - 1 before the first.
+    /// Epoch of the last checkpoint funded, 2^64 - 1 before the first; and the block of its base.
     uint64 public lastEpoch = GENESIS_EPOCH;
+    uint64 public lastBase;
 
     mapping(address account => uint256) public claimed;
     /// By epoch mod `KEPT`: keccak256(epoch, levels, trunk).
@@ -87,16 +89,14 @@ contract RewardDistributor {
         Checkpoints checkpoints_,
         Deposits deposits_,
         NodeRegistry registry_,
-        uint256 emission_,
-        uint256 feeBurn_,
+        Parameters parameters_,
         uint88 outflowMax_
     ) {
         token = token_;
         checkpoints = checkpoints_;
         deposits = deposits_;
         registry = registry_;
-        emission = emission_;
-        feeBurn = feeBurn_;
+        parameters = parameters_;
         outflowMax = outflowMax_;
         _outflow = Outflow(0, outflowMax_, uint40(block.timestamp));
         IERC20(token_).forceApprove(address(registry_), type(uint256).max);
@@ -120,11 +120,11 @@ contract RewardDistributor {
         bytes32 payouts = PayoutTree.listRoot(trunk, length);
         if (payouts != checkpoint.payouts()) revert OtherPayouts(checkpoint.payouts(), payouts);
 
-        (uint256 minted, uint256 fees, uint256 burned) =
-            _balance(checkpoint.earnedTotal(), checkpoint.spentTotal(), epochs);
+        (uint256 minted, uint256 fees, uint256 burned) = _balance(checkpoint, epochs);
         earnedTotal = checkpoint.earnedTotal();
         spentTotal = checkpoint.spentTotal();
         lastEpoch = epoch;
+        lastBase = checkpoint.baseNumber();
         _trunks[epoch % KEPT] = _word(epoch, PayoutTree.levelsOf(length), trunk);
         emit Funded(epoch, minted, fees, burned);
 
@@ -186,19 +186,28 @@ contract RewardDistributor {
     }
 
     /// What becomes of the difference to the last totals: never more than the emission is minted,
-    /// and always minted + fees - burned = earned.
-    function _balance(uint128 earnedNow, uint128 spentNow, uint256 epochs)
+    /// and always minted + fees - burned = earned. Emission and burn are those of the checkpoint's
+    /// base, as nodes have settled by. Where epochs were left out and a vote lies between, it is the
+    /// highest emission and the lowest burn of the time: what is minted less what is burned is the
+    /// same with any.
+    function _balance(bytes calldata checkpoint, uint256 epochs)
         private
         view
         returns (uint256 minted, uint256 fees, uint256 burned)
     {
+        (uint128 earnedNow, uint128 spentNow) =
+            (checkpoint.earnedTotal(), checkpoint.spentTotal());
         if (earnedNow < earnedTotal || spentNow < spentTotal) revert TotalsFell();
+        uint64 base = checkpoint.baseNumber();
+        uint64 from = epochs == 1 ? base : lastBase;
         uint256 earned = earnedNow - earnedTotal;
         fees = spentNow - spentTotal;
+        (uint256 feeBurn,) = parameters.rangeOf(FEE_BURN, from, base);
         burned = fees * feeBurn / PPM;
         if (earned < fees - burned) return (0, fees, fees - earned);
         minted = earned - (fees - burned);
-        uint256 most = emission * epochs;
+        (, uint256 most) = parameters.rangeOf(EMISSION, from, base);
+        most *= epochs;
         if (minted <= most) return (minted, fees, burned);
         uint256 excess = minted - most;
         if (excess > burned || excess > ROUNDING * epochs) revert AboveEmission(most, minted);

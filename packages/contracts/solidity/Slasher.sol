@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Bls12381} from "./Bls12381.sol";
 import {Checkpoints} from "./Checkpoints.sol";
 import {NodeRegistry} from "./NodeRegistry.sol";
+import {Parameters} from "./Parameters.sol";
 import {PayoutTree} from "./PayoutTree.sol";
 import {Signing} from "./Signing.sol";
 
@@ -52,14 +53,15 @@ contract Slasher {
     uint256 private constant PPM = 1_000_000;
     /// Position of `penalties` in a checkpoint.
     uint8 private constant PENALTIES = 6;
+    /// Parameters, parts per million: of the bond for two votes, of the penalty to who proves it,
+    /// and of all bonds that are taken for an epoch at most.
+    bytes32 private constant PENALTY = "penalty";
+    bytes32 private constant REPORTER_SHARE = "reporterShare";
+    bytes32 private constant PENALTY_CAP = "penaltyCap";
 
     NodeRegistry public immutable registry;
     Checkpoints public immutable checkpoints;
-    /// Parts per million: of the bond for two votes, of the penalty to who proves it, and of all
-    /// bonds that are taken for an epoch at most.
-    uint256 public immutable penalty;
-    uint256 public immutable reporterShare;
-    uint256 public immutable penaltyCap;
+    Parameters public immutable parameters;
 
     /// By epoch of the messages that the offence is in.
     mapping(uint64 epoch => mapping(uint32 node => bool)) public punished;
@@ -70,15 +72,11 @@ contract Slasher {
     constructor(
         NodeRegistry registry_,
         Checkpoints checkpoints_,
-        uint256 penalty_,
-        uint256 reporterShare_,
-        uint256 penaltyCap_
+        Parameters parameters_
     ) {
         registry = registry_;
         checkpoints = checkpoints_;
-        penalty = penalty_;
-        reporterShare = reporterShare_;
-        penaltyCap = penaltyCap_;
+        parameters = parameters_;
     }
 
     /// Punishes two different votes of one node for one epoch and round. Votes for an epoch are
@@ -105,7 +103,7 @@ contract Slasher {
         bytes32 first = votes[0].checkpoint < votes[1].checkpoint
             ? votes[0].checkpoint
             : votes[1].checkpoint;
-        amount = _punish(epoch + 1, node, uint256(bond) * penalty / PPM, first);
+        amount = _punish(epoch + 1, node, uint256(bond) * parameters.get(PENALTY) / PPM, first);
     }
 
     /// Takes what an active checkpoint's penalties say.
@@ -140,7 +138,7 @@ contract Slasher {
         punished[epoch][node] = true;
         uint256 cap = capOf[epoch];
         if (cap == 0) {
-            cap = registry.totalBond() * penaltyCap / PPM;
+            cap = registry.totalBond() * parameters.get(PENALTY_CAP) / PPM;
             capOf[epoch] = cap;
         }
         (,,,, uint96 bond,,,,,,) = registry.nodes(node);
@@ -151,7 +149,8 @@ contract Slasher {
         if (amount > left) amount = left;
         taken[epoch] += amount;
         emit Slashed(epoch, node, amount, evidence, msg.sender);
-        registry.slash(node, amount, msg.sender, amount * reporterShare / PPM);
+        uint256 share = amount * parameters.get(REPORTER_SHARE) / PPM;
+        registry.slash(node, amount, msg.sender, share);
         return amount;
     }
 }

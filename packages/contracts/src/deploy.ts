@@ -16,8 +16,10 @@ import { cairnTokenAbi, cairnTokenBytecode } from './artifacts/CairnToken.ts'
 import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 import { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'
 import { nodeRegistryAbi, nodeRegistryBytecode } from './artifacts/NodeRegistry.ts'
+import { parametersAbi, parametersBytecode } from './artifacts/Parameters.ts'
 import { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/RewardDistributor.ts'
 import { slasherAbi, slasherBytecode } from './artifacts/Slasher.ts'
+import { type FoundingParameter, parameterWord } from './parameters.ts'
 
 /** In the order of their deployment: each knows the others by address from the start. */
 const ORDER = [
@@ -28,6 +30,7 @@ const ORDER = [
   'deposits',
   'access',
   'slasher',
+  'parameters',
 ] as const
 
 /** Roles of `Access`. */
@@ -48,12 +51,6 @@ export interface DeployParameters {
   exitDelay: bigint
   /** Base units of bond beyond which there is no more weight: the profile's `bondCap`. */
   weightCap: bigint
-  /** Base units that a change of a node's place costs. */
-  placeFee: bigint
-  /** Base units minted for an epoch at most: the profile's `emission`. */
-  emission: bigint
-  /** Of every fee, parts per million: the profile's `feeBurn`. */
-  feeBurn: bigint
   /** Base units that are paid out at most in a day of steady claims. */
   outflowMax: bigint
   /** Seconds from a checkpoint's acceptance to its being acted upon. */
@@ -64,10 +61,10 @@ export interface DeployParameters {
   fallbackDelay: bigint
   /** Epochs that a committee serves for: the profile's `termEpochs`. */
   termEpochs: bigint
-  /** Parts per million: the profile's `penalty`, `reporterShare` and `penaltyCap`. */
-  penalty: bigint
-  reporterShare: bigint
-  penaltyCap: bigint
+  /** Seconds between two changes of one parameter. */
+  parameterPeriod: bigint
+  /** What is voted on. */
+  parameters: readonly FoundingParameter[]
 }
 
 export interface DeployInit extends DeployParameters {
@@ -108,21 +105,25 @@ export async function deploy(init: DeployInit): Promise<ContractAddresses> {
 }
 
 /** What is left to say once all stand: who mints, and who has which role. */
-function settings({ token, checkpoints, distributor, access }: ContractAddresses, deployer: Hex) {
-  const selectorOf = (name: 'cancel' | 'setCommittee') =>
+function settings(contracts: ContractAddresses, deployer: Hex) {
+  const { token, checkpoints, distributor, access, parameters } = contracts
+  const ofCheckpoints = (name: 'cancel' | 'setCommittee') =>
     toFunctionSelector(getAbiItem({ abi: checkpointsAbi, name }))
+  const ofParameters = (name: 'set' | 'add') =>
+    toFunctionSelector(getAbiItem({ abi: parametersAbi, name }))
   const roles = [
-    { role: GUARDIAN, selector: selectorOf('cancel') },
-    { role: COUNCIL, selector: selectorOf('setCommittee') },
+    { role: GUARDIAN, target: checkpoints, selectors: [ofCheckpoints('cancel')] },
+    { role: COUNCIL, target: checkpoints, selectors: [ofCheckpoints('setCommittee')] },
+    { role: COUNCIL, target: parameters, selectors: [ofParameters('set'), ofParameters('add')] },
   ]
   return [
     { address: token, abi: cairnTokenAbi as Abi, functionName: 'setMinter', args: [distributor] },
-    ...roles.flatMap(({ role, selector }) => [
+    ...roles.flatMap(({ role, target, selectors }) => [
       {
         address: access,
         abi: accessAbi as Abi,
         functionName: 'setTargetFunctionRole',
-        args: [checkpoints, [selector], role],
+        args: [target, selectors, role],
       },
       {
         address: access,
@@ -145,8 +146,9 @@ function deployments(
   contracts: ContractAddresses,
   deployer: Hex,
 ): Deployment[] {
-  const { token, registry, checkpoints, distributor, deposits, access, slasher } = contracts
-  const { operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee } = init
+  const { token, registry, checkpoints, distributor, deposits, access, slasher, parameters } =
+    contracts
+  const { operatorMinimum, nodeMinimum, exitDelay, weightCap } = init
   const byName: Record<(typeof ORDER)[number], Deployment> = {
     token: {
       abi: cairnTokenAbi,
@@ -156,7 +158,7 @@ function deployments(
     registry: {
       abi: nodeRegistryAbi,
       bytecode: nodeRegistryBytecode,
-      args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, placeFee, slasher],
+      args: [token, operatorMinimum, nodeMinimum, exitDelay, weightCap, parameters, slasher],
     },
     checkpoints: {
       abi: checkpointsAbi,
@@ -176,7 +178,7 @@ function deployments(
     distributor: {
       abi: rewardDistributorAbi,
       bytecode: rewardDistributorBytecode,
-      args: [token, checkpoints, deposits, registry, init.emission, init.feeBurn, init.outflowMax],
+      args: [token, checkpoints, deposits, registry, parameters, init.outflowMax],
     },
     deposits: {
       abi: depositsAbi,
@@ -186,9 +188,18 @@ function deployments(
     slasher: {
       abi: slasherAbi,
       bytecode: slasherBytecode,
-      args: [registry, checkpoints, init.penalty, init.reporterShare, init.penaltyCap],
+      args: [registry, checkpoints, parameters],
     },
     access: { abi: accessAbi, bytecode: accessBytecode, args: [deployer] },
+    parameters: {
+      abi: parametersAbi,
+      bytecode: parametersBytecode,
+      args: [
+        access,
+        init.parameterPeriod,
+        init.parameters.map(({ name, ...numbers }) => ({ name: parameterWord(name), ...numbers })),
+      ],
+    },
   }
   return ORDER.map(name => byName[name])
 }

@@ -1,14 +1,15 @@
 /** What the contracts of a network on one machine are deployed with, and where they stand. */
-import { check } from '@cairn/protocol'
+import { check, TESTNET_PROFILE } from '@cairn/protocol'
 import { createPublicClient, createWalletClient, maxUint256, parseEther } from 'viem'
 import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from './accounts.ts'
 import { cairnTokenAbi } from './artifacts/CairnToken.ts'
 import { type ContractAddresses, type DeployParameters, deploy, deployedAt } from './deploy.ts'
+import { foundingParameters } from './parameters.ts'
 import { anvilTransport } from './transport.ts'
 
 /** Seconds of an epoch. */
 const EPOCH_S = 12n
-const EMISSION = parseEther('1000')
+const EMISSION = TESTNET_PROFILE.emission
 /** 365 days of epochs. */
 const YEARLY_CAP = (EMISSION * 365n * 86_400n) / EPOCH_S
 
@@ -19,9 +20,6 @@ export const TESTNET_PARAMETERS: DeployParameters = {
   nodeMinimum: parseEther('100'),
   exitDelay: 72n,
   weightCap: parseEther('10000'),
-  placeFee: parseEther('10'),
-  emission: EMISSION,
-  feeBurn: 100_000n,
   // Twice what a day of epochs emits: a network on one machine moves few fees beside it.
   outflowMax: (2n * EMISSION * 86_400n) / EPOCH_S,
   activationDelay: 0n,
@@ -29,9 +27,11 @@ export const TESTNET_PARAMETERS: DeployParameters = {
   fallbackWindow: 3n * EPOCH_S,
   fallbackDelay: 3n * EPOCH_S,
   termEpochs: 12n,
-  penalty: 100_000n,
-  reporterShare: 250_000n,
-  penaltyCap: 20_000n,
+  parameterPeriod: EPOCH_S,
+  parameters: foundingParameters(TESTNET_PROFILE, {
+    reporterShare: 250_000n,
+    placeFee: parseEther('10'),
+  }),
 }
 
 /** What each operator is given, base units. */

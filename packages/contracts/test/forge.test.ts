@@ -18,6 +18,7 @@ const SUITES = [
   'Deposits',
   'Money',
   'NodeRegistry',
+  'Parameters',
   'RewardDistributor',
   'Slasher',
 ]

@@ -322,7 +322,7 @@ describe('NodeRegistry', () => {
       const supply = () => world.client.readContract({ ...token, functionName: 'totalSupply' })
       const before = await supply()
       const receipt = await world.mined(await world.operator(0).writeContract(place(0)))
-      assert.equal(before - (await supply()), TESTNET_PARAMETERS.placeFee)
+      assert.equal(before - (await supply()), parseEther('10'))
       const [log] = parseEventLogs({
         abi: nodeRegistryAbi,
         eventName: 'PlaceChanged',

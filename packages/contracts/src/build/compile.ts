@@ -22,6 +22,7 @@ export const DEPLOYED = [
   'Deposits',
   'Access',
   'Slasher',
+  'Parameters',
 ] as const
 
 /**

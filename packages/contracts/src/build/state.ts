@@ -48,7 +48,7 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
   await test.setBlockTimestampInterval({ interval: 1 })
   const contracts = await deployFunded({ rpcUrl })
   check(
-    contracts.slasher === testnetContracts().slasher,
+    contracts.parameters === testnetContracts().parameters,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )

@@ -27,6 +27,8 @@ contract Economy is Network {
     uint256 public paidOut;
     uint256 public putDown;
     uint256 public withdrawn;
+    /// The distributor refused a checkpoint.
+    bool public stuck;
 
     uint128[ACCOUNTS] private _earned;
     uint128[ACCOUNTS] private _spent;
@@ -61,8 +63,8 @@ contract Economy is Network {
         (uint128 deposited, uint128 requested,) = deposits.accounts(account(client));
         uint128 used = _spent[client] + requested;
         fee = deposited > used ? uint128(bounded(fee, 0, deposited - used)) : 0;
-        reward = uint128(bounded(reward, 0, EMISSION));
-        uint128 burn = uint128(uint256(fee) * FEE_BURN / 1_000_000);
+        reward = uint128(bounded(reward, 0, parameters.get("emission")));
+        uint128 burn = uint128(uint256(fee) * parameters.get("feeBurn") / 1_000_000);
         _spent[client] += fee;
         _earned[earner % ACCOUNTS] += reward + fee - burn;
         spentTotal += fee;
@@ -81,11 +83,28 @@ contract Economy is Network {
         _landed.push(Landed(land(draft), uint64(block.number)));
     }
 
+    /// A vote on the emission or the burn: in force for the epochs settled after it.
+    function vote(bool emission, uint256 value) external {
+        vm.warp(block.timestamp + PERIOD);
+        vm.roll(block.number + 1);
+        bytes32 name = emission ? bytes32("emission") : bytes32("feeBurn");
+        (uint128 least, uint128 most, uint128 step,) = parameters.limits(name);
+        uint256 now_ = parameters.get(name);
+        uint256 low = now_ > least + step ? now_ - step : least;
+        uint256 high = now_ + step < most ? now_ + step : most;
+        parameters.set(name, bounded(value, low, high));
+    }
+
     function fund() external {
         if (_funded == _landed.length) return;
         _funded = _landed.length;
         Payout[] memory list = _lists[_funded - 1];
-        distributor.fund(_landed[_funded - 1].checkpoint, list.trunk(), uint32(list.length));
+        try distributor.fund(
+            _landed[_funded - 1].checkpoint, list.trunk(), uint32(list.length)
+        ) {}
+        catch {
+            stuck = true;
+        }
     }
 
     function claim(uint256 who) external {
@@ -139,6 +158,10 @@ contract MoneyTest is Network {
     function setUp() public {
         economy = new Economy();
         target(address(economy));
+    }
+
+    function invariant_everyCheckpointIsFundedWhateverIsVoted() public view {
+        assertTrue("funded", !economy.stuck());
     }
 
     function invariant_theDistributorHoldsWhatItOwes() public view {

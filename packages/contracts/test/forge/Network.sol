@@ -9,6 +9,7 @@ import {Checkpoints} from "../../solidity/Checkpoints.sol";
 import {Absent, Committee} from "../../solidity/CommitteeWord.sol";
 import {Deposits} from "../../solidity/Deposits.sol";
 import {NodeRegistry, Registration} from "../../solidity/NodeRegistry.sol";
+import {Parameter, Parameters} from "../../solidity/Parameters.sol";
 import {Payout} from "../../solidity/PayoutTree.sol";
 import {RewardDistributor} from "../../solidity/RewardDistributor.sol";
 import {Slasher} from "../../solidity/Slasher.sol";
@@ -36,6 +37,8 @@ abstract contract Network is Test {
     uint256 internal constant FEE_BURN = 100_000;
     uint88 internal constant OUTFLOW_MAX = 1_000_000 ether;
     uint256 internal constant SECRET = 0x5ec3e7;
+    /// Seconds between two changes of one parameter.
+    uint256 internal constant PERIOD = 60;
     uint64 internal constant GENESIS_EPOCH = type(uint64).max;
 
     CairnToken public token;
@@ -45,6 +48,7 @@ abstract contract Network is Test {
     Deposits public deposits;
     Access public access;
     Slasher public slasher;
+    Parameters public parameters;
     Committee internal committee;
     Checkpoints.Settings internal settings = Checkpoints.Settings({
         activationDelay: 0,
@@ -64,21 +68,28 @@ abstract contract Network is Test {
             100 ether,
             72,
             10_000 ether,
-            10 ether,
+            Parameters(vm.computeCreateAddress(address(this), nonce + 7)),
             vm.computeCreateAddress(address(this), nonce + 6)
         );
         checkpoints = new Checkpoints(
             vm.computeCreateAddress(address(this), nonce + 5), registry, settings
         );
         distributor = new RewardDistributor(
-            token, checkpoints, Deposits(depositsAt), registry, EMISSION, FEE_BURN, OUTFLOW_MAX
+            token,
+            checkpoints,
+            Deposits(depositsAt),
+            registry,
+            registry.parameters(),
+            OUTFLOW_MAX
         );
         deposits = new Deposits(token, checkpoints, address(distributor));
         assert(address(deposits) == depositsAt);
         access = new Access(address(this));
         assert(checkpoints.authority() == address(access));
-        slasher = new Slasher(registry, checkpoints, 100_000, 250_000, 20_000);
+        slasher = new Slasher(registry, checkpoints, registry.parameters());
         assert(registry.slasher() == address(slasher));
+        parameters = new Parameters(address(access), PERIOD, founding());
+        assert(registry.parameters() == parameters);
         token.setMinter(address(distributor));
         token.approve(address(deposits), type(uint256).max);
 
@@ -94,6 +105,17 @@ abstract contract Network is Test {
         draft.nextCommittee = word();
         draft.payouts = new Payout[](0).root();
         checkpoints.start(uint64(block.timestamp + 1), word(), encode(draft));
+    }
+
+    /// Parameters as deployed here: those that contracts read.
+    function founding() internal pure returns (Parameter[] memory list) {
+        list = new Parameter[](6);
+        list[0] = Parameter("emission", EMISSION, EMISSION / 100, EMISSION, EMISSION / 4);
+        list[1] = Parameter("feeBurn", FEE_BURN, 10_000, 500_000, 50_000);
+        list[2] = Parameter("penalty", 100_000, 10_000, 500_000, 50_000);
+        list[3] = Parameter("penaltyCap", 20_000, 1_000, 200_000, 10_000);
+        list[4] = Parameter("reporterShare", 250_000, 0, 500_000, 50_000);
+        list[5] = Parameter("placeFee", 10 ether, 0, 1000 ether, 10 ether);
     }
 
     function registerNode(uint32 number, uint96 bond) internal returns (uint32) {

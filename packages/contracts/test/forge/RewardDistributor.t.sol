@@ -152,6 +152,34 @@ contract RewardDistributorTest is Network {
         assertTrue("emission", token.mintedIn(0) <= most);
     }
 
+    function test_mintsByTheEmissionThatTheBaseHad() public {
+        vm.roll(20);
+        parameters.set("emission", 750 ether);
+        bytes memory before = landedAt(19, 900 ether);
+        bytes memory later = landedAt(20, 1800 ether);
+        Payout[] memory list = earning(900 ether);
+        fund(before, list);
+        list = earning(1800 ether);
+        vm.expectRevert(
+            abi.encodeWithSelector(RewardDistributor.AboveEmission.selector, 750 ether, 900 ether)
+        );
+        this.fundExternally(later, list);
+    }
+
+    function test_burnsByTheShareThatTheBaseHad() public {
+        vm.roll(20);
+        parameters.set("feeBurn", 150_000);
+        Payout[] memory none = new Payout[](0);
+        uint256 supply = token.totalSupply();
+        Draft memory draft;
+        draft.payouts = none.root();
+        draft.baseNumber = 20;
+        draft.spentTotal = 100 ether;
+        draft.earnedTotal = 85 ether;
+        fund(land(draft), none);
+        assertEqual("burned", supply - 15 ether, token.totalSupply());
+    }
+
     function test_refusesTotalsThatFall() public {
         Payout[] memory list = listOf(3, 1, 10 ether);
         fund(landed(list, FEES), list);
@@ -263,8 +291,7 @@ contract RewardDistributorTest is Network {
             checkpoints,
             deposits,
             registry,
-            EMISSION,
-            FEE_BURN,
+            parameters,
             OUTFLOW_MAX
         );
         Greedy receiver = new Greedy();
@@ -316,6 +343,19 @@ contract RewardDistributorTest is Network {
         for (uint256 i = 0; i < list.length; ++i) draft.earnedTotal += list[i].earned;
         draft.spentTotal = distributor.spentTotal() + fees;
         return land(draft);
+    }
+
+    function landedAt(uint64 base, uint128 earned) private returns (bytes memory) {
+        Draft memory draft;
+        draft.payouts = earning(earned).root();
+        draft.baseNumber = base;
+        draft.earnedTotal = earned;
+        return land(draft);
+    }
+
+    function earning(uint128 amount) private pure returns (Payout[] memory list) {
+        list = new Payout[](1);
+        list[0] = Payout(address(0xabc), amount, 0, 0);
     }
 
     function listOf(uint256 size, uint256 salt, uint128 most)
