@@ -27,6 +27,7 @@ import {
   type Verifier,
 } from '@cairn/protocol'
 import { Checkpointer } from './checkpoints/checkpointer.ts'
+import { Funding } from './checkpoints/funding.ts'
 import { ClockCheck } from './clock-check.ts'
 import type { NodeKind, Voice } from './kinds/kind.ts'
 import { type DrandInit, Epochs } from './ledger/epochs.ts'
@@ -124,6 +125,7 @@ export class CairnNode {
   readonly #ports: NodePorts
   readonly #init: CairnNodeInit
   readonly #sync: Sync
+  readonly #funding: Funding
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
@@ -222,6 +224,8 @@ export class CairnNode {
       },
       { network: id, peerOf, mutedRound, archive: init.archive ?? false },
     )
+    const { checkpointer } = this
+    this.#funding = new Funding({ chain, clock, checkpointer, epochs, speakers, log })
     for (const seat of this.seats) seat.takeDuties()
     this.clockCheck = new ClockCheck(
       { sync, registered: () => this.#clockPeers() },
@@ -280,6 +284,7 @@ export class CairnNode {
     for (const seat of this.seats) await seat.start()
     await network.start()
     await chain.start(this.#stopping.signal)
+    this.#funding.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
   }
@@ -291,6 +296,7 @@ export class CairnNode {
     this.#stopping.abort()
     this.epochs.stop()
     for (const seat of this.seats) await seat.dropDuties()
+    await this.#funding.stop()
     await this.checkpointer.stop()
     for (const seat of this.seats.toReversed()) await seat.stop()
     await this.#ports.network.stop()

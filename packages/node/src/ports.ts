@@ -4,7 +4,7 @@
  *
  * The kinds, the ledger and the kernel know these interfaces only.
  */
-import type { DepositEntry, RegistryEntry } from '@cairn/protocol'
+import type { Checkpoint, DepositEntry, Payout, RegistryEntry } from '@cairn/protocol'
 
 /** Milliseconds since 1970 and timers; virtual in the simulator. */
 export interface Clock {
@@ -132,9 +132,18 @@ export interface Submission {
   signature: Uint8Array
 }
 
+/** An accepted checkpoint with all payouts of its state, by account. */
+export interface CheckpointPayouts {
+  checkpoint: Checkpoint
+  payouts: readonly Payout[]
+}
+
+/** `done`: it or a later one was funded before, or the chain has another in its place. */
+export type FundOutcome = 'funded' | 'done' | 'notActive'
+
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All
- * queries are synchronous reads of the view; only `submit` and `start` talk to the chain.
+ * queries are synchronous reads of the view; only `submit`, `fund` and `start` talk to the chain.
  */
 export interface Chain {
   start(signal: AbortSignal): Promise<void>
@@ -170,6 +179,11 @@ export interface Chain {
    * `reverted` or `chainUnavailable`.
    */
   submit(submission: Submission, signal: AbortSignal): Promise<void>
+  /**
+   * Opens a checkpoint for claims, if it is active and neither it nor a later one is open; resolves
+   * when it is in a block. Rejects with `reverted` or `chainUnavailable`.
+   */
+  fund(payouts: CheckpointPayouts, signal: AbortSignal): Promise<FundOutcome>
 }
 
 export interface Write {

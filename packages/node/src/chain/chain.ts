@@ -1,8 +1,22 @@
 /** The chain as the node sees it: an EVM chain behind RPC endpoints. */
-import { checkpointsAbi, submitArguments } from '@cairn/contracts'
-import { CairnError, Checkpoint, committeeTree, decode } from '@cairn/protocol'
-import { encodeFunctionData } from 'viem'
-import type { Chain, Clock, Log, Submission } from '../ports.ts'
+import {
+  checkpointsAbi,
+  PayoutClaims,
+  rewardDistributorAbi,
+  submitArguments,
+} from '@cairn/contracts'
+import {
+  CairnError,
+  Checkpoint,
+  checkpointRoot,
+  committeeTree,
+  decode,
+  equalBytes,
+  GENESIS_EPOCH,
+  unhex,
+} from '@cairn/protocol'
+import { BaseError, ContractFunctionRevertedError, encodeFunctionData, type Hex } from 'viem'
+import type { Chain, CheckpointPayouts, Clock, FundOutcome, Log, Submission } from '../ports.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
 import { Rpc } from './rpc.ts'
@@ -23,7 +37,10 @@ export interface EvmChainInit {
   chainId: number
   /** RPC endpoints, in order of preference. */
   rpc: readonly string[]
-  contracts: FollowedContracts
+  contracts: FollowedContracts & {
+    /** Undefined where nobody is paid on this chain. */
+    distributor?: Hex | undefined
+  }
   /** Blocks on top of one before it is final. */
   finality: number
   /** When epochs start: the last block before each is kept. */
@@ -142,6 +159,69 @@ class EvmChain implements Chain {
       throw refusalOf(error)
     }
   }
+
+  async fund(
+    { checkpoint, payouts }: CheckpointPayouts,
+    signal: AbortSignal,
+  ): Promise<FundOutcome> {
+    const { distributor } = this.#init.contracts
+    if (distributor === undefined) return 'done'
+    const state = await this.#fundable(distributor, checkpoint)
+    if (state !== 'fundable') return state
+    const data = encodeFunctionData({
+      abi: rewardDistributorAbi,
+      functionName: 'fund',
+      args: new PayoutClaims({ checkpoint, payouts }).fund(),
+    })
+    try {
+      await this.#transactions.send({ to: distributor, data }, { signal })
+      return 'funded'
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+      const refused = contractError(rewardDistributorAbi, error)
+      if (refused?.errorName === 'EpochFunded') return 'done'
+      throw error
+    }
+  }
+
+  /** What the chain says before anything is paid for asking. */
+  async #fundable(
+    distributor: Hex,
+    checkpoint: Checkpoint,
+  ): Promise<'fundable' | 'done' | 'notActive'> {
+    const { epoch } = checkpoint
+    const last = await this.#rpc.call(client =>
+      client.readContract({
+        address: distributor,
+        abi: rewardDistributorAbi,
+        functionName: 'lastEpoch',
+      }),
+    )
+    if (last !== GENESIS_EPOCH && last >= epoch) return 'done'
+    const active = await this.#rpc.call(client =>
+      client
+        .readContract({
+          address: this.#init.contracts.checkpoints,
+          abi: checkpointsAbi,
+          functionName: 'activeRootOf',
+          args: [epoch],
+        })
+        .catch(revertedWith),
+    )
+    if (active === 'NotActive') return 'notActive'
+    if (!active.startsWith('0x')) return 'done'
+    return equalBytes(unhex(active), checkpointRoot(checkpoint)) ? 'fundable' : 'done'
+  }
+}
+
+/** Name of the contract's error that a read ended with; what else went wrong is thrown again. */
+function revertedWith(error: unknown): string {
+  const reverted =
+    error instanceof BaseError &&
+    error.walk(cause => cause instanceof ContractFunctionRevertedError)
+  if (reverted instanceof ContractFunctionRevertedError)
+    return reverted.data?.errorName ?? 'unknown'
+  throw error
 }
 
 /** What the contract's refusal means to who submits. */

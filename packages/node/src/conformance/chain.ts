@@ -19,7 +19,10 @@ import {
 import type { BlockHeader, Chain, Submission } from '../ports.ts'
 import type { ConformanceCase } from './case.ts'
 
-/** A fresh chain whose contracts are deployed and not started, with no nodes. */
+/**
+ * A fresh chain whose contracts are deployed and not started, with no nodes. A checkpoint is active a
+ * minute after its acceptance.
+ */
 export interface ChainWorld {
   /** Two views of it, not started, whose submissions come from different accounts. */
   chains: readonly [Chain, Chain]
@@ -228,6 +231,28 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       await land(world, chain, network.submission(one, { round: 4 }))
       await land(world, chain, network.submission(two))
       await until(world, () => lastEpoch(chain) === 2)
+    }),
+    rule('opens an active checkpoint for claims, once', async world => {
+      const chain = await started(world)
+      const network = await beginWith(world, 4)
+      const [zero, one] = [network.next(network.first), network.first]
+      const next = network.next(zero)
+      const fund = (checkpoint: Checkpoint) =>
+        settled(world, chain.fund({ checkpoint, payouts: [] }, new AbortController().signal))
+      await land(world, chain, network.submission(zero))
+      assert.equal(await fund(zero), 'notActive')
+      assert.equal(await fund({ ...zero, deals: one.state }), 'notActive')
+      await until(world, () => lastEpoch(chain) === 0)
+      const due = (chain.checkpointsAt(headOf(chain).number)[1]?.block.timestamp ?? 0) + 60
+      await until(world, () => headOf(chain).timestamp >= due)
+      assert.equal(await fund({ ...zero, deals: one.state }), 'done', 'not what was accepted')
+      assert.equal(await fund(zero), 'funded')
+      assert.equal(await fund(zero), 'done')
+      await land(world, chain, network.submission(next))
+      await until(world, () => lastEpoch(chain) === 1)
+      assert.equal(await fund(next), 'notActive')
+      await settled(world, world.cancel(1, zero))
+      assert.equal(await fund(next), 'done')
     }),
     rule('lets one of two submissions of an epoch land', async world => {
       const [chain, other] = world.chains

@@ -338,7 +338,7 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
 }
 
 export async function openChainWorld(): Promise<ChainWorld> {
-  const chain = await openChain({ activationDelay: 1_000_000n })
+  const chain = await openChain({ activationDelay: 60n })
   const account = (i: number) => unhex(chain.operator(i).privateKey)
   let nodes = 0
   return {

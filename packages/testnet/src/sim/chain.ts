@@ -8,11 +8,13 @@ import {
   type BlockHeader,
   type CancelledCheckpoint,
   type Chain,
+  type CheckpointPayouts,
   type CheckpointsEvent,
   type Clock,
   type DepositChange,
   type DepositsEvent,
   depositEntries,
+  type FundOutcome,
   leftOf,
   type Submission,
 } from '@cairn/node'
@@ -50,6 +52,8 @@ export interface SimulatedChainInit {
   blockSeconds: number
   /** Network id that votes are signed for; set before `start`. */
   network: Uint8Array
+  /** Seconds from a checkpoint's acceptance to its being acted upon; 0 unless given. */
+  activationDelay?: number
 }
 
 const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
@@ -70,6 +74,8 @@ export class SimulatedChain {
   readonly #registry: { block: bigint; entry: RegistryEntry }[] = []
   readonly #landings: CheckpointsEvent[] = []
   readonly #deposits: DepositsEvent[] = []
+  /** Epochs whose checkpoints are open for claims, as they were funded. */
+  readonly #funded: number[] = []
   readonly #pending: PendingSubmission[] = []
   readonly #views = new Set<View>()
   #timer: { cancel(): void } | undefined
@@ -91,6 +97,10 @@ export class SimulatedChain {
 
   get accepted(): readonly AcceptedCheckpoint[] {
     return leftOf(this.#landings).accepted
+  }
+
+  get funded(): readonly number[] {
+    return this.#funded
   }
 
   get cancelled(): readonly CancelledCheckpoint[] {
@@ -123,7 +133,9 @@ export class SimulatedChain {
 
   /** `Checkpoints.cancel`, in a new block: the checkpoint of this epoch, and all that follow it. */
   cancel(epoch: number): void {
-    check(epoch >= 0 && epoch < this.accepted.length - 1, 'notAccepted', 'nothing to be cancelled')
+    const found = this.accepted.find(landed => landed.epoch === epoch)
+    check(found !== undefined && epoch >= 0, 'notAccepted', 'there is nothing to be cancelled')
+    check(!this.#isActive(found), 'isActive', 'what is active stays')
     this.#produce(block =>
       this.#landings.push({ contract: 'checkpoints', type: 'cancelled', block, epoch }),
     )
@@ -151,6 +163,7 @@ export class SimulatedChain {
       landings: () => this.#landings,
       deposits: () => this.#deposits,
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
+      fund: payouts => this.#fund(payouts),
     })
     this.#views.add(view)
     return view
@@ -204,6 +217,21 @@ export class SimulatedChain {
         },
       })
     })
+  }
+
+  #isActive({ block }: AcceptedCheckpoint): boolean {
+    return this.#head().timestamp >= block.timestamp + (this.#init.activationDelay ?? 0)
+  }
+
+  #fund({ checkpoint }: CheckpointPayouts): FundOutcome {
+    const epoch = Number(checkpoint.epoch)
+    const accepted = this.accepted.find(landed => landed.epoch === epoch)
+    const last = this.#funded.at(-1) ?? -1
+    if (accepted === undefined || last >= epoch) return 'done'
+    if (!this.#isActive(accepted)) return 'notActive'
+    if (!equalBytes(accepted.root, checkpointRoot(checkpoint))) return 'done'
+    this.#funded.push(epoch)
+    return 'funded'
   }
 
   #include({ submission, submitter, done, failed }: PendingSubmission): void {
@@ -276,6 +304,7 @@ interface ViewSource {
   landings(): readonly CheckpointsEvent[]
   deposits(): readonly DepositsEvent[]
   submit(submission: Submission, signal: AbortSignal): Promise<void>
+  fund(payouts: CheckpointPayouts): FundOutcome
 }
 
 /** What one node sees; while it is down the view stands still. */
@@ -367,9 +396,18 @@ class View implements Chain {
 
   async submit(submission: Submission, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (this.#down) {
-      throw new CairnError('chainUnavailable', 'no RPC answers', { next: 'it is tried again' })
-    }
+    this.#requireUp()
     await this.#source.submit(submission, signal)
+  }
+
+  async fund(payouts: CheckpointPayouts, signal: AbortSignal): Promise<FundOutcome> {
+    signal.throwIfAborted()
+    this.#requireUp()
+    return this.#source.fund(payouts)
+  }
+
+  #requireUp(): void {
+    if (!this.#down) return
+    throw new CairnError('chainUnavailable', 'no RPC answers', { next: 'it is tried again' })
   }
 }

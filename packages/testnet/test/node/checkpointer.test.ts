@@ -26,6 +26,9 @@ import { tip } from './messages.ts'
 import { EpochResponse, FetchResponse, serveLies } from './wire.ts'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
 
+/** Longer than any of these tests: nothing is ever active. */
+const HOUR_S = 3_600
+
 const CHECKPOINT_TOPIC = `/cairn/${hex(NETWORK.slice(0, 8))}/checkpoint`
 
 const epochs = (world: NodeWorld) => world.chain.accepted.map(({ epoch }) => epoch)
@@ -600,7 +603,7 @@ describe('while the chain is away', () => {
 describe('what the chain takes back', () => {
   /** Four nodes over stores of their own. */
   async function network() {
-    const world = new NodeWorld({ nodes: 4 })
+    const world = new NodeWorld({ nodes: 4, activationDelay: HOUR_S })
     const stores = [0, 1, 2, 3].map(() => new MemoryStore())
     const nodes = stores.map((store, index) => world.node(index, { store }))
     await Promise.all(nodes.map(({ node }) => node.start()))

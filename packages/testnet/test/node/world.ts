@@ -100,6 +100,8 @@ export interface WorldInit {
   deposits?: readonly Deposit[]
   genesisState?: (founding: State) => State
   loss?: number
+  /** Of checkpoints, s. */
+  activationDelay?: number
 }
 
 export interface NodeInit {
@@ -145,7 +147,12 @@ export class NodeWorld {
     )
     this.chain = new SimulatedChain(
       { clock, verifier },
-      { seed: bytes32('chain'), blockSeconds: 1, network: NETWORK },
+      {
+        seed: bytes32('chain'),
+        blockSeconds: 1,
+        network: NETWORK,
+        activationDelay: init.activationDelay ?? 0,
+      },
     )
     this.registry = this.chain.register(
       Array.from({ length: init.nodes ?? 4 }, (_, index) => {

@@ -13,7 +13,7 @@ const account = (byte: number) => new Uint8Array(20).fill(byte)
 function chain(clock: VirtualClock): SimulatedChain {
   return new SimulatedChain(
     { clock, verifier: plainVerifier },
-    { seed: SEED, blockSeconds: BLOCK_SECONDS, network: NETWORK },
+    { seed: SEED, blockSeconds: BLOCK_SECONDS, network: NETWORK, activationDelay: 60 },
   )
 }
 
