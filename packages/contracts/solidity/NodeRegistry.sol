@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints as History} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {Bls12381} from "./Bls12381.sol";
@@ -37,8 +38,10 @@ struct Registration {
 
 /// @title The nodes of a network, their keys and their bonds
 /// @notice The voting key proves its possession here. No precompile verifies Ed25519: that
-/// signature travels in the event, and followers leave out a node whose signature is wrong.
-contract NodeRegistry is LogCount {
+/// signature travels in the event, and followers leave out a node whose signature is wrong. An
+/// operator does several things in one transaction by `multicall`, `permit` before what takes tokens
+/// among them; no call takes ether, so none is counted twice.
+contract NodeRegistry is LogCount, Multicall {
     using Bls12381 for bytes32[4];
     using History for History.Trace208;
     using SafeERC20 for IERC20;
@@ -56,6 +59,8 @@ contract NodeRegistry is LogCount {
     event PlaceChanged(
         uint32 indexed index, uint64 cell, uint16 region, uint8 subBand, int16 gain
     );
+    event PayoutChanged(uint32 indexed index, address payout);
+    event KindsChanged(uint32 indexed index, uint32 kinds);
 
     error Infinity();
     error BadPossession();
@@ -147,6 +152,13 @@ contract NodeRegistry is LogCount {
         exitDelay = exitDelay_;
     }
 
+    /// Lets this contract take so much of the sender's tokens, by the sender's signature (ERC-2612).
+    /// Anybody can hand in that signature first; then it has its effect already, and whatever takes
+    /// the tokens says whether that is enough.
+    function permit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
+        try token.permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+    }
+
     /// Registers a node of the sender and takes its bond.
     /// @param possession BLS signature of `possessionRoot`, a G2 point
     /// @param identitySignature Ed25519 signature of the same statement in the registration domain
@@ -224,6 +236,24 @@ contract NodeRegistry is LogCount {
         uint256 fee = parameters.get(PLACE_FEE);
         IERC20(token).safeTransferFrom(msg.sender, address(this), fee);
         token.burn(fee);
+    }
+
+    /// Sends a node's rewards elsewhere, from the epochs on whose base holds this; also while it leaves.
+    function changePayout(uint32 index, address payout) external {
+        Node storage node = _own(index);
+        if (payout == address(0)) revert ZeroPayout();
+        node.payout = payout;
+        logCount++;
+        emit PayoutChanged(index, payout);
+    }
+
+    /// Changes what a node offers; what it is bound to by deals stays.
+    function changeKinds(uint32 index, uint32 kinds) external {
+        Node storage node = _own(index);
+        if (node.exitAt != 0) revert Leaving(index);
+        node.kinds = kinds;
+        logCount++;
+        emit KindsChanged(index, kinds);
     }
 
     /// Takes the node out of the active set; its bond returns after `exitDelay`.

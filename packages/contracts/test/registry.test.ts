@@ -1,8 +1,10 @@
 import { strict as assert } from 'node:assert'
 import {
+  anvilTransport,
   cairnTokenAbi,
   keyWords,
   nodeRegistryAbi,
+  permitArguments,
   possessionRoot,
   registerArguments,
   registrationNetwork,
@@ -11,10 +13,23 @@ import {
 } from '@cairn/contracts'
 import { bls, ed25519, sha256 } from '@cairn/protocol'
 import { cellToParent } from 'h3-js'
-import { bytesToHex, type Hex, hexToBytes, parseEther, parseEventLogs } from 'viem'
+import {
+  bytesToHex,
+  createWalletClient,
+  encodeFunctionData,
+  type Hex,
+  hexToBytes,
+  parseEther,
+  parseEventLogs,
+} from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
 import { nodeSecrets, openWorld, refusalOf, registrationOf, type World } from './world.ts'
 
 type Arguments = ReturnType<typeof registerArguments>
+
+/** By name, or as the registry passes on the token's own. */
+const ALLOWANCE = /ERC20InsufficientAllowance|0xfb8f41b2/
 
 describe('NodeRegistry', () => {
   let world: World
@@ -355,6 +370,197 @@ describe('NodeRegistry', () => {
       assert.equal(await bondAt(blockNumber), parseEther('1007'))
       assert.equal(await bondAt(blockNumber - 1n), parseEther('1000'))
       assert.equal(await bondAt(0n), 0n)
+    })
+  })
+
+  describe('an offer', () => {
+    const STRANGER: Hex = `0x${'77'.repeat(20)}`
+    const change = (
+      functionName: 'changePayout' | 'changeKinds',
+      args: readonly [number, Hex] | readonly [number, number],
+      account = 0,
+    ) => ({ ...registry(), functionName, args, account: world.operator(account).account }) as const
+    const refused = (...args: Parameters<typeof change>) =>
+      refusalOf(world.client.simulateContract(change(...args) as never))
+    const does = async (...args: Parameters<typeof change>) =>
+      world.mined(await world.operator(0).writeContract(change(...args) as never))
+
+    it('is changed by its operator alone, and says so', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      assert.equal(await refused('changePayout', [0, STRANGER], 1), 'NotOperator')
+      assert.equal(await refused('changeKinds', [0, 2], 1), 'NotOperator')
+      assert.equal(await refused('changePayout', [1, STRANGER]), 'NotOperator')
+      const { logs } = await does('changePayout', [0, STRANGER])
+      const [payout] = parseEventLogs({ abi: nodeRegistryAbi, eventName: 'PayoutChanged', logs })
+      assert.deepEqual(payout?.args, { index: 0, payout: STRANGER })
+      const receipt = await does('changeKinds', [0, 2])
+      const [kinds] = parseEventLogs({
+        abi: nodeRegistryAbi,
+        eventName: 'KindsChanged',
+        logs: receipt.logs,
+      })
+      assert.deepEqual(kinds?.args, { index: 0, kinds: 2 })
+      const [node] = await world.client.readContract({
+        ...registry(),
+        functionName: 'page',
+        args: [0, 1n],
+      })
+      assert.deepEqual([node?.payout, node?.kinds], [STRANGER, 2])
+      const count = await world.client.readContract({ ...registry(), functionName: 'logCount' })
+      assert.equal(count, 3)
+    })
+
+    it('pays somebody, and of a node that leaves only the payout account changes', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      assert.equal(await refused('changePayout', [0, `0x${'00'.repeat(20)}`]), 'ZeroPayout')
+      await world.mined(await world.operator(0).writeContract(act('requestExit', 0).call))
+      assert.equal(await refused('changeKinds', [0, 2]), 'Leaving')
+      await does('changePayout', [0, STRANGER])
+    })
+  })
+
+  describe('one transaction', () => {
+    const BOND = parseEther('1000')
+    const HOUR = 3_600n
+
+    /** An operator who has tokens and ether, and has approved nothing. */
+    const newcomer = async () => {
+      const account = privateKeyToAccount(generatePrivateKey())
+      await world.client.setBalance({ address: account.address, value: parseEther('1') })
+      await world.mined(
+        await world.deployer.writeContract({
+          address: world.contracts.token,
+          abi: cairnTokenAbi,
+          functionName: 'transfer',
+          args: [account.address, 2n * BOND],
+        }),
+      )
+      const wallet = createWalletClient({
+        account,
+        chain: foundry,
+        transport: anvilTransport(world.anvil.rpcUrl),
+      })
+      const { timestamp } = await world.client.getBlock()
+      const init = { contracts: world.contracts, chainId: world.anvil.chainId, account }
+      const permit = (amount: bigint, deadline = timestamp + HOUR) =>
+        permitArguments({ ...init, nonce: 0n, amount, deadline })
+      return { account, wallet, permit }
+    }
+    const inOne = (...data: Hex[]) =>
+      ({ ...registry(), functionName: 'multicall', args: [data] }) as const
+    const permitting = (args: Awaited<ReturnType<typeof permitArguments>>) =>
+      encodeFunctionData({ abi: nodeRegistryAbi, functionName: 'permit', args })
+    const registering = (number: number, operator: Hex) =>
+      encodeFunctionData({
+        abi: nodeRegistryAbi,
+        functionName: 'register',
+        args: registerArguments(registrationOf(world, number, { operator })),
+      })
+    const tokenOf = (functionName: 'balanceOf' | 'nonces', owner: Hex) =>
+      world.client.readContract({
+        address: world.contracts.token,
+        abi: cairnTokenAbi,
+        functionName,
+        args: [owner],
+      })
+
+    it('permits the bonds of two nodes and registers both', async () => {
+      const { account, wallet, permit } = await newcomer()
+      const data = [
+        permitting(await permit(2n * BOND)),
+        registering(0, account.address),
+        registering(1, account.address),
+      ]
+      await world.mined(await wallet.writeContract(inOne(...data)))
+      const nodes = await world.client.readContract({
+        ...registry(),
+        functionName: 'page',
+        args: [0, 2n],
+      })
+      assert.deepEqual(
+        nodes.map(({ operator, bond }) => [operator, bond]),
+        [0, 1].map(() => [account.address, BOND]),
+      )
+      assert.equal(await tokenOf('balanceOf', account.address), 0n)
+    })
+
+    it('still succeeds when a stranger hands the permit in first', async () => {
+      const { account, wallet, permit } = await newcomer()
+      const args = await permit(BOND)
+      const { v, r, s } = { v: args[2], r: args[3], s: args[4] }
+      await world.mined(
+        await world.operator(5).writeContract({
+          address: world.contracts.token,
+          abi: cairnTokenAbi,
+          functionName: 'permit',
+          args: [account.address, world.contracts.registry, BOND, args[1], v, r, s],
+        }),
+      )
+      assert.equal(await tokenOf('nonces', account.address), 1n)
+      const data = [permitting(args), registering(0, account.address)]
+      await world.mined(await wallet.writeContract(inOne(...data)))
+    })
+
+    it('takes nobody’s tokens by a permit that is late, too low or another’s', async () => {
+      const { account, wallet, permit } = await newcomer()
+      const refusedWith = async (args: Awaited<ReturnType<typeof permit>>) =>
+        refusalOf(
+          world.client.simulateContract({
+            ...inOne(permitting(args), registering(0, account.address)),
+            account: wallet.account,
+          }),
+        )
+      assert.match(await refusedWith(await permit(BOND, 1n)), ALLOWANCE)
+      assert.match(await refusedWith(await permit(BOND - 1n)), ALLOWANCE)
+      const other = await newcomer()
+      assert.match(await refusedWith(await other.permit(BOND)), ALLOWANCE)
+      // What its owner signed lets no stranger bond with it.
+      const stolen = await permit(BOND)
+      const thief = world.operator(5).account
+      const before = await tokenOf('balanceOf', account.address)
+      await world.mined(
+        await world
+          .operator(5)
+          .writeContract(inOne(permitting(stolen), registering(3, thief.address))),
+      )
+      assert.equal(await tokenOf('balanceOf', account.address), before)
+    })
+
+    it('is undone whole when one of its parts is refused', async () => {
+      const { account, wallet, permit } = await newcomer()
+      const data = [
+        permitting(await permit(2n * BOND)),
+        registering(0, account.address),
+        registering(0, account.address),
+      ]
+      const refused = await refusalOf(
+        world.client.simulateContract({ ...inOne(...data), account: wallet.account }),
+      )
+      assert.equal(refused, 'KeyUsed')
+      const count = await world.client.readContract({ ...registry(), functionName: 'count' })
+      assert.equal(count, 0)
+    })
+
+    it('gives no part of it another’s rights', async () => {
+      await register(registerArguments(registrationOf(world, 0)))
+      const data = encodeFunctionData({
+        abi: nodeRegistryAbi,
+        functionName: 'requestExit',
+        args: [0],
+      })
+      const refused = await refusalOf(
+        world.client.simulateContract({ ...inOne(data), account: world.operator(1).account }),
+      )
+      assert.equal(refused, 'NotOperator')
+      const slash = encodeFunctionData({
+        abi: nodeRegistryAbi,
+        functionName: 'slash',
+        args: [0, 1n, world.operator(1).account.address, 1n],
+      })
+      const slashed = await refusalOf(
+        world.client.simulateContract({ ...inOne(slash), account: world.operator(1).account }),
+      )
+      assert.equal(slashed, 'NotSlasher')
     })
   })
 

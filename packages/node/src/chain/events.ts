@@ -87,7 +87,15 @@ function checkpointsEvents(raw: MinedLog, source: EventSource<'checkpoints'>): C
 function registryLogs(log: MinedLog) {
   return parseEventLogs({
     abi: nodeRegistryAbi,
-    eventName: ['Registered', 'ExitRequested', 'Withdrawn', 'BondChanged', 'PlaceChanged'],
+    eventName: [
+      'Registered',
+      'ExitRequested',
+      'Withdrawn',
+      'BondChanged',
+      'PlaceChanged',
+      'PayoutChanged',
+      'KindsChanged',
+    ],
     logs: [log],
   })
 }
@@ -113,6 +121,10 @@ function changeOf(log: Exclude<RegistryLog, RegisteredLog>): RegistryChange {
       const { cell, region, subBand, gain } = log.args
       return { cell, region, subBand, gain }
     }
+    case 'PayoutChanged':
+      return { payout: unhex(log.args.payout) }
+    case 'KindsChanged':
+      return { kinds: log.args.kinds }
   }
 }
 

@@ -4,18 +4,14 @@ import {
   cairnTokenAbi,
   checkpointsAbi,
   nodeRegistryAbi,
+  permitArguments,
   possessionRoot,
   registerArguments,
   registrationRoot,
 } from '@cairn/contracts'
 import { CairnError, Checkpoint, type RegistryEntry, unhex } from '@cairn/protocol'
-import {
-  bytesToHex,
-  decodeFunctionResult,
-  encodeFunctionData,
-  type Hex,
-  parseEventLogs,
-} from 'viem'
+import { bytesToHex, encodeFunctionData, type Hex, parseEventLogs } from 'viem'
+import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
 import type { Signer } from '../signer.ts'
 import { Rpc } from './rpc.ts'
@@ -63,8 +59,8 @@ export interface Registered {
 }
 
 /**
- * Registers a node and bonds it, approving the bond first where that is needed. Rejects with
- * `registrationRefused` (facts name the contract's error), `noFunds` or `chainUnavailable`.
+ * Registers a node and bonds it in one transaction, which permits the bond where that is needed.
+ * Rejects with `registrationRefused` (facts name the contract's error), `noFunds` or `chainUnavailable`.
  */
 export async function registerNode(
   components: RegisterComponents,
@@ -74,12 +70,14 @@ export async function registerNode(
   const rpc = new Rpc(components, { urls: chain.rpc, chainId: chain.chainId })
   try {
     const transactions = new Transactions({ ...components, rpc }, init.operator)
-    await approveBond(rpc, transactions, chain.contracts, node.bond, signal)
-    const data = encodeFunctionData({
+    const register = encodeFunctionData({
       abi: nodeRegistryAbi,
       functionName: 'register',
       args: registerArguments(signedRegistration(init, unhex(transactions.address))),
     })
+    const account = privateKeyToAccount(bytesToHex(init.operator))
+    const permit = await permitFor(components, { rpc, chain, account, amount: node.bond })
+    const data = permit === undefined ? register : multicall([permit, register])
     const call = { to: chain.contracts.registry, data }
     const mined = await explained('registrationRefused', () => transactions.send(call, { signal }))
     return registeredIn(mined)
@@ -142,26 +140,43 @@ function signedRegistration({ chain, signer, node, payout }: RegisterInit, opera
   }
 }
 
-async function approveBond(
-  rpc: Rpc,
-  transactions: Transactions,
-  { token, registry }: ContractAddresses,
-  bond: bigint,
-  signal: AbortSignal,
-): Promise<void> {
-  const question = { abi: cairnTokenAbi, functionName: 'allowance' } as const
-  const data = encodeFunctionData({ ...question, args: [transactions.address, registry] })
-  const answer = await rpc.call(client =>
-    client.request({ method: 'eth_call', params: [{ to: token, data }, 'latest'] }),
+/** A permit is of no use to anybody an hour after it was signed, s. */
+const PERMIT_LIFE_S = 3_600
+
+interface PermitWish {
+  rpc: Rpc
+  chain: Pick<ChainAccess, 'chainId' | 'contracts'>
+  account: PrivateKeyAccount
+  /** Base units that the registry is to take. */
+  amount: bigint
+}
+
+/** Data of `NodeRegistry.permit`; undefined where the account has approved enough already. */
+export async function permitFor(
+  { clock }: Pick<RegisterComponents, 'clock'>,
+  { rpc, chain: { chainId, contracts }, account, amount }: PermitWish,
+): Promise<Hex | undefined> {
+  const token = { address: contracts.token, abi: cairnTokenAbi } as const
+  const { address } = account
+  const [allowance, nonce] = await rpc.call(client =>
+    Promise.all([
+      client.readContract({
+        ...token,
+        functionName: 'allowance',
+        args: [address, contracts.registry],
+      }),
+      client.readContract({ ...token, functionName: 'nonces', args: [address] }),
+    ]),
   )
-  if (decodeFunctionResult({ ...question, data: answer }) >= bond) return
-  const approve = encodeFunctionData({
-    abi: cairnTokenAbi,
-    functionName: 'approve',
-    args: [registry, bond],
-  })
-  const call = { to: token, data: approve }
-  await explained('registrationRefused', () => transactions.send(call, { signal }))
+  if (allowance >= amount) return undefined
+  const deadline = BigInt(Math.ceil(clock.now() / 1_000) + PERMIT_LIFE_S)
+  const args = await permitArguments({ contracts, chainId, account, nonce, amount, deadline })
+  return encodeFunctionData({ abi: nodeRegistryAbi, functionName: 'permit', args })
+}
+
+/** Data of one transaction of the registry that does all of these, or nothing. */
+export function multicall(data: readonly Hex[]): Hex {
+  return encodeFunctionData({ abi: nodeRegistryAbi, functionName: 'multicall', args: [data] })
 }
 
 function registeredIn({ logs, transaction, block }: Mined): Registered {

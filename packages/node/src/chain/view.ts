@@ -51,7 +51,10 @@ export type CheckpointsEvent = { readonly contract: 'checkpoints'; readonly bloc
 
 /** What an entry says from a block on. */
 export type RegistryChange = Partial<
-  Pick<RegistryEntry, 'exitAt' | 'bond' | 'cell' | 'region' | 'subBand' | 'gain'>
+  Pick<
+    RegistryEntry,
+    'exitAt' | 'bond' | 'cell' | 'region' | 'subBand' | 'gain' | 'payout' | 'kinds'
+  >
 >
 
 export interface Advance {

@@ -6,7 +6,7 @@ import {
   registerArguments,
 } from '@cairn/contracts'
 import type { Chain, Clock } from '@cairn/node'
-import { committeeWord, emptyState, genesisCheckpoint, unhex } from '@cairn/protocol'
+import { committeeWord, emptyState, genesisCheckpoint, hex, unhex } from '@cairn/protocol'
 import { createWalletClient, encodeEventTopics } from 'viem'
 import {
   advanced,
@@ -306,6 +306,20 @@ describe('chain follower', () => {
       old,
       { bond: 10n ** 21n + 5n, cell: 0x8c2a100d2c8a3ffn, gain: -5 },
     ])
+  })
+
+  it('takes over a payout account and kinds from the block that changes them on', async () => {
+    await world.register(0)
+    const before = await world.client.getBlockNumber()
+    await world.changePayout(0, `0x${'77'.repeat(20)}`)
+    await world.changeKinds(0, 4)
+    const chain = await open()
+    const at = (block: bigint) =>
+      chain.registryAt(block).map(({ payout, kinds }) => ({ payout: hex(payout), kinds }))
+    const [old] = at(before)
+    assert.deepEqual(old, { payout: world.operator(0).address.slice(2).toLowerCase(), kinds: 2 })
+    assert.deepEqual(at(before + 1n), [{ payout: '77'.repeat(20), kinds: 2 }])
+    assert.deepEqual(at(before + 2n), [{ payout: '77'.repeat(20), kinds: 4 }])
   })
 
   describe('an exit that an endpoint leaves out', () => {

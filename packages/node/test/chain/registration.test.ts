@@ -58,7 +58,7 @@ describe('registration', () => {
     )
   })
 
-  it('approves the bond for an operator who has not', async () => {
+  it('permits the bond of an operator who has approved none, in one transaction', async () => {
     const secret = generatePrivateKey()
     const { address } = privateKeyToAccount(secret)
     await world.client.setBalance({ address, value: parseEther('1') })
@@ -75,6 +75,7 @@ describe('registration', () => {
     })
     const { index } = await register(3, { operator: unhex(secret) })
     assert.equal(index, 0)
+    assert.equal(await world.client.getTransactionCount({ address }), 1)
   })
 
   const refusal = async (registering: Promise<unknown>) => {
@@ -103,8 +104,10 @@ describe('registration', () => {
   })
 
   it('says noFunds, wrong chain, and that the chain is away', async () => {
+    await world.client.setBalance({ address: world.operator(2).address, value: 0n })
+    assert.equal((await refusal(register(2)))[0], 'noFunds')
     const poor = register(0, { operator: unhex(generatePrivateKey()) })
-    assert.equal((await refusal(poor))[0], 'noFunds')
+    assert.deepEqual(await refusal(poor), ['registrationRefused', 'ERC20InsufficientBalance'])
     const chain = { ...world.access, chainId: 1 }
     await assert.rejects(register(0, { chain }), (error: CairnError) => {
       assert.equal(error.code, 'chainUnavailable')

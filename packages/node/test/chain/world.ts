@@ -177,6 +177,8 @@ export interface TestChain {
   requestWithdrawal(number: number, amount: bigint): Promise<void>
   /** An operator's account names the identity key of a node, which signs unless told otherwise. */
   nameKey(number: number, node: number, signature?: Uint8Array): Promise<Uint8Array>
+  changePayout(index: number, payout: Hex): Promise<void>
+  changeKinds(index: number, kinds: number): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** As the guardian. */
   cancel(epoch: number, before: Checkpoint): Promise<void>
@@ -237,7 +239,13 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
   }
   const act = (
     index: number,
-    functionName: 'requestExit' | 'withdraw' | 'addBond' | 'changePlace',
+    functionName:
+      | 'requestExit'
+      | 'withdraw'
+      | 'addBond'
+      | 'changePlace'
+      | 'changePayout'
+      | 'changeKinds',
     args: readonly unknown[],
   ) => {
     const data = encodeFunctionData({ abi: nodeRegistryAbi as Abi, functionName, args })
@@ -288,6 +296,8 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
     requestExit: index => act(index, 'requestExit', [index]),
     withdrawBond: index => act(index, 'withdraw', [index]),
     addBond: (index, amount) => act(index, 'addBond', [index, amount]),
+    changePayout: (index, payout) => act(index, 'changePayout', [index, payout]),
+    changeKinds: (index, kinds) => act(index, 'changeKinds', [index, kinds]),
     changePlace: (index, cell) => act(index, 'changePlace', [index, cell, 3, 1, -5]),
     deposit: (number, amount) =>
       actOnDeposits(testDeployer(), 'deposit', [operator(number).address, amount]),
