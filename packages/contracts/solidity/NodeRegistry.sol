@@ -258,15 +258,16 @@ contract NodeRegistry is LogCount, Multicall {
 
     /// Takes the node out of the active set; its bond returns after `exitDelay`.
     function requestExit(uint32 index) external {
-        Node storage node = _own(index);
-        if (node.exitAt != 0) revert ExitAlreadyRequested(index);
-        uint256 left = bonded[msg.sender] - node.bond;
-        if (left != 0 && left < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, left);
-        bonded[msg.sender] = left;
-        node.exitAt = uint64(block.timestamp);
-        totalWeight -= uint64(weightOf(node.bond));
-        logCount++;
-        emit ExitRequested(index, uint64(block.timestamp));
+        uint256 before = bonded[msg.sender];
+        _leave(index);
+        _checkLeft(before);
+    }
+
+    /// Takes nodes out of the active set at once: what is left need be enough only after the last.
+    function requestExits(uint32[] calldata indices) external {
+        uint256 before = bonded[msg.sender];
+        for (uint256 i = 0; i < indices.length; ++i) _leave(indices[i]);
+        _checkLeft(before);
     }
 
     /// Returns the bond of a node that has left.
@@ -358,6 +359,25 @@ contract NodeRegistry is LogCount, Multicall {
         totalBond = totalBond - node.bond + uint128(bond);
         node.bond = SafeCast.toUint96(bond);
         if (bond > node.peak) node.peak = uint96(bond);
+    }
+
+    function _leave(uint32 index) private {
+        Node storage node = _own(index);
+        if (node.exitAt != 0) revert ExitAlreadyRequested(index);
+        bonded[msg.sender] -= node.bond;
+        node.exitAt = uint64(block.timestamp);
+        totalWeight -= uint64(weightOf(node.bond));
+        logCount++;
+        emit ExitRequested(index, uint64(block.timestamp));
+    }
+
+    /// Nothing, or the minimum. Whom a penalty took below it leaves with one node after the other
+    /// all the same.
+    function _checkLeft(uint256 before) private view {
+        uint256 left = bonded[msg.sender];
+        if (left != 0 && left < operatorMinimum && before >= operatorMinimum) {
+            revert OperatorBondTooLow(operatorMinimum, left);
+        }
     }
 
     function _takeBond(uint256 bond) private {

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import {
   Bytes8,
   Bytes32,
+  type CairnError,
   ContainerType,
   check,
   EU868,
@@ -61,6 +62,7 @@ import { GwmpServer } from './radio/gwmp-server.ts'
 import { salePacketOf } from './radio/lorawan.ts'
 import { MqttBridge, type MqttBridgeInit } from './radio/mqtt-bridge.ts'
 import { signerOf } from './signer.ts'
+import { closingMark } from './store/closing-mark.ts'
 import { openLevelStore } from './store/level.ts'
 import { VERSION } from './version.ts'
 import { DaemonView } from './view.ts'
@@ -142,7 +144,7 @@ export interface Daemon {
   readonly api: { readonly url: string; readonly tokenPath: string }
   /** UDP port of the GWMP server; undefined without a radio. */
   readonly gwmpPort: number | undefined
-  /** Resolves when the daemon has stopped, whoever asked for it. */
+  /** Resolves when the daemon has stopped, whoever asked for it; rejects with `keyElsewhere`. */
   readonly stopped: Promise<void>
   stop(): Promise<void>
 }
@@ -320,6 +322,7 @@ async function build(
         { urls: drand.url === undefined ? DRAND_RELAYS : [drand.url] },
       ),
       store,
+      mark: closingMark(join(dataDir, 'closed')),
       signer,
       verifier,
       log,
@@ -368,10 +371,17 @@ async function build(
   )
   meter({ node, chain, network, files: client, metrics, pieces, radios, broker: bridge })
   let stop = () => {}
+  let failure: CairnError | undefined
   const stopped = new Promise<void>((resolve, reject) => {
     stop = once(() => {
-      closeAll().then(resolve, reject)
+      closeAll().then(() => (failure === undefined ? resolve() : reject(failure)), reject)
     })
+  })
+  node.onKeyElsewhere(error => {
+    failure = error
+    // A daemon that stops by itself may have nobody who waits for it.
+    stopped.catch(() => {})
+    stop()
   })
   const view = new DaemonView(
     {

@@ -298,9 +298,9 @@ function muted({ mutedUntil, epoch }: HealthFacts): Health {
   return {
     code,
     severity: 'critical',
-    text: `The node signs nothing before epoch ${mutedUntil}, since it was not closed cleanly`,
+    text: `The node signs nothing before epoch ${mutedUntil}, since its ledger may lack what it said last`,
     facts: { epoch, until: mutedUntil },
-    next: 'wait; stop the node with `cairn stop` to avoid this',
+    next: 'wait; stop the node with `cairn stop`, and copy no ledger, to avoid this',
   }
 }
 

@@ -140,6 +140,7 @@ const profileFields: { [K in keyof Profile]: z.ZodType<Profile[K]> } = {
   servedPrice: amount,
   packetPrice: amount,
   receiptBytes: positive,
+  bondMinimum: amount,
   bondCap: amount,
   rulesVersion: positive,
 }

@@ -3,18 +3,20 @@
  * are built in order of dependence, and stopped in reverse.
  */
 import {
+  CairnError,
   check,
   type Deposit,
   decodeState,
   Envelope,
   type EpochBase,
+  epochAt,
   epochStart,
   equalBytes,
   foundingState,
   hex,
   type Kind,
   type Known,
-  type MessageType,
+  MessageType,
   nodeName,
   type Profile,
   plainReader,
@@ -25,19 +27,30 @@ import {
   rulebook,
   type State,
   type Verifier,
+  type Vote,
 } from '@cairn/protocol'
 import { Checkpointer } from './checkpoints/checkpointer.ts'
 import { Funding } from './checkpoints/funding.ts'
 import { ClockCheck } from './clock-check.ts'
 import type { NodeKind, Voice } from './kinds/kind.ts'
 import { type DrandInit, Epochs } from './ledger/epochs.ts'
-import { Ingest } from './ledger/ingest.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { type Arrival, Ingest } from './ledger/ingest.ts'
+import { type FoundAs, Ledger } from './ledger/ledger.ts'
 import { Settlements } from './ledger/settlements.ts'
 import { StateCache } from './ledger/states.ts'
 import { Sync } from './ledger/sync.ts'
 import { dealsTopic, kernelTopic, kindTopic } from './ledger/topics.ts'
-import type { Acceptance, Chain, Clock, Log, Network, Randomness, Store, Timer } from './ports.ts'
+import type {
+  Acceptance,
+  Chain,
+  Clock,
+  ClosingMark,
+  Log,
+  Network,
+  Randomness,
+  Store,
+  Timer,
+} from './ports.ts'
 import { Seat } from './seat.ts'
 import type { Signer } from './signer.ts'
 import type { Speaker } from './voice.ts'
@@ -49,6 +62,8 @@ export interface NodePorts {
   chain: Chain
   randomness: Randomness
   store: Store
+  /** Tells a copied store from the one that was closed; absent where nobody can copy it. */
+  mark?: ClosingMark
   signer: Signer
   verifier: Verifier
   /** `plainReader` unless given. */
@@ -109,6 +124,12 @@ export interface Tenant {
 
 /** Deadline of a direct request, in slots' parts: a round has two slots for several of them. */
 const REQUESTS_PER_SLOT = 2
+/** Why a ledger does not hold for certain all that its node said. */
+const UNSURE: Readonly<Record<Exclude<FoundAs, 'clean'>, string>> = {
+  empty: 'the ledger is empty, and this node may have spoken elsewhere before',
+  unclean: 'the ledger was not closed cleanly',
+  copied: 'the ledger is a copy or was restored',
+}
 /** While the chain is away, clocks are compared with nodes of a base at most so many epochs old. */
 const CLOCK_BASE_AGE = 8
 
@@ -129,7 +150,12 @@ export class CairnNode {
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #elsewhere: ((error: CairnError) => void)[] = []
   #muteUntil = 0
+  /** Ms since 1970. */
+  #startedAt = 0
+  /** Set once its own key was seen at work elsewhere. */
+  #usedElsewhere = false
   #timer: Timer | undefined
   #started = false
 
@@ -142,7 +168,8 @@ export class CairnNode {
     const muted = (epoch: number) => this.muted(epoch)
     const mutedRound = (epoch: number, round: number) => this.mutedRound(epoch, round)
 
-    this.ledger = new Ledger({ store }, { network: id })
+    const { mark } = ports
+    this.ledger = new Ledger({ store, ...(mark && { mark }) }, { network: id })
     const { ledger } = this
     const states = new StateCache({ ledger, fetch: root => this.#fetchState(root) }, { kinds })
     this.epochs = new Epochs(
@@ -227,6 +254,7 @@ export class CairnNode {
     const { checkpointer } = this
     this.#funding = new Funding({ chain, clock, checkpointer, epochs, speakers, log })
     for (const seat of this.seats) seat.takeDuties()
+    ingest.onArrival(arrival => this.#overhear(arrival))
     this.clockCheck = new ClockCheck(
       { sync, registered: () => this.#clockPeers() },
       { skewMs: profile.skewMs },
@@ -245,6 +273,7 @@ export class CairnNode {
 
   /** Why this node signs nothing in an epoch; undefined: it may. */
   muted(epoch: number): string | undefined {
+    if (this.#usedElsewhere) return 'keyElsewhere'
     if (epoch < this.#muteUntil) return 'reopened'
     if (this.clockCheck.off) return 'clockOff'
     return undefined
@@ -257,6 +286,7 @@ export class CairnNode {
    */
   mutedRound(epoch: number, round: number): string | undefined {
     const { calendar } = this.epochs
+    if (this.#usedElsewhere) return 'keyElsewhere'
     if (roundStart(calendar, epoch, round) < epochStart(calendar, this.#muteUntil))
       return 'reopened'
     return this.clockCheck.off ? 'clockOff' : undefined
@@ -270,12 +300,16 @@ export class CairnNode {
   async start(): Promise<void> {
     if (this.#started) return
     this.#started = true
-    const { network, chain, log } = this.#ports
-    const { clean } = await this.ledger.open()
-    if (!clean) {
-      // What it said last may not be on disk: one whole epoch passes before it says anything.
-      await this.ledger.setMuteUntil(Math.max(0, this.epochs.now() + 2))
-      log.warn({}, 'the ledger was not closed cleanly; this node signs nothing for one epoch')
+    const { network, chain, clock, log } = this.#ports
+    this.#startedAt = clock.now()
+    const opened = await this.ledger.open()
+    // Before genesis nobody has said anything anywhere.
+    if (opened !== 'clean' && (opened !== 'empty' || this.epochs.now() >= 0)) {
+      log[opened === 'empty' ? 'info' : 'warn'](
+        { opened },
+        `${UNSURE[opened]}; this node signs nothing for one epoch`,
+      )
+      await this.#muteAfterStart()
     }
     this.#muteUntil = await this.ledger.muteUntil()
     this.#sync.start()
@@ -302,7 +336,12 @@ export class CairnNode {
     await this.#ports.network.stop()
     await this.#ports.chain.stop()
     await Promise.all(this.#running)
-    await this.ledger.close()
+    await this.ledger.close({ clean: !this.#usedElsewhere })
+  }
+
+  /** Called once when this node's key is at work elsewhere: it says nothing more, and has to stop. */
+  onKeyElsewhere(listener: (error: CairnError) => void): void {
+    this.#elsewhere.push(listener)
   }
 
   /** Takes a deal with both signatures in and gossips it; rejects when it is refused here. */
@@ -310,6 +349,62 @@ export class CairnNode {
     const { acceptance, reason } = await this.ingest.standing(envelope)
     check(acceptance === 'accept' || reason === 'known', reason, 'the deal is refused here')
     await this.#ports.network.publish(dealsTopic(this.#init.network), Envelope.serialize(envelope))
+  }
+
+  /**
+   * What was said before the start may not be in the ledger: one whole epoch passes before anything
+   * is said.
+   */
+  async #muteAfterStart(): Promise<void> {
+    const { calendar } = this.epochs
+    const until = Math.max(0, epochAt(calendar, this.#startedAt) + 2)
+    if (until <= this.#muteUntil) return
+    this.#muteUntil = until
+    await this.ledger.setMuteUntil(until)
+  }
+
+  /**
+   * What others hand on in this node's name and its ledger does not hold was signed elsewhere with its
+   * key. If that was before the start, the ledger is older than the node; if it was after, another
+   * daemon is at work with the same words, and to say one thing more may cost the bond.
+   */
+  #overhear(arrival: Arrival): void {
+    const { source, base, type, message } = arrival
+    if (source === 'own' || source === 'disk' || this.#usedElsewhere) return
+    const { author, epoch } = message.value
+    const seat = this.seats.find(({ speaker }) => speaker.index(base) === author)
+    if (seat === undefined) return
+    this.#run(async () => {
+      if (await seat.speaker.hasSaid(arrival)) return
+      const { calendar } = this.epochs
+      const sooner =
+        type === MessageType.vote
+          ? roundStart(calendar, epoch, (message.value as Vote).round)
+          : epochStart(calendar, epoch)
+      const facts = { node: author, epoch, type, message: hex(message.id) }
+      if (sooner <= this.#startedAt) {
+        if (this.#muteUntil >= epochAt(calendar, this.#startedAt) + 2) return
+        this.#ports.log.warn(
+          facts,
+          'this node said something that its ledger does not hold; it signs nothing for one epoch',
+        )
+        await this.#muteAfterStart()
+        return
+      }
+      this.#stopSpeaking(
+        new CairnError('keyElsewhere', 'another daemon signs with the key of this node', {
+          facts,
+          next: 'stop one of the two; if you know of no other, exit the node and register new words',
+        }),
+      )
+    })
+  }
+
+  #stopSpeaking(error: CairnError): void {
+    if (this.#usedElsewhere) return
+    this.#usedElsewhere = true
+    this.#ports.log.error({ err: error, ...error.facts }, 'this node says nothing more, and stops')
+    for (const listener of this.#elsewhere) listener(error)
   }
 
   /** Resolves base and seed of each epoch as it begins. */

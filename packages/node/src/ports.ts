@@ -209,6 +209,14 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** What a clean stop leaves outside of the store, and a copy of the store does not have. */
+export interface ClosingMark {
+  /** Leaves a new mark; resolves with what names it. */
+  leave(): Promise<string>
+  /** What names the mark that is there; empty: none. */
+  found(): Promise<string>
+}
+
 /** One frame to send. */
 export interface Transmission {
   payload: Uint8Array

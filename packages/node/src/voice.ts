@@ -26,7 +26,7 @@ import {
   voteSigningRoot,
 } from '@cairn/protocol'
 import type { Voice } from './kinds/kind.ts'
-import type { Ingest } from './ledger/ingest.ts'
+import type { Arrival, Ingest } from './ledger/ingest.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { checkpointTopic, kernelTopic, kindTopic } from './ledger/topics.ts'
 import type { Log, Network } from './ports.ts'
@@ -153,7 +153,7 @@ export class Speaker implements Voice {
     )
     const envelope = { type: MessageType.vote, body, signature: signer.signVoting(root) }
     try {
-      await this.#once(`vote/${epoch}/${round}`, messageId(envelope))
+      await this.#once(voteClaim(vote), messageId(envelope))
     } catch (error) {
       if (error instanceof CairnError && error.code === 'equivocation') return undefined
       throw error
@@ -174,6 +174,19 @@ export class Speaker implements Voice {
     await network.publish(this.#topic(envelope), Envelope.serialize(envelope))
   }
 
+  /** Whether a message in this node's name is the one that its ledger says it signed. */
+  async hasSaid({ type, message: { id, value } }: Arrival): Promise<boolean> {
+    const about = () => {
+      if (type === MessageType.vote) return voteClaim(value as Vote)
+      const rule = this.#init.book.rule(type, value.kind)
+      return rule && `${value.epoch}/${subjectOf(type, value, rule)}`
+    }
+    const subject = about()
+    if (subject === undefined) return true
+    const said = await this.#said(this.#claimOf(subject))
+    return said !== undefined && equalBytes(said, id)
+  }
+
   /** Shows a checkpoint to the committee as the proposer of a round. */
   async propose(base: EpochBase, round: number, checkpoint: Checkpoint): Promise<void> {
     const { signer, network } = this.#components
@@ -188,14 +201,22 @@ export class Speaker implements Voice {
 
   /** Remembers durably what is about to be said; rejects with `equivocation` on a second thing. */
   async #once(about: string, id: Uint8Array): Promise<void> {
-    const { claimant } = this.#init
-    const subject = claimant === undefined ? about : `${about}#${claimant}`
+    const subject = this.#claimOf(about)
     const before = await (this.#claims.get(subject) ?? this.#claim(subject, id))
     if (!equalBytes(before, id)) {
       throw new CairnError('equivocation', 'this node already said something else about it', {
         facts: { subject, before: hex(before), now: hex(id) },
       })
     }
+  }
+
+  #claimOf(about: string): string {
+    const { claimant } = this.#init
+    return claimant === undefined ? about : `${about}#${claimant}`
+  }
+
+  async #said(subject: string): Promise<Uint8Array | undefined> {
+    return await (this.#claims.get(subject) ?? this.#components.ledger.own(subject))
   }
 
   /** Resolves with what is durably claimed about the subject: before, or now. */
@@ -224,6 +245,11 @@ export class Speaker implements Voice {
     const kind = kinds.find(({ code }) => code === value.kind)
     return kind === undefined ? kernelTopic(network) : kindTopic(network, kind)
   }
+}
+
+/** What a member votes once about. */
+function voteClaim({ epoch, round }: Vote): string {
+  return `vote/${epoch}/${round}`
 }
 
 /** What this node was too late to say: an operator is told of each epoch once, not of each message. */

@@ -32,9 +32,13 @@ export function epochBase(init: EpochBaseInit): EpochBase {
   return new Base(init)
 }
 
-/** Whether a node takes part in an epoch, by its entry at the epoch's base. */
+/**
+ * Whether a node takes part in an epoch, by its entry at the epoch's base. One whose bond a penalty
+ * took below the minimum does not, until it adds to it.
+ */
 export function isActive(entry: RegistryEntry, epoch: number, calendar: FullCalendar): boolean {
-  const { activationEpochs } = calendar.profile
+  const { activationEpochs, bondMinimum } = calendar.profile
+  if (entry.bond < bondMinimum) return false
   const registered = epochAt(calendar, entry.registeredAt * 1_000)
   if (registered >= 0 && registered + activationEpochs > epoch) return false
   return entry.exitAt === 0 || entry.exitAt * 1_000 > epochStart(calendar, epoch)

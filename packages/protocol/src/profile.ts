@@ -92,6 +92,8 @@ export interface Profile {
   packetPrice: bigint
   /** A receipt claims at least so many bytes: what it costs the client bounds how many there are. */
   receiptBytes: number
+  /** A node takes part with at least this bond, base units: the registry's minimum for a node. */
+  bondMinimum: bigint
   /** Weight in the committee counts at most this bond, base units. */
   bondCap: bigint
   /** Version of the settlement rules, named in the checkpoint. */
@@ -115,6 +117,7 @@ const shared = {
   receiptBytes: MIB,
   emission: 1_000n * TOKEN,
   weights: { 1: 1, 2: 1 },
+  bondMinimum: 100n * TOKEN,
   bondCap: 10_000n * TOKEN,
   committeeMax: 512,
   debtsPerChallenge: DEBTS_PER_CHALLENGE_MAX,

@@ -45,6 +45,12 @@ describe('activity of a node', () => {
     assert.ok(isActive(within, 5, TESTNET))
     assert.ok(!isActive(within, 6, TESTNET))
   })
+
+  it('is not active with less bond than the minimum, and is again with it', () => {
+    const { bondMinimum } = TESTNET.profile
+    assert.ok(isActive(entryOf(0, { bond: bondMinimum }), 5, TESTNET))
+    assert.ok(!isActive(entryOf(0, { bond: bondMinimum - 1n }), 5, TESTNET))
+  })
 })
 
 /** Idle nodes of the epoch whose base's last checkpoint is that of `stateEpoch`. */

@@ -108,6 +108,72 @@ contract NodeRegistryTest is Network {
         assertEqual("changed", uint256(first) + more, registry.bondAt(index, changed));
     }
 
+    function testFuzz_letsWhomAPenaltyTookBelowTheMinimumLeaveNodeByNode(uint96 taken) public {
+        start(400 ether, 3);
+        // 1,200 are bonded: of one node more than 200 makes it less than the minimum.
+        taken = uint96(bounded(taken, 200 ether + 1, 400 ether));
+        vm.prank(address(slasher));
+        registry.slash(1, taken, address(0xbeef), 0);
+        registry.requestExit(0);
+        registry.requestExit(2);
+        registry.requestExit(1);
+        assertEqual("bonded", 0, registry.bonded(address(this)));
+        assertEqual("weight", 0, registry.totalWeight());
+        vm.warp(block.timestamp + 72);
+        uint256 before = token.balanceOf(address(this));
+        registry.withdraw(0);
+        assertEqual("returned", 400 ether, token.balanceOf(address(this)) - before);
+    }
+
+    function testFuzz_leavesNoOperatorWithLessThanTheMinimum(uint96 taken) public {
+        start(400 ether, 3);
+        taken = uint96(bounded(taken, 0, 200 ether));
+        vm.prank(address(slasher));
+        registry.slash(1, taken, address(0xbeef), 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                NodeRegistry.OperatorBondTooLow.selector, 1000 ether, 800 ether - taken
+            )
+        );
+        registry.requestExit(0);
+    }
+
+    function test_letsNodesLeaveTogetherOfWhichNoneCouldAlone() public {
+        start(400 ether, 3);
+        uint32[] memory two = new uint32[](2);
+        (two[0], two[1]) = (0, 2);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                NodeRegistry.OperatorBondTooLow.selector, 1000 ether, 400 ether
+            )
+        );
+        registry.requestExits(two);
+        uint32[] memory all = new uint32[](3);
+        (all[0], all[1], all[2]) = (0, 2, 0);
+        vm.expectRevert(abi.encodeWithSelector(NodeRegistry.ExitAlreadyRequested.selector, 0));
+        registry.requestExits(all);
+        all[2] = 1;
+        vm.expectRevert(
+            abi.encodeWithSelector(NodeRegistry.NotOperator.selector, 0, address(0xbad))
+        );
+        vm.prank(address(0xbad));
+        registry.requestExits(all);
+        registry.requestExits(all);
+        assertEqual("bonded", 0, registry.bonded(address(this)));
+        assertEqual("weight", 0, registry.totalWeight());
+    }
+
+    /// Registers nodes of one operator with the same bond, the first with the operator's minimum
+    /// until the others are there.
+    function start(uint96 bond, uint32 nodes) private {
+        deployAll();
+        token.approve(address(registry), type(uint256).max);
+        registerNode(0, 1000 ether);
+        for (uint32 i = 1; i < nodes; ++i) registerNode(i, bond);
+        vm.prank(address(slasher));
+        registry.slash(0, 1000 ether - bond, address(0xbeef), 0);
+    }
+
     function bondOf(uint32 index) private view returns (uint256) {
         (,,,, uint96 bond,,,,,,) = operators.registry().nodes(index);
         return bond;

@@ -14,7 +14,7 @@ import {
   messageId,
   Uint32,
 } from '@cairn/protocol'
-import type { Store, Write } from '../ports.ts'
+import type { ClosingMark, Store, Write } from '../ports.ts'
 import {
   key,
   readU32,
@@ -29,12 +29,20 @@ import {
 
 export interface LedgerComponents {
   store: Store
+  /** Tells a copy from the ledger that was closed; absent where nobody can copy it. */
+  mark?: ClosingMark
 }
 
 export interface LedgerInit {
   /** Network id; a store of another network is refused. */
   network: Uint8Array
 }
+
+/**
+ * What a ledger was when it was opened. After all but `clean` the node must not sign for an epoch:
+ * what it said last may not be here. Of an empty one its words may have spoken elsewhere before.
+ */
+export type FoundAs = 'clean' | 'empty' | 'unclean' | 'copied'
 
 /** What identifies one message in the ledger. */
 export interface StoredMessage {
@@ -48,26 +56,27 @@ const META_SCHEMA = Uint8Array.of(0)
 const META_NETWORK = Uint8Array.of(1)
 const META_OPEN = Uint8Array.of(2)
 const META_MUTE_UNTIL = Uint8Array.of(3)
+const META_MARK = Uint8Array.of(4)
 const ABSENT = new Uint8Array(0)
 
 export class Ledger {
   readonly #network: Uint8Array
   readonly #levels: Record<keyof typeof Sublevel, Store>
+  readonly #mark: ClosingMark | undefined
   #open = false
 
-  constructor({ store }: LedgerComponents, { network }: LedgerInit) {
+  constructor({ store, mark }: LedgerComponents, { network }: LedgerInit) {
     this.#network = network
+    this.#mark = mark
     this.#levels = Object.fromEntries(
       Object.entries(Sublevel).map(([name, sub]) => [name, store.sublevel(sub)]),
     ) as Record<keyof typeof Sublevel, Store>
   }
 
   /**
-   * Checks schema and network, and marks the store as open. Resolves with whether the last close
-   * was clean; after an unclean one the node must not sign for an epoch, since the last thing it
-   * said may not be on disk. Throws `newerSchema` or `otherNetwork`.
+   * Checks schema and network, and marks the store as open. Throws `newerSchema` or `otherNetwork`.
    */
-  async open(): Promise<{ clean: boolean }> {
+  async open(): Promise<FoundAs> {
     const { meta } = this.#levels
     const schema = await read(meta, META_SCHEMA, Meta)
     if (schema !== undefined && schema.schema > SCHEMA_VERSION) {
@@ -83,7 +92,7 @@ export class Ledger {
         next: 'use one data directory per network',
       })
     }
-    const clean = (await meta.get(META_OPEN)) === undefined
+    const opened = schema === undefined ? 'empty' : await this.#leftAs()
     await meta.batch(
       [
         { key: META_SCHEMA, value: Meta.serialize({ schema: SCHEMA_VERSION }) },
@@ -93,17 +102,27 @@ export class Ledger {
       { sync: true },
     )
     this.#open = true
-    return { clean }
+    return opened
   }
 
   /**
-   * Marks the last close as clean; the store is closed by who opened it. What `open` refused stays
-   * as it was.
+   * Marks the last close as clean, unless it is told that it is not; the store is closed by who opened
+   * it. What `open` refused stays as it was.
    */
-  async close(): Promise<void> {
+  async close({ clean = true }: { clean?: boolean } = {}): Promise<void> {
     if (!this.#open) return
     this.#open = false
-    await this.#levels.meta.batch([{ key: META_OPEN }], { sync: true })
+    if (!clean) return
+    const mark = (await this.#mark?.leave()) ?? ''
+    const writes = [{ key: META_MARK, value: new TextEncoder().encode(mark) }, { key: META_OPEN }]
+    await this.#levels.meta.batch(writes, { sync: true })
+  }
+
+  async #leftAs(): Promise<FoundAs> {
+    const { meta } = this.#levels
+    if ((await meta.get(META_OPEN)) !== undefined) return 'unclean'
+    const left = new TextDecoder().decode(await meta.get(META_MARK))
+    return left === ((await this.#mark?.found()) ?? '') ? 'clean' : 'copied'
   }
 
   /** First epoch in which this node may sign again; 0 when it was never muted. */

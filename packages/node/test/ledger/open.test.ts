@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rename, rm, stat, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Ledger, openLevelStore, type Store } from '@cairn/node'
+import { closingMark, Ledger, openLevelStore, type Store } from '@cairn/node'
 import { hex, MessageType, Ready } from '@cairn/protocol'
 import fc from 'fast-check'
 import { type StoredMessage, stored } from '../../src/ledger/ledger.ts'
@@ -41,20 +41,44 @@ describe('a ledger’s store', () => {
 
   it('is clean when it is new, and after it was closed', async () => {
     const first = ledgerOf()
-    assert.deepEqual(await first.open(), { clean: true })
+    assert.equal(await first.open(), 'empty')
     await first.close()
     await reopen()
-    assert.deepEqual(await ledgerOf().open(), { clean: true })
+    assert.equal(await ledgerOf().open(), 'clean')
   })
 
   it('is not clean when it was not closed, until it is', async () => {
     await ledgerOf().open()
     await reopen()
     const second = ledgerOf()
-    assert.deepEqual(await second.open(), { clean: false })
+    assert.equal(await second.open(), 'unclean')
     await second.close()
     await reopen()
-    assert.deepEqual(await ledgerOf().open(), { clean: true })
+    assert.equal(await ledgerOf().open(), 'clean')
+  })
+
+  it('is told from its copy, its backup and a ledger that lost its mark', async () => {
+    const path = join(directory, 'closed')
+    const mark = closingMark(path)
+    const opened = async () => {
+      await reopen()
+      const ledger = new Ledger({ store, mark }, { network: NETWORK })
+      const found = await ledger.open()
+      await ledger.close()
+      return found
+    }
+    assert.equal(await opened(), 'empty')
+    assert.equal(await opened(), 'clean')
+    assert.equal(await opened(), 'clean')
+    // As an archive restores it: the same bytes and times, and another file.
+    const { atime, mtime } = await stat(path)
+    await copyFile(path, `${path}.backup`)
+    await rename(`${path}.backup`, path)
+    await utimes(path, atime, mtime)
+    assert.equal(await opened(), 'copied')
+    assert.equal(await opened(), 'clean', 'a copy that was closed is a ledger like any other')
+    await rm(path)
+    assert.equal(await opened(), 'copied')
   })
 
   it('of another network is refused, and left as it was', async () => {
@@ -64,7 +88,7 @@ describe('a ledger’s store', () => {
     await assert.rejects(other.open(), { code: 'otherNetwork' })
     await other.close()
     await reopen()
-    assert.deepEqual(await ledgerOf().open(), { clean: false }, 'its unclean stop is remembered')
+    assert.equal(await ledgerOf().open(), 'unclean', 'its unclean stop is remembered')
   })
 
   it('of a newer version is refused with both versions', async () => {

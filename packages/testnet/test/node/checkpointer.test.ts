@@ -217,7 +217,7 @@ describe('a member', () => {
 
   it('votes for a set that holds more than it did, once it has fetched it', async () => {
     const { world, outsider, nodes, epoch, base, one } = await scene()
-    const more = tip(world.authors(base), 7)
+    const more = tip(world.authors(base), 7, { author: outsider.index })
     const id = messageId(more)
     const [, two] = nodes as [WorldNode, WorldNode]
     assert.equal((await two.node.ingest.add(more, 'sync')).acceptance, 'accept')
@@ -293,7 +293,7 @@ describe('a member', () => {
     await outsider.propose(base, await settled(world, one, epoch))
     await world.clock.run({ until: world.clock.now() + 300 })
     assert.deepEqual(votes(one, epoch), ['0/0', '1/0', '2/0'])
-    const more = tip(world.authors(base), 7)
+    const more = tip(world.authors(base), 7, { author: outsider.index })
     await one.node.ingest.add(more, 'sync')
     const other = await settled(world, one, epoch)
     const round = [1, 2, 3, 4].find(later => world.proposer(epoch, later) === 3) as number

@@ -5,6 +5,7 @@
 import {
   CairnNode,
   type Chain,
+  type ClosingMark,
   type KindServices,
   type Log,
   type Network,
@@ -107,6 +108,9 @@ export interface WorldInit {
 export interface NodeInit {
   halves?: (services: KindServices) => NodeKind[]
   store?: MemoryStore
+  /** Its peer id, where it is not the one that goes with its keys. */
+  peer?: string
+  mark?: ClosingMark
   /** What stands between the node and its store. */
   wrapStore?: (store: Store) => Store
   wrapNetwork?: (network: Network) => Network
@@ -176,7 +180,7 @@ export class NodeWorld {
     const store = init.store ?? new MemoryStore()
     const lines: Line[] = []
     const counts = new Map<string, number>()
-    const joined = this.network.join(peerName(index))
+    const joined = this.network.join(init.peer ?? peerName(index))
     const network = init.wrapNetwork?.(joined) ?? joined
     const chain = this.chain.port(entry?.payout ?? new Uint8Array(20))
     const node = new CairnNode(
@@ -186,6 +190,7 @@ export class NodeWorld {
         chain,
         randomness: init.randomness ?? this.randomness(),
         store: init.wrapStore?.(store) ?? store,
+        ...(init.mark && { mark: init.mark }),
         signer: signerIn(index),
         verifier,
         log: journalLog(lines),
