@@ -48,6 +48,7 @@ export interface Manifest {
       distributor?: `0x${string}` | undefined
       access?: `0x${string}` | undefined
       slasher?: `0x${string}` | undefined
+      parameters?: `0x${string}` | undefined
     }
     /** Blocks on top of one before it counts as final. */
     finality: number
@@ -162,6 +163,7 @@ const ManifestFile = z.strictObject({
       distributor: address.optional(),
       access: address.optional(),
       slasher: address.optional(),
+      parameters: address.optional(),
     }),
     finality: count,
     fromBlock: count.optional(),

@@ -28,6 +28,7 @@ export const TestnetFile = z.strictObject({
       deposits: Hex,
       access: Hex,
       slasher: Hex,
+      parameters: Hex,
     }),
     /** Development accounts whose keys everybody knows. */
     accounts: z.array(z.strictObject({ address: Hex, privateKey: Hex })),

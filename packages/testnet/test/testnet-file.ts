@@ -19,6 +19,7 @@ export function fileOf(change: Partial<TestnetFile> = {}): TestnetFile {
         deposits: '0x07',
         access: '0x08',
         slasher: '0x09',
+        parameters: '0x0a',
       },
       accounts: [{ address: '0x04', privateKey: '0x05' }],
     },
