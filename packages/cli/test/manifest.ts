@@ -19,7 +19,6 @@ export function manifestOf(change: Partial<Manifest> = {}): string {
     genesis: Math.floor(Date.now() / 1_000) + HOUR_S,
     drand: { publicKey: beaconKey(sha256(Uint8Array.of(1))), genesis: 1, period: 1, url: NOBODY },
     bootstrap: [],
-    deposits: [],
     profileName: 'testnet',
     profile: TESTNET_PROFILE,
     genesisState: 'genesis.ssz',

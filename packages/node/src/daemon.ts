@@ -334,7 +334,6 @@ async function build(
       genesis,
       drand,
       kinds: KINDS,
-      deposits: manifest.deposits,
       halves: services => [
         storageNode(services, { options, pieces, fetches, log }),
         coverageNode(services, keys),

@@ -5,7 +5,6 @@
 import {
   CairnError,
   checkProfile,
-  type Deposit,
   hex,
   networkId,
   type Profile,
@@ -23,7 +22,6 @@ export const MANIFEST_MAX_CHARS = 64 * 1024
 
 const RPC_MAX = 16
 const BOOTSTRAP_MAX = 64
-const DEPOSITS_MAX = 256
 /** drand's quicknet key is in G2: 96 bytes. */
 const DRAND_KEY_DIGITS = 192
 
@@ -67,8 +65,6 @@ export interface Manifest {
     url?: string
   }
   bootstrap: readonly string[]
-  /** Locked deposits that the network begins with. */
-  deposits: readonly Deposit[]
   /** The named set that `profile` was derived from. */
   profileName: ProfileName
   profile: Profile
@@ -179,21 +175,6 @@ const ManifestFile = z.strictObject({
     url: z.url({ protocol: /^https?$/ }).optional(),
   }),
   bootstrap: z.array(z.string().regex(/^\//, 'expected a multiaddr')).max(BOOTSTRAP_MAX),
-  deposits: z
-    .array(
-      z.strictObject({
-        account: z.string().regex(/^[0-9a-f]{40}$/, 'expected 40 hexadecimal digits'),
-        key: z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits'),
-        amount,
-      }),
-    )
-    .max(DEPOSITS_MAX)
-    // What an account has spent is counted against its deposit, so it has one.
-    .refine(
-      deposits => isDistinct(deposits.map(({ account }) => account)),
-      'expected one deposit per account',
-    )
-    .refine(deposits => isDistinct(deposits.map(({ key }) => key)), 'expected one deposit per key'),
   profile: z.strictObject({
     name: z.enum(['public', 'testnet']),
     overrides: z.strictObject(profileFields).partial().optional(),
@@ -228,11 +209,6 @@ export function parseManifest(text: string): Manifest {
       ...(drand.url === undefined ? {} : { url: drand.url }),
     },
     bootstrap: rest.bootstrap,
-    deposits: rest.deposits.map(({ account, key, amount: locked }) => ({
-      account: unhex(account),
-      key: unhex(key),
-      amount: locked,
-    })),
     profileName: profile.name,
     profile: { ...PROFILES[profile.name], ...given(profile.overrides ?? {}) },
     genesisState: rest.genesisState,
@@ -255,11 +231,6 @@ export function encodeManifest(manifest: Manifest): string {
     genesis: manifest.genesis,
     drand: { publicKey: hex(publicKey), ...drand },
     bootstrap: manifest.bootstrap,
-    deposits: manifest.deposits.map(({ account, key, amount: locked }) => ({
-      account: hex(account),
-      key: hex(key),
-      amount: String(locked),
-    })),
     profile: {
       name: manifest.profileName,
       ...(overrides.length === 0 ? {} : { overrides: Object.fromEntries(overrides) }),
@@ -298,10 +269,6 @@ function chainOf({
   ...chain
 }: z.infer<typeof ManifestFile>['chain']): Manifest['chain'] {
   return { ...chain, ...(fromBlock === undefined ? {} : { fromBlock }) }
-}
-
-function isDistinct(texts: readonly string[]): boolean {
-  return new Set(texts).size === texts.length
 }
 
 function given(overrides: { [K in keyof Profile]?: Profile[K] | undefined }): Partial<Profile> {

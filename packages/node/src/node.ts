@@ -5,14 +5,13 @@
 import {
   CairnError,
   check,
-  type Deposit,
   decodeState,
   Envelope,
   type EpochBase,
+  emptyState,
   epochAt,
   epochStart,
   equalBytes,
-  foundingState,
   hex,
   type Kind,
   type Known,
@@ -101,8 +100,6 @@ export interface CairnNodeInit {
   drand: DrandInit
   /** The network's proof kinds, by ascending code. */
   kinds: readonly Kind<unknown>[]
-  /** Deposits that the network begins with. */
-  deposits: readonly Deposit[]
   /** Builds this node's half of each kind. */
   halves(services: KindServices): NodeKind[]
   /** Further nodes that the daemon speaks for. */
@@ -174,7 +171,7 @@ export class CairnNode {
     const states = new StateCache({ ledger, fetch: root => this.#fetchState(root) }, { kinds })
     this.epochs = new Epochs(
       { chain, clock, randomness, ledger, states, verifier, log },
-      { network: id, profile, genesis, drand, founding: foundingState(kinds, init.deposits) },
+      { network: id, profile, genesis, drand, founding: emptyState(kinds) },
     )
     const { epochs } = this
     const book = rulebook(kinds)

@@ -23,9 +23,6 @@ function manifest(profile: Partial<Profile> = {}): Manifest {
     genesis: 1_700_000_000,
     drand: { publicKey: new Uint8Array(96).fill(7), genesis: 1_600_000_000, period: 3 },
     bootstrap: ['/ip4/127.0.0.1/tcp/4131'],
-    deposits: [
-      { account: new Uint8Array(20).fill(1), key: new Uint8Array(32).fill(2), amount: 10n ** 23n },
-    ],
     profileName: 'testnet',
     profile: { ...TESTNET_PROFILE, ...profile },
     genesisState: 'genesis.ssz',
@@ -92,7 +89,6 @@ describe('network manifest', () => {
       ['profile.overrides', { emission: 5 }, 'profile.overrides.emission'],
       ['profile.overrides', { slotMs: -1 }, 'profile.overrides.slotMs'],
       ['drand.publicKey', 'ab'],
-      ['deposits', [{ account: 'ab', key: '', amount: '1' }], 'deposits.0.account'],
     ]
     for (const [keys, value, path] of cases) {
       const found = codeOf(changed(keys, value))

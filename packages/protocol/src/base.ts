@@ -1,15 +1,15 @@
 /**
- * Builds what an epoch rests on from plain values: the base's block, the registry in it, the state
+ * Builds what an epoch rests on from plain values: the base's block, registry and deposits in it, the state
  * of the last checkpoint accepted in it, and the epoch's seed.
  */
 import type { BlockRef } from './checkpoint.ts'
+import { type Deposit, leftOfDeposit } from './deposit.ts'
 import { type Duty, Ring, type RingMember } from './duties.ts'
 import type { EpochBase, Kind } from './kind.ts'
 import type { Profile } from './profile.ts'
 import type { RegistryEntry } from './registry.ts'
 import type { State } from './settle/state.ts'
 import { hex } from './ssz.ts'
-import type { Deposit } from './state.ts'
 import { type Calendar, epochAt, epochStart } from './time.ts'
 
 export interface EpochBaseInit {
@@ -22,6 +22,8 @@ export interface EpochBaseInit {
   earlierSeeds: ReadonlyMap<number, Uint8Array>
   /** All entries as of the base's block. */
   registry: readonly RegistryEntry[]
+  /** What clients' deals may cost as of the base's block. */
+  deposits: readonly Deposit[]
   /** Carried state of the last checkpoint accepted at the base. */
   state: State
   /** Epoch of that checkpoint; -1 for the genesis one. */
@@ -84,7 +86,7 @@ class Base implements EpochBase {
       .toSorted((a, b) => a.index - b.index)
     this.#byIndex = new Map(this.nodes.map(entry => [entry.index, entry]))
     this.#state = init.state
-    this.deposits = new Map(init.state.core.deposits.map(deposit => [hex(deposit.key), deposit]))
+    this.deposits = new Map(init.deposits.map(deposit => [hex(deposit.key), deposit]))
     this.#idle = idleNodes(this.nodes, init)
   }
 
@@ -101,7 +103,7 @@ class Base implements EpochBase {
     if (deposit === undefined) return 0n
     const { payouts } = this.#state.core
     this.#spent ??= new Map(payouts.map(({ account, spent }) => [hex(account), spent]))
-    return deposit.amount - (this.#spent.get(hex(deposit.account)) ?? 0n)
+    return leftOfDeposit(deposit, this.#spent.get(hex(deposit.account)) ?? 0n)
   }
 
   state<S>(kind: Kind<S>): S {

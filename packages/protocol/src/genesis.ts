@@ -1,5 +1,5 @@
 /**
- * The genesis checkpoint: committee, initial deposits and deals, empty otherwise. It is posted with
+ * The genesis checkpoint: committee and initial deals, empty otherwise. It is posted with
  * `Checkpoints.start`; nodes read its state from the file that comes with the manifest.
  */
 import { type Checkpoint, COUNTED_KINDS, COUNTED_TYPES, GENESIS_EPOCH } from './checkpoint.ts'

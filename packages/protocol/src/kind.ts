@@ -5,13 +5,13 @@
  */
 
 import type { BlockRef } from './checkpoint.ts'
+import type { Deposit } from './deposit.ts'
 import type { MessageType } from './domain.ts'
 import type { Duty } from './duties.ts'
 import type { Attestation, Challenge, EpochMessage, Seal, Verdict } from './messages.ts'
 import type { Profile } from './profile.ts'
 import type { RegistryEntry } from './registry.ts'
 import type { Codec } from './ssz.ts'
-import type { Deposit } from './state.ts'
 import type { Verifier } from './verifier.ts'
 
 /** The values that an epoch's registry, questions and permissions are read from. */
@@ -34,7 +34,7 @@ export interface EpochBase {
   /** Active nodes, by ascending index. */
   readonly nodes: readonly RegistryEntry[]
   node(index: number): RegistryEntry | undefined
-  /** Clients' deposits in the carried state at the base, by key in hexadecimal. */
+  /** Clients' deposits at the base's block, by key in hexadecimal. */
   readonly deposits: ReadonlyMap<string, Deposit>
   /** What a client's deposit still covers at the base, base units, by key in hexadecimal. */
   available(client: string): bigint

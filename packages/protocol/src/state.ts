@@ -15,20 +15,12 @@ export const Payout = new ContainerType(
 )
 export type Payout = ValueOf<typeof Payout>
 
-/** A client's locked deposit: `key` is the Ed25519 key whose deals it pays for. */
-export const Deposit = new ContainerType(
-  { account: Bytes20, key: Bytes32, amount: Uint128 },
-  { typeName: 'Deposit' },
-)
-export type Deposit = ValueOf<typeof Deposit>
-
 export const Activity = new ContainerType({ node: Uint32, epoch: Uint32 }, { typeName: 'Activity' })
 
 /** Every list is in ascending order of its first field, without repetition. */
 export const CoreState = new ContainerType(
   {
     payouts: new ListCompositeType(Payout, TREE_LIST_MAX),
-    deposits: new ListCompositeType(Deposit, TREE_LIST_MAX),
     activity: new ListCompositeType(Activity, TREE_LIST_MAX),
   },
   { typeName: 'CoreState' },

@@ -1,5 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
+  chargeable,
+  type DepositEntry,
   type EpochBase,
   epochBase,
   epochStart,
@@ -119,6 +121,7 @@ describe('base of an epoch', () => {
       ...initOf(world.base),
       state: world.state,
       stateEpoch: -1,
+      deposits: [],
       registry: [entryOf(5), entryOf(2), entryOf(3, { exitAt: GENESIS }), entryOf(1)],
     })
     assert.deepEqual(
@@ -141,6 +144,30 @@ describe('base of an epoch', () => {
     assert.equal(base.deposits.get(hex(deposit.key))?.amount, 7n)
     assert.equal(base.deposits.get(hex(deposit.account)), undefined)
     assert.deepEqual(base.state(echo), { passes: 0 })
+  })
+
+  it('leaves of a deposit what was put down and not asked back, less what was spent', () => {
+    const { account, key } = depositOf(1, 0n)
+    const entry = { account, key, deposited: 100n, requested: 0n, requestedAt: 0n }
+    const available = (change: Partial<DepositEntry>, spent = 0n) => {
+      const { state } = new KernelWorld()
+      const carried = state.with({ ...state.core, payouts: [{ account, earned: 0n, spent }] })
+      const deposits = chargeable([{ ...entry, ...change }])
+      const base = epochBase({
+        ...initOf(new KernelWorld().base),
+        registry: [],
+        deposits,
+        state: carried,
+        stateEpoch: -1,
+      })
+      return base.available(hex(key))
+    }
+    assert.equal(available({}), 100n)
+    assert.equal(available({ requested: 40n }), 60n)
+    assert.equal(available({ requested: 40n }, 60n), 0n)
+    assert.equal(available({ requested: 40n }, 61n), 0n)
+    assert.equal(available({ requested: 100n }, 30n), 0n)
+    assert.equal(available({ key: undefined }), 0n)
   })
 
   it('asks a kind for its targets once', () => {

@@ -27,7 +27,7 @@ describe('codecs', () => {
     const names = codecs().map(([name]) => name)
     for (const name of [
       ...['Envelope', 'Challenge', 'Attestation', 'Seal', 'Ready', 'Vote', 'VoteData', 'BlockRef'],
-      ...['Counts', 'Checkpoint', 'Payout', 'Deposit', 'Activity', 'CoreState', 'StateRoots'],
+      ...['Counts', 'Checkpoint', 'Payout', 'Activity', 'CoreState', 'StateRoots'],
       ...['StateBytes', 'Penalty', 'Proposal'],
     ]) {
       assert.ok(names.includes(name), name)

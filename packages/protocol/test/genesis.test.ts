@@ -3,6 +3,7 @@ import {
   Checkpoint,
   checkpointRoot,
   decode,
+  emptyState,
   GENESIS_EPOCH,
   genesisCheckpoint,
   hex,
@@ -12,12 +13,12 @@ import {
   Payout,
   State,
 } from '@cairn/protocol'
-import { bytes32, depositOf, KernelWorld } from './kernel-world.ts'
+import { bytes32, KernelWorld } from './kernel-world.ts'
 import { ECHO, echo } from './kinds/trivial.ts'
 
 const ECHOES = [echo as unknown as Kind<unknown>]
 const init = { committee: bytes32('committee'), rulesVersion: 3 }
-const world = new KernelWorld({ deposits: [depositOf(1, 5n)] })
+const world = new KernelWorld({ activity: [{ node: 1, epoch: 0 }] })
 
 describe('genesis checkpoint', () => {
   const checkpoint = genesisCheckpoint({ ...init, state: world.state, kinds: ECHOES })
@@ -30,11 +31,11 @@ describe('genesis checkpoint', () => {
     assert.deepEqual(checkpoint.parent, new Uint8Array(32))
   })
 
-  it('holds committee, rules and the initial state with its deposits', () => {
+  it('holds committee, rules and the initial state', () => {
     assert.deepEqual(checkpoint.nextCommittee, init.committee)
     assert.equal(checkpoint.rulesVersion, 3)
     assert.deepEqual(checkpoint.state, world.state.root())
-    assert.notDeepEqual(checkpoint.state, new KernelWorld().state.root())
+    assert.notDeepEqual(checkpoint.state, emptyState(ECHOES).root())
   })
 
   it('holds no messages, payouts, penalties, deals or totals', () => {

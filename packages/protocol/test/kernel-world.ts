@@ -157,6 +157,7 @@ export class KernelWorld {
       seed: seed ?? bytes32('seed', epoch),
       earlierSeeds: new Map(),
       registry: Array.from({ length: nodes }, (_, index) => entryOf(index, entry?.(index))),
+      deposits: this.#init.deposits ?? [],
       state,
       stateEpoch: stateEpoch ?? epoch - 2,
     })
@@ -290,10 +291,10 @@ export class KernelWorld {
   }
 
   #startState(): State {
-    const { deposits = [], activity = [] } = this.#init
+    const { activity = [] } = this.#init
     const empty = emptyState(this.kinds)
     return new State(
-      { ...empty.core, deposits: [...deposits], activity: [...activity] },
+      { ...empty.core, activity: [...activity] },
       this.kinds,
       new Map(this.kinds.map(kind => [kind.code, kind.emptyState()])),
     )

@@ -2,14 +2,17 @@
 import {
   anvilTransport,
   type ContractAddresses,
+  depositKeyRoot,
   depositsAbi,
+  nameKeyArguments,
   PayoutClaims,
   rewardDistributorAbi,
   testDeployer,
 } from '@cairn/contracts'
 import type { Settled } from '@cairn/node'
-import { check, type Deposit } from '@cairn/protocol'
+import { check, ed25519, type NodeKeys, unhex } from '@cairn/protocol'
 import { createPublicClient, createWalletClient, type Hex, toHex } from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
 
 const RECEIPT_TIMEOUT_MS = 20_000
 const POLL_MS = 100
@@ -21,23 +24,39 @@ interface PayoutsAccess {
   contracts: ContractAddresses
 }
 
-/** Puts down on the chain, out of the deployer's tokens, what the genesis state says clients have. */
+export interface InitialDeposit extends Pick<NodeKeys, 'account' | 'identity'> {
+  /** Base units. */
+  amount: bigint
+}
+
+/**
+ * Puts down out of the deployer's tokens what clients begin with; each account, which has ether,
+ * names its identity key. Throws `claimReverted`.
+ */
 export async function depositAll(
-  access: PayoutsAccess,
-  deposits: readonly Pick<Deposit, 'account' | 'amount'>[],
+  access: PayoutsAccess & { chainId: number },
+  clients: readonly InitialDeposit[],
 ): Promise<void> {
-  const { wallet, mined } = connect(access)
+  const { wallet, transport, mined } = connect(access)
+  const { chainId, contracts } = access
+  const to = { address: contracts.deposits, abi: depositsAbi, chain: null } as const
   const hashes: Hex[] = []
-  for (const { account, amount } of deposits) {
-    hashes.push(
-      await wallet.writeContract({
-        address: access.contracts.deposits,
-        abi: depositsAbi,
-        functionName: 'deposit',
-        args: [toHex(account), amount],
-        chain: null,
-      }),
-    )
+  for (const { account, identity, amount } of clients) {
+    const deposit = [toHex(account.address), amount] as const
+    hashes.push(await wallet.writeContract({ ...to, functionName: 'deposit', args: deposit }))
+    const root = depositKeyRoot({
+      chainId: BigInt(chainId),
+      deposits: unhex(contracts.deposits),
+      account: account.address,
+      key: identity.publicKey,
+    })
+    const signature = ed25519.sign(root, identity.secret)
+    const client = createWalletClient({
+      transport,
+      account: privateKeyToAccount(toHex(account.secret)),
+    })
+    const args = nameKeyArguments(identity.publicKey, signature)
+    hashes.push(await client.writeContract({ ...to, functionName: 'nameKey', args }))
   }
   for (const hash of hashes) await mined(hash)
 }
@@ -93,6 +112,7 @@ function connect({ rpcUrl }: PayoutsAccess) {
   const client = createPublicClient({ transport, pollingInterval: POLL_MS })
   return {
     client,
+    transport,
     wallet: createWalletClient({ transport, account: testDeployer().account }),
     async mined(hash: Hex) {
       const { status } = await client.waitForTransactionReceipt({

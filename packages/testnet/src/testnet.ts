@@ -36,7 +36,7 @@ import {
   type Deal,
   deriveKeys,
   drawCommittee,
-  foundingState,
+  emptyState,
   genesisCheckpoint,
   hex,
   KINDS,
@@ -489,7 +489,7 @@ export class Testnet {
     return member
   }
 
-  /** The manifest's deposits and every deal that any node knows. */
+  /** Every deal that any node knows. */
   #genesisState(): State {
     const deals = new Map<string, Deal>()
     for (const { daemon } of this.running()) {
@@ -497,7 +497,7 @@ export class Testnet {
         deals.set(hex(id), value)
       }
     }
-    const state = foundingState(KINDS, this.manifest.deposits)
+    const state = emptyState(KINDS)
     return state.with(state.core, new Map([[storageKind.code, storageWith([...deals.values()])]]))
   }
 
@@ -627,11 +627,6 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       genesis,
       drand: { publicKey: beacon.publicKey, ...drand, url: beaconUrl },
       bootstrap: [],
-      deposits: keys.map(({ account, identity }) => ({
-        account: account.address,
-        key: identity.publicKey,
-        amount: DEPOSIT,
-      })),
       profileName: 'testnet',
       profile: init.profile ?? TESTNET_PROFILE,
       genesisState: 'genesis.ssz',
@@ -682,7 +677,10 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       },
     )
     await fund(anvil.rpcUrl, members)
-    await depositAll({ rpcUrl: anvil.rpcUrl, contracts }, manifest.deposits)
+    await depositAll(
+      { rpcUrl: anvil.rpcUrl, chainId: anvil.chainId, contracts },
+      keys.map(own => ({ ...own, amount: DEPOSIT })),
+    )
     const operators = testAccounts(init.nodes)
     await registerNodes({
       rpcUrl: anvil.rpcUrl,

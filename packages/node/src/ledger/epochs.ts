@@ -5,6 +5,7 @@
 import {
   type Calendar,
   type CommitteeMember,
+  chargeable,
   drawCommittee,
   type EpochBase,
   epochAt,
@@ -52,7 +53,7 @@ export interface EpochsInit {
   /** Seconds since 1970. */
   genesis: number
   drand: DrandInit
-  /** The state that a network without deals would begin with: its deposits. */
+  /** The state that a network without deals would begin with. */
   founding: State
 }
 
@@ -275,6 +276,7 @@ export class Epochs implements EpochView {
       seed: NO_SEED,
       earlierSeeds: new Map(),
       registry: chain.registryAt(head.number),
+      deposits: chargeable(chain.depositsAt(head.number)),
       state: founding,
       stateEpoch: -1,
     })
@@ -302,6 +304,7 @@ export class Epochs implements EpochView {
       seed,
       earlierSeeds,
       registry: chain.registryAt(block.number),
+      deposits: chargeable(chain.depositsAt(block.number)),
       state,
       stateEpoch: last.epoch,
     })

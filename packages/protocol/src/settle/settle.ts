@@ -15,6 +15,7 @@
  */
 import type { Checkpoint } from '../checkpoint.ts'
 import { COUNTED_KINDS, COUNTED_TYPES, checkpointRoot, countedPlace } from '../checkpoint.ts'
+import { type Deposit, leftOfDeposit } from '../deposit.ts'
 import { MessageType } from '../domain.ts'
 import type { CommitteeMember } from '../draw.ts'
 import { invariant } from '../errors.ts'
@@ -38,7 +39,7 @@ import {
   Uint128,
   unhex,
 } from '../ssz.ts'
-import { type Deposit, Payout } from '../state.ts'
+import { Payout } from '../state.ts'
 import { ListDepth, listRoot } from '../tree.ts'
 import { challengeRecords } from './records.ts'
 import type { MessageSet } from './set.ts'
@@ -358,7 +359,7 @@ function available(
   const deposit = base.deposits.get(client)
   if (deposit === undefined) return 0n
   const payout = state.core.payouts.find(({ account }) => equalBytes(account, deposit.account))
-  return deposit.amount - (payout?.spent ?? 0n) - (spentNow.get(client) ?? 0n)
+  return leftOfDeposit(deposit, (payout?.spent ?? 0n) + (spentNow.get(client) ?? 0n))
 }
 
 function nextState(
@@ -384,7 +385,6 @@ function nextState(
   return new State(
     {
       payouts: [...payouts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, payout]) => payout),
-      deposits: core.deposits,
       activity: [...activity].sort(([a], [b]) => a - b).map(([node, epoch]) => ({ node, epoch })),
     },
     kinds,

@@ -1,8 +1,8 @@
 /** The carried state as settlement works with it: decoded, one value per proof kind. */
 import { CairnError } from '../errors.ts'
 import type { Kind } from '../kind.ts'
-import { compareBytes, decode } from '../ssz.ts'
-import { CoreState, type Deposit, StateBytes, StateRoots } from '../state.ts'
+import { decode } from '../ssz.ts'
+import { CoreState, StateBytes, StateRoots } from '../state.ts'
 
 /** Decoded state; immutable, as are the values it gives out. */
 export class State {
@@ -47,19 +47,10 @@ export class State {
   }
 }
 
+/** What a network begins with, but for its deals. */
 export function emptyState(kinds: readonly Kind<unknown>[]): State {
-  const core: CoreState = { payouts: [], deposits: [], activity: [] }
+  const core: CoreState = { payouts: [], activity: [] }
   return new State(core, kinds, new Map(kinds.map(kind => [kind.code, kind.emptyState()])))
-}
-
-/** A state with deposits and nothing else: what a network begins with, but for its deals. */
-export function foundingState(
-  kinds: readonly Kind<unknown>[],
-  deposits: readonly Deposit[],
-): State {
-  const { core } = emptyState(kinds)
-  const ordered = deposits.toSorted((a, b) => compareBytes(a.account, b.account))
-  return emptyState(kinds).with({ ...core, deposits: ordered })
 }
 
 /** Throws `badEncoding` or `badLength`; compare `root()` with the checkpoint before use. */

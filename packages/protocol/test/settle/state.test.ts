@@ -17,12 +17,10 @@ const TWO = [...ECHOES, { ...echo, code: 6 } as unknown as Kind<unknown>]
 
 const anyAmount = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n })
 const anyAccount = fc.uint8Array({ minLength: 20, maxLength: 20 })
-const anyKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const anyIndex = fc.nat({ max: 2 ** 32 - 1 })
 const anyCore: fc.Arbitrary<CoreState> = fc.record(
   {
     payouts: listOf({ account: anyAccount, earned: anyAmount, spent: anyAmount }),
-    deposits: listOf({ account: anyAccount, key: anyKey, amount: anyAmount }),
     activity: listOf({ node: anyIndex, epoch: anyIndex }),
   },
   { noNullPrototype: true },
@@ -53,12 +51,12 @@ describe('carried state', () => {
   it('has the root of an independent implementation when empty', () => {
     assert.equal(
       hex(emptyState([]).root()),
-      '5d154fb05ea641337c4cac1c1cabeaef7b160acd3d1f328e90a8f15b2b686a22',
+      'a6110e824eb908a50d89b1b5341cce5850893c6c21452fc2ce1b249a83745280',
     )
   })
 
   it('has another root when core or kind differ', () => {
-    const core: CoreState = { payouts: [], deposits: [], activity: [] }
+    const core: CoreState = { payouts: [], activity: [] }
     const busy = { ...core, activity: [{ node: 1, epoch: 2 }] }
     const roots = [stateOf(core, 0), stateOf(core, 1), stateOf(busy, 0), emptyState([])]
     assert.equal(new Set(roots.map(state => hex(state.root()))).size, 4)
@@ -75,7 +73,7 @@ describe('carried state', () => {
 
   it("is refused when a kind's part is of another length", () => {
     const bytes = StateBytes.serialize({
-      core: { payouts: [], deposits: [], activity: [] },
+      core: { payouts: [], activity: [] },
       kinds: [new Uint8Array(5)],
     })
     assert.throws(() => decodeState(bytes, ECHOES), { code: 'badLength' })
@@ -85,7 +83,6 @@ describe('carried state', () => {
     const bytes = stateOf(
       {
         payouts: [{ account: new Uint8Array(20), earned: 1n, spent: 0n }],
-        deposits: [],
         activity: [{ node: 1, epoch: 2 }],
       },
       3,

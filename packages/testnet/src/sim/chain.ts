@@ -27,6 +27,7 @@ import {
   check,
   checkpointRoot,
   committeeTree,
+  type Deposit,
   type DepositEntry,
   decode,
   equalBytes,
@@ -65,6 +66,14 @@ interface PendingSubmission {
   submitter: Uint8Array
   done: () => void
   failed: (error: unknown) => void
+}
+
+/** What an account does that puts down for its key what may be charged to it. */
+export function initialDeposit({ account, key, amount }: Deposit) {
+  return [
+    { account, type: 'deposited', amount },
+    { account, type: 'named', key },
+  ] as const
 }
 
 export class SimulatedChain {

@@ -33,8 +33,8 @@ import {
   drawCommittee,
   EU868,
   ed25519,
+  emptyState,
   type FileLink,
-  foundingState,
   genesisCheckpoint,
   invariant,
   KINDS,
@@ -64,7 +64,7 @@ import {
   type Resident,
   testnetResidents,
 } from '../field/residents.ts'
-import { SimulatedChain } from './chain.ts'
+import { initialDeposit, SimulatedChain } from './chain.ts'
 import { VirtualClock } from './clock.ts'
 import { SimulatedNetwork } from './network.ts'
 import { MemoryPieces } from './pieces.ts'
@@ -199,7 +199,7 @@ export class World {
   readonly #drand: DrandInit
   readonly #randomness: Randomness
   #settled: readonly Resident[] | undefined
-  #begun: { state: State; deposits: readonly Deposit[] } | undefined
+  #begun: State | undefined
 
   constructor(init: WorldInit) {
     this.#init = init
@@ -261,13 +261,14 @@ export class World {
   /** Stores the founding pieces, posts the genesis checkpoint and builds every node. */
   async begin(): Promise<void> {
     const { deposits, deals } = await (this.#init.founding?.(this) ?? this.#founding())
-    const founding = foundingState(KINDS, deposits)
+    this.chain.deposit(deposits.flatMap(initialDeposit))
+    const founding = emptyState(KINDS)
     const genesis = founding.with(founding.core, new Map([[storageKind.code, storageWith(deals)]]))
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
     this.chain.start(genesisCheckpoint({ state: genesis, kinds: KINDS, committee, rulesVersion }))
-    this.#begun = { state: genesis, deposits }
-    for (const place of this.places) this.nodes.push(this.#build(place, genesis, deposits))
+    this.#begun = genesis
+    for (const place of this.places) this.nodes.push(this.#build(place, genesis))
   }
 
   /** Resolves when every node takes part; the clock must run meanwhile. */
@@ -314,7 +315,7 @@ export class World {
     invariant(place !== undefined && this.#begun !== undefined, `${name} is a node of the world`)
     if (place.provider) this.#shelves.set(place.index, new MemoryPieces())
     this.#store(name).reopen()
-    const revived = this.#build(place, this.#begun.state, this.#begun.deposits)
+    const revived = this.#build(place, this.#begun)
     this.nodes.push(revived)
     revived.files.start()
     await revived.node.start()
@@ -534,7 +535,7 @@ export class World {
     }
   }
 
-  #build(place: Place, genesis: State, deposits: readonly Deposit[]): SimulatedNode {
+  #build(place: Place, genesis: State): SimulatedNode {
     const { name, signer } = place
     const peer = peerName(place.index)
     const log = this.#init.log(name)
@@ -565,7 +566,6 @@ export class World {
         profile: this.profile,
         genesis: this.genesis,
         drand: this.#drand,
-        deposits,
         kinds: KINDS,
         halves: services => this.#halves(place, { services, spool, measured, fetches }),
         tenants: this.tenants

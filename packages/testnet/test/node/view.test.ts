@@ -121,7 +121,6 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         genesis: GENESIS,
         drand: DRAND,
         bootstrap: [],
-        deposits: [],
         profileName: 'testnet',
         profile: world.profile,
         genesisState: 'genesis.ssz',

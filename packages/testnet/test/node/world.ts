@@ -20,9 +20,9 @@ import {
   type Deposit,
   drawCommittee,
   type EpochBase,
+  emptyState,
   epochSeed,
   epochStart,
-  foundingState,
   genesisCheckpoint,
   type Kind,
   MessageType,
@@ -40,7 +40,7 @@ import {
   TESTNET_PROFILE,
   Verdict,
 } from '@cairn/protocol'
-import { MemoryStore, SimulatedNetwork, VirtualClock } from '@cairn/testnet'
+import { initialDeposit, MemoryStore, SimulatedNetwork, VirtualClock } from '@cairn/testnet'
 import {
   bytes32,
   entryOf,
@@ -138,11 +138,9 @@ export class NodeWorld {
   readonly profile: Profile
   readonly registry: readonly RegistryEntry[]
   readonly genesis: State
-  readonly #init: WorldInit
 
   constructor(init: WorldInit = {}) {
     const { clock } = this
-    this.#init = init
     this.kinds = init.kinds ?? [echoKind]
     this.profile = { ...TESTNET_PROFILE, weights: { [ECHO]: 1 }, ...init.profile }
     this.network = new SimulatedNetwork(
@@ -164,7 +162,8 @@ export class NodeWorld {
         return entry
       }),
     )
-    const founding = foundingState(this.kinds, init.deposits ?? [])
+    this.chain.deposit((init.deposits ?? []).flatMap(initialDeposit))
+    const founding = emptyState(this.kinds)
     this.genesis = init.genesisState?.(founding) ?? founding
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
@@ -205,7 +204,6 @@ export class NodeWorld {
         genesis: GENESIS,
         drand: DRAND,
         kinds,
-        deposits: this.#init.deposits ?? [],
         halves: init.halves ?? (services => [echoHalf(services)]),
         genesisState: init.genesisState ?? (async () => this.genesis.encode()),
         peerOf: ({ index }) => peerName(index),

@@ -72,7 +72,7 @@ export function measuringBase(
       registeredAt: genesis - 1,
     }),
   )
-  const state = { of: () => coverage.emptyState(), core: { deposits: [], activity: [] } }
+  const state = { of: () => coverage.emptyState(), core: { activity: [] } }
   return baseOf({ epoch: EPOCH, profile, genesis, registry, state: state as never })
 }
 

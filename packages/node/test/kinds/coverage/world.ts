@@ -213,7 +213,7 @@ export class World {
       epoch: 8,
       profile: EVERY_EPOCH,
       registry,
-      state: { of: () => coverage.emptyState(), core: { deposits: [], activity: [] } } as never,
+      state: { of: () => coverage.emptyState(), core: { activity: [] } } as never,
     })
     this.clock = new HandClock(slotStart(this.base, 8, 0))
     this.nodes = registry.map(({ index }) => this.#node(index, deaf.includes(index)))

@@ -65,13 +65,9 @@ function scene(init: Scene = {}) {
     amount,
   }))
   const value: CoverageStateValue = { ...emptyCoverageState(), bought, service }
-  const state = new State(
-    { ...emptyState([]).core, deposits },
-    [kind],
-    new Map([[COVERAGE, value]]),
-  )
+  const state = new State(emptyState([]).core, [kind], new Map([[COVERAGE, value]]))
   const registry = Array.from({ length: GATEWAYS }, (_, index) => entryOf(index))
-  const base = baseOf({ epoch, profile: { ...profile, burnMatch }, registry, state })
+  const base = baseOf({ epoch, profile: { ...profile, burnMatch }, registry, deposits, state })
   return { base, state, value }
 }
 

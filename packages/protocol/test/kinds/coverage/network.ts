@@ -63,6 +63,7 @@ export function baseOf(init: Partial<EpochBaseInit> = {}): EpochBase {
     seed: bytes32(4, 7),
     earlierSeeds: new Map(),
     registry: [],
+    deposits: [],
     state: emptyState([]),
     stateEpoch: -1,
     ...init,

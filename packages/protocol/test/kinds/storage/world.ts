@@ -110,11 +110,10 @@ export function deposit(client: number, amount: bigint): Deposit {
 
 export interface BaseInit extends Partial<Omit<EpochBaseInit, 'state'>> {
   state?: StorageState
-  deposits?: Deposit[]
   payouts?: Payout[]
 }
 
-export function baseOf({ state, deposits, payouts = [], ...init }: BaseInit = {}): EpochBase {
+export function baseOf({ state, payouts = [], ...init }: BaseInit = {}): EpochBase {
   const kinds = [storageKind]
   const { core } = emptyState(kinds)
   return epochBase({
@@ -127,13 +126,10 @@ export function baseOf({ state, deposits, payouts = [], ...init }: BaseInit = {}
     earlierSeeds: new Map(),
     registry: registry(8),
     stateEpoch: -1,
+    deposits: [deposit(1, 1_000_000n), deposit(2, 1_000_000n)],
     ...init,
     state: new State(
-      {
-        ...core,
-        deposits: deposits ?? [deposit(1, 1_000_000n), deposit(2, 1_000_000n)],
-        payouts,
-      },
+      { ...core, payouts },
       kinds,
       new Map([[STORAGE, state ?? storageKind.emptyState()]]),
     ),
