@@ -28,6 +28,7 @@ import {
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
+import type { SpendingLimits } from './chain/transactions.ts'
 import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
 import { openGrant } from './client/grant-seal.ts'
@@ -82,6 +83,8 @@ export interface DaemonOptions {
   apiPort: number
   /** RPC endpoints instead of the manifest's. */
   rpc?: readonly string[]
+  /** What the node's account may pay; absent: no limit but that on the price of gas. */
+  spending?: SpendingLimits
   /** Present: offers disk. */
   storage?: {
     volumes: readonly {
@@ -186,7 +189,12 @@ async function build(
 
   const signer = signerOf(keys)
   const chain = evmChain(
-    { clock, random: length => randomBytes(length), log: log.child({ part: 'chain' }) },
+    {
+      clock,
+      random: length => randomBytes(length),
+      log: log.child({ part: 'chain' }),
+      store: store.sublevel('transactions'),
+    },
     {
       chainId: manifest.chain.chainId,
       rpc: options.rpc ?? manifest.chain.rpc,
@@ -195,6 +203,7 @@ async function build(
       fromBlock: BigInt(manifest.chain.fromBlock ?? 0),
       epochs: { genesis, seconds: (profile.slotMs * profile.slotsPerEpoch) / 1_000 },
       account: keys.account.secret,
+      ...(options.spending && { limits: options.spending }),
     },
   )
   const network = new Libp2pNetwork(

@@ -86,9 +86,12 @@ type Settings = Omit<DaemonOptions, 'dataDir' | 'manifest' | 'manifestDir' | 'ke
 
 /** Peers behind one address weigh less where addresses are scarce; inside a site they all do. */
 const COLOCATION_WEIGHT = -5
+/** Base units of ether. */
+const GWEI = 1_000_000_000n
 
 function settingsOf(values: Values, mnemonic: string): Settings {
   const rpc = values['chain.rpc']
+  const budgetPerDay = values['chain.budgetPerDay']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -108,6 +111,10 @@ function settingsOf(values: Values, mnemonic: string): Settings {
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
     ...(rpc.length === 0 ? {} : { rpc }),
+    spending: {
+      maxFeePerGas: BigInt(values['chain.maxGasPrice']) * GWEI,
+      ...(budgetPerDay === 0n ? {} : { budgetPerDay }),
+    },
     ...(volumes.length === 0
       ? {}
       : {

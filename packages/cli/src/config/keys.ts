@@ -130,6 +130,18 @@ export const KEYS = {
     help: "RPC endpoints instead of the manifest's, tried in this order",
     secret: true,
   },
+  'chain.budgetPerDay': {
+    schema: z.union([z.number(), z.string()]).transform(etherOf),
+    default: () => 0n,
+    shown: '0',
+    help: 'Ether that the node may pay for gas in a day (UTC); claims take at most half of it, checkpoints and penalties all; 0: no limit',
+  },
+  'chain.maxGasPrice': {
+    schema: whole(1, 1_000_000),
+    default: () => 500,
+    shown: '500',
+    help: 'Gwei that a unit of gas may cost; while it costs more, nothing is sent',
+  },
   'api.port': {
     schema: port,
     default: () => 4140,
@@ -353,11 +365,20 @@ const DECIMALS = 18
 
 /** Decimal tokens in base units, without a float in between. */
 function tokensOf(value: string | number, context: z.RefinementCtx): bigint {
+  return unitsOf(value, context, 'expected tokens, such as `0.001`')
+}
+
+function etherOf(value: string | number, context: z.RefinementCtx): bigint {
+  return unitsOf(value, context, 'expected ether, such as `0.01`')
+}
+
+/** Ether has as many decimals as the token. */
+function unitsOf(value: string | number, context: z.RefinementCtx, message: string): bigint {
   const [, whole, part = ''] =
     String(value)
       .trim()
       .match(/^([0-9]{1,20})(?:\.([0-9]{1,18}))?$/) ?? []
   if (whole !== undefined) return BigInt(whole) * TOKEN + BigInt(part.padEnd(DECIMALS, '0'))
-  context.addIssue({ code: 'custom', message: 'expected tokens, such as `0.001`' })
+  context.addIssue({ code: 'custom', message })
   return z.NEVER
 }

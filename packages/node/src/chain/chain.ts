@@ -16,11 +16,24 @@ import {
   unhex,
 } from '@cairn/protocol'
 import { BaseError, ContractFunctionRevertedError, encodeFunctionData, type Hex } from 'viem'
-import type { Chain, CheckpointPayouts, Clock, FundOutcome, Log, Submission } from '../ports.ts'
+import type {
+  Chain,
+  CheckpointPayouts,
+  Clock,
+  FundOutcome,
+  Log,
+  Store,
+  Submission,
+} from '../ports.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
 import { Rpc } from './rpc.ts'
-import { contractError, Transactions } from './transactions.ts'
+import {
+  type AccountOutlook,
+  contractError,
+  type SpendingLimits,
+  Transactions,
+} from './transactions.ts'
 import { ChainView, type EpochTimes } from './view.ts'
 
 /** Between looks for a new block, ms: half of the shortest block time. */
@@ -31,6 +44,13 @@ export interface EvmChainComponents {
   /** So many random bytes: they spread calls in time. */
   random(length: number): Uint8Array
   log: Log
+  /** A key space of its own for the account's transactions; absent: none outlives the process. */
+  store?: Store
+}
+
+/** The chain with the account that acts on it for this node. */
+export interface AccountChain extends Chain {
+  account(): AccountOutlook
 }
 
 export interface EvmChainInit {
@@ -47,6 +67,8 @@ export interface EvmChainInit {
   epochs: EpochTimes
   /** Secret of the account that lands checkpoints, 32 bytes. */
   account: Uint8Array
+  /** What the account may pay; absent: no limit but that on the price of gas. */
+  limits?: SpendingLimits
   /** Between looks for a new block, ms. */
   pollMs?: number
   /** An RPC endpoint that has not answered by then is passed over, ms; absent: `TIMEOUT_MS`. */
@@ -57,18 +79,20 @@ export interface EvmChainInit {
   fromBlock?: bigint
 }
 
-export function evmChain(components: EvmChainComponents, init: EvmChainInit): Chain {
+export function evmChain(components: EvmChainComponents, init: EvmChainInit): AccountChain {
   return new EvmChain(components, init)
 }
 
-class EvmChain implements Chain {
+class EvmChain implements AccountChain {
+  readonly #log: Log
   readonly #init: EvmChainInit
   readonly #rpc: Rpc
   readonly #view: ChainView
   readonly #follower: Follower
   readonly #transactions: Transactions
 
-  constructor({ clock, random, log }: EvmChainComponents, init: EvmChainInit) {
+  constructor({ clock, random, log, store }: EvmChainComponents, init: EvmChainInit) {
+    this.#log = log
     this.#init = init
     const { rpc: urls, chainId, rpcTimeoutMs: timeoutMs } = init
     this.#rpc = new Rpc({ clock, log }, { urls, chainId, ...(timeoutMs && { timeoutMs }) })
@@ -82,16 +106,36 @@ class EvmChain implements Chain {
         fromBlock: init.fromBlock ?? 0n,
       },
     )
-    this.#transactions = new Transactions({ rpc: this.#rpc, clock, log }, init.account)
+    this.#transactions = new Transactions(
+      { rpc: this.#rpc, clock, log, ...(store && { store }) },
+      init.account,
+      init.limits,
+    )
   }
 
   async start(signal: AbortSignal): Promise<void> {
+    this.#follower.onAdvance(() => void this.#tend())
     await this.#follower.start(signal)
   }
 
   async stop(): Promise<void> {
     this.#rpc.stop()
     await this.#follower.stop()
+    await this.#transactions.stop()
+  }
+
+  account() {
+    return this.#transactions.outlook()
+  }
+
+  async #tend(): Promise<void> {
+    const head = this.#view.head()
+    if (head === undefined) return
+    try {
+      await this.#transactions.tend(head.number)
+    } catch (error) {
+      this.#log.debug({ err: error }, 'the transactions are looked after later')
+    }
   }
 
   head() {
@@ -153,7 +197,7 @@ class EvmChain implements Chain {
     })
     const call = { to: this.#init.contracts.checkpoints, data }
     try {
-      await this.#transactions.send(call, { signal, pointless })
+      await this.#transactions.send(call, { signal, pointless, purpose: 'checkpoint' })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
       throw refusalOf(error)
@@ -174,7 +218,7 @@ class EvmChain implements Chain {
       args: new PayoutClaims({ checkpoint, payouts }).fund(),
     })
     try {
-      await this.#transactions.send({ to: distributor, data }, { signal })
+      await this.#transactions.send({ to: distributor, data }, { signal, purpose: 'fund' })
       return 'funded'
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error

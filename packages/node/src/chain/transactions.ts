@@ -1,7 +1,14 @@
 /**
- * One account's transactions, one after the other: the next is built when the one before is in a
- * block, so nonces never conflict and what is sent twice is seen. A transaction that stays out of
- * blocks is sent again with a higher fee in its place.
+ * One account's transactions, one after the other, the most urgent first: the next is built when the
+ * one before is in a block, so nonces never conflict and what is sent twice is seen. Several at once
+ * would gain little, since a node sends a few in an hour, and one that is stuck would hold up the
+ * others all the same.
+ *
+ * Each is in the journal before it is sent. After a crash, or when who asked went away, what is open
+ * is sent again as it stands; a block that a reorganisation took away is noticed until it is final. A
+ * transaction that stays out of blocks is sent again with a higher fee, up to the cap. One that is
+ * wanted no more, since the chain would refuse it, is given up: the next takes its nonce and outbids
+ * it, or a block takes it after all.
  */
 import { CairnError, check } from '@cairn/protocol'
 import {
@@ -12,27 +19,35 @@ import {
   decodeErrorResult,
   type Hex,
   isHex,
-  keccak256,
+  parseTransaction,
   type RpcLog,
   RpcRequestError,
 } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
-import type { Clock, Log } from '../ports.ts'
+import type { Clock, Log, Store } from '../ports.ts'
+import { capped, type Fees, higher, raised, readFees } from './fees.ts'
+import { ATTEMPTS_MAX, type Entry, Journal, KEY_MAX_BYTES, type Settled } from './journal.ts'
 import type { Client, Rpc } from './rpc.ts'
+import { allowance, dayOf, PURPOSES, type Purpose, rankOf } from './spending.ts'
 
 /** Between looks for a receipt, ms. */
 const LOOK_MS = 250
 /** Without a block by then the fee is raised, ms: a few blocks of the slowest home chain. */
 const RAISE_AFTER_MS = 45_000
-/** Fee raises before giving up; nodes want at least 10 % more for a replacement. */
-const RAISES_MAX = 4
-const RAISE_PERCENT = 125n
+/** How long a caller waits for a block, ms: five tries at ever higher fees. */
+const PATIENCE_MS = 5 * RAISE_AFTER_MS
 /** Gas limit over the estimate: state moves between estimate and block. */
 const GAS_PERCENT = 110n
-/** Fees cover this many times the present base fee, which rises at most 12.5 % a block. */
-const BASE_FEE_TIMES = 2n
-/** Transactions that wait for their turn. */
+/** Transactions that wait for their turn, the one whose turn it is among them. */
 const QUEUE_MAX = 64
+/** A nonce that others used is given time to show its receipt, ms: endpoints lag. */
+const OVERTAKEN_MS = 30_000
+/** Between looks at the balance, ms. */
+const BALANCE_MS = 60_000
+/** Base units a unit of gas may cost at most where the operator says nothing: 500 gwei. */
+const FEE_CAP = 500_000_000_000n
+/** Days over which the rate of spending is taken. */
+const RATE_DAYS = 7
 
 export interface Call {
   to: Hex
@@ -43,12 +58,28 @@ export interface SendOptions {
   signal: AbortSignal
   /** Asked while waiting, with the transactions sent so far: an error here ends the wait. */
   pointless?: (sent: readonly Hex[]) => CairnError | undefined
+  /** Says whose turn it is and what it may spend; absent: `order`. */
+  purpose?: Purpose
+  /**
+   * Names what is asked for. What was asked for under a key and waits, or succeeded lately, is not
+   * sent again, also after a restart: the caller gets what became of it. At most `KEY_MAX_BYTES`.
+   */
+  key?: string
 }
 
 export interface TransactionsComponents {
   rpc: Rpc
   clock: Clock
   log: Log
+  /** A key space of its own for the journal; absent: nothing outlives the process. */
+  store?: Store
+}
+
+export interface SpendingLimits {
+  /** Base units that may be paid for gas in a day, UTC; absent: no limit. */
+  budgetPerDay?: bigint
+  /** Base units that a unit of gas may cost; absent: `FEE_CAP`. */
+  maxFeePerGas?: bigint
 }
 
 /** A transaction in a block. */
@@ -60,14 +91,37 @@ export interface Mined {
   logs: RpcLog[]
 }
 
-/** Base units a unit of gas may cost, and of it the block's producer. */
-interface Fees {
-  maxFeePerGas: bigint
-  maxPriorityFeePerGas: bigint
+/** What the operator is told of an account. Amounts are in the chain's base units. */
+export interface AccountOutlook {
+  readonly address: Hex
+  /** As last asked; undefined before an endpoint answered. */
+  readonly balance: bigint | undefined
+  readonly spentToday: bigint
+  /** Absent: no limit. */
+  readonly budgetPerDay?: bigint
+  /** A day's spending, over the days of the last week since the first. */
+  readonly ratePerDay: bigint
+  /** Undefined while nothing was spent or the balance is unknown. */
+  readonly daysLeft: number | undefined
+  /** Calls that wait for their turn. */
+  readonly waiting: number
+  /** By nonce. */
+  readonly entries: readonly Entry[]
+}
+
+/** A receipt with what settles an entry. */
+interface Found {
+  mined: Mined
+  settled: Settled
 }
 
 /** What a call would do: its gas, or why the chain refuses it. */
 type Estimate = { gas: bigint } | { refused: RpcRequestError }
+
+interface Turn {
+  rank: number
+  take(): Promise<void>
+}
 
 /** Codes with which nodes refuse a call or transaction; others are the endpoint's own trouble. */
 const REFUSALS = new Set([3, -32000, -32003])
@@ -76,67 +130,420 @@ export class Transactions {
   readonly address: Hex
   readonly #components: TransactionsComponents
   readonly #account: PrivateKeyAccount
-  #last: Promise<unknown> = Promise.resolve()
-  #waiting = 0
+  readonly #limits: SpendingLimits
+  readonly #turns: Turn[] = []
+  readonly #stopped = new AbortController()
+  #journal: Journal | undefined
+  #taking: Promise<void> | undefined
+  #balance: { units: bigint; at: number } | undefined
+  #tending = false
 
   /** `secret`: 32 bytes. */
-  constructor(components: TransactionsComponents, secret: Uint8Array) {
+  constructor(components: TransactionsComponents, secret: Uint8Array, limits: SpendingLimits = {}) {
     this.#components = components
     this.#account = privateKeyToAccount(bytesToHex(secret))
+    this.#limits = limits
     this.address = this.#account.address
+  }
+
+  /** Ends the turn that is taken; what is open stays in the journal. */
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    await this.#taking
   }
 
   /**
    * Resolves when the call is in a block and succeeded. Rejects with `reverted` (the cause has the
-   * contract's own error), `noFunds`, `queueFull`, `chainUnavailable`, or the signal's reason.
+   * contract's own error), `noFunds`, `gasBudget`, `gasPrice`, `queueFull`, `chainUnavailable`, or the
+   * signal's reason. Once sent it is looked after until a block has it, whatever becomes of the wait.
    */
   async send(call: Call, options: SendOptions): Promise<Mined> {
-    check(this.#waiting < QUEUE_MAX, 'queueFull', `${QUEUE_MAX} transactions wait already`)
-    this.#waiting++
-    const turn = this.#last.then(() => this.#send(call, options))
-    this.#last = turn.then(
-      () => this.#waiting--,
-      () => this.#waiting--,
-    )
-    return await turn
+    const { key = '', purpose = 'order', signal } = options
+    check(new TextEncoder().encode(key).length <= KEY_MAX_BYTES, 'invalid', 'the key is too long')
+    return await this.#turn(rankOf(purpose), async () => {
+      const both = AbortSignal.any([signal, this.#stopped.signal])
+      return await this.#send(call, { ...options, key, purpose, signal: both })
+    })
   }
 
-  async #send(call: Call, { signal, pointless }: SendOptions): Promise<Mined> {
-    const { rpc, clock, log } = this.#components
-    signal.throwIfAborted()
-    const estimate = await rpc.call(client => this.#estimate(client, call))
-    if ('refused' in estimate) throw this.#refusal(estimate.refused)
-    // Not the pending count: what a crash left waiting is replaced, not repeated.
-    const nonce = await rpc.call(client => readNonce(client, this.address))
-    const gas = (estimate.gas * GAS_PERCENT) / 100n
-    let fees = await rpc.call(readFees)
-    const sent: Hex[] = []
-    for (let raises = 0; raises <= RAISES_MAX; raises++) {
-      const raw = await this.#account.signTransaction({
-        ...call,
-        ...fees,
-        type: 'eip1559',
-        nonce,
-        gas,
-        chainId: rpc.chainId,
+  /**
+   * Looks after what is not final: sends again what a crash or a reorganisation left out of blocks,
+   * and settles what is in one up to `head`, the newest final block. Looks at the balance at times.
+   */
+  async tend(head: bigint): Promise<void> {
+    const due = (this.#balance?.at ?? 0) + BALANCE_MS <= this.#components.clock.now()
+    const idle = this.#journal !== undefined && this.#journal.unsettled().length === 0
+    if (this.#tending || (idle && !due) || this.#turns.length >= QUEUE_MAX) return
+    this.#tending = true
+    try {
+      await this.#turn(Number.POSITIVE_INFINITY, async () => {
+        if (due) await this.#readBalance()
+        await this.#tend(head)
       })
-      await this.#broadcast(raw, raises === 0)
-      sent.push(keccak256(raw))
-      const raiseAt = clock.now() + RAISE_AFTER_MS
-      while (clock.now() < raiseAt) {
-        const mined = await rpc.call(client => readMined(client, sent))
-        if (mined?.succeeded) return mined
-        const reason = pointless?.(sent)
-        if (reason !== undefined) throw reason
-        if (mined !== undefined) throw await this.#reverted(call, mined)
-        await clock.until(clock.now() + LOOK_MS, signal)
-      }
-      fees = raised(fees)
-      log.warn({ nonce, raises }, 'a transaction is in no block yet; its fee is raised')
+    } finally {
+      this.#tending = false
     }
-    throw new CairnError('chainUnavailable', `no block took transaction ${sent[0]}`, {
-      facts: { nonce, transactions: sent.join(' ') },
-      next: 'the chain is congested or stands still; it is tried again',
+  }
+
+  outlook(): AccountOutlook {
+    const { budgetPerDay } = this.#limits
+    const today = dayOf(this.#components.clock.now())
+    const balance = this.#balance?.units
+    const days = [...(this.#journal?.spending() ?? [])].filter(([day]) => day > today - RATE_DAYS)
+    const first = Math.min(today, ...days.map(([day]) => day))
+    const spent = days.reduce((sum, [, units]) => sum + units, 0n)
+    const ratePerDay = spent / BigInt(today - first + 1)
+    return {
+      address: this.address,
+      balance,
+      spentToday: this.#journal?.spentOn(today) ?? 0n,
+      ...(budgetPerDay !== undefined && { budgetPerDay }),
+      ratePerDay,
+      daysLeft:
+        balance === undefined || ratePerDay === 0n ? undefined : Number(balance / ratePerDay),
+      waiting: this.#turns.length,
+      entries: this.#journal?.entries() ?? [],
+    }
+  }
+
+  /** Runs when it is this one's turn: of those that wait, the lowest rank goes first. */
+  async #turn<T>(rank: number, run: () => Promise<T>): Promise<T> {
+    check(this.#turns.length < QUEUE_MAX, 'queueFull', `${QUEUE_MAX} transactions wait already`)
+    return await new Promise<T>((resolve, reject) => {
+      this.#turns.push({ rank, take: () => run().then(resolve, reject) })
+      this.#taking ??= this.#takeTurns()
+    })
+  }
+
+  async #takeTurns(): Promise<void> {
+    // Those that are asked for in one go stand in line before the first is taken.
+    await Promise.resolve()
+    for (;;) {
+      const next = this.#turns.toSorted((a, b) => a.rank - b.rank)[0]
+      if (next === undefined) break
+      await next.take()
+      this.#turns.splice(this.#turns.indexOf(next), 1)
+    }
+    this.#taking = undefined
+  }
+
+  async #send(call: Call, options: Required<Pick<SendOptions, 'purpose' | 'key'>> & SendOptions) {
+    const { rpc, clock } = this.#components
+    const { signal, purpose, key } = options
+    signal.throwIfAborted()
+    const journal = await this.#open()
+    for (;;) {
+      await this.#clear(journal, { ...options })
+      const known = key === '' ? undefined : journal.of(key)
+      if (known !== undefined) {
+        const mined = await this.#await(journal, known, options)
+        if (mined !== undefined) return mined
+        check(known.state !== 'final', 'alreadySent', `'${key}' was sent and is final`, {
+          facts: { key, transaction: known.settled?.transaction ?? '' },
+        })
+        continue
+      }
+      const reason = options.pointless?.([])
+      if (reason !== undefined) throw reason
+      const estimate = await rpc.call(client => this.#estimate(client, call))
+      if ('refused' in estimate) throw this.#refusal(estimate.refused)
+      const gas = (estimate.gas * GAS_PERCENT) / 100n
+      // Not the pending count: what a lost journal left waiting is replaced, not repeated.
+      const nonce = await rpc.call(client => readNonce(client, this.address))
+      const fees = await this.#firstFees(journal, nonce)
+      this.#checkBudget(journal, { nonce, gas, fees, purpose })
+      const raw = await this.#sign({ call, nonce, gas }, fees)
+      const draft = { nonce, purpose, key, call, gas, at: clock.now() }
+      const begun = await journal.begin(draft, raw)
+      const outcome = await this.#broadcast(raw)
+      if (outcome instanceof CairnError) {
+        await journal.drop(begun)
+        throw outcome
+      }
+      const entry = outcome === 'outbid' ? await this.#outbid(journal, begun) : begun
+      const mined = await this.#await(journal, entry, options)
+      if (mined !== undefined) return mined
+    }
+  }
+
+  /**
+   * Waits until a block has the entry. Undefined when another transaction has its nonce and the call is
+   * to be sent anew.
+   */
+  async #await(
+    journal: Journal,
+    begun: Entry,
+    { signal, pointless }: SendOptions,
+  ): Promise<Mined | undefined> {
+    const { clock } = this.#components
+    const end = clock.now() + PATIENCE_MS
+    let overtakenAt: number | undefined
+    let entry = begun
+    if (begun.state === 'final') return (await this.#look(journal, begun)).found?.mined
+    while (clock.now() < end) {
+      signal.throwIfAborted()
+      const { count, found } = await this.#look(journal, entry)
+      if (found?.mined.succeeded) return found.mined
+      const reason = pointless?.(entry.attempts.map(({ hash }) => hash))
+      if (reason !== undefined) {
+        if (found === undefined) await journal.giveUp(entry)
+        throw reason
+      }
+      if (found !== undefined) throw await this.#reverted(entry.call, found.mined)
+      if (count > entry.nonce) {
+        overtakenAt ??= clock.now()
+        if (await this.#isOvertaken(journal, entry, overtakenAt)) return undefined
+      } else {
+        overtakenAt = undefined
+        entry = await this.#raiseIfDue(journal, entry)
+      }
+      await clock.until(clock.now() + LOOK_MS, signal)
+    }
+    const transactions = entry.attempts.map(({ hash }) => hash).join(' ')
+    throw new CairnError(
+      'chainUnavailable',
+      `no block took transaction ${begun.attempts[0]?.hash}`,
+      {
+        facts: { nonce: entry.nonce, transactions },
+        next: 'the chain is congested or stands still; it is tried again',
+      },
+    )
+  }
+
+  /** True when another transaction took the nonce; the entry is forgotten then. */
+  async #isOvertaken(journal: Journal, entry: Entry, since: number): Promise<boolean> {
+    const { clock, log } = this.#components
+    const others = journal
+      .entries()
+      .filter(({ nonce, number }) => nonce === entry.nonce && number !== entry.number)
+    for (const other of others) {
+      const { found } = await this.#look(journal, other)
+      if (found === undefined) continue
+      await journal.drop(entry)
+      return true
+    }
+    if (clock.now() < since + OVERTAKEN_MS || (await this.#isKnown(entry))) return false
+    log.warn(
+      { nonce: entry.nonce },
+      'the account is used elsewhere too; a transaction is sent anew',
+    )
+    await journal.drop(entry)
+    return true
+  }
+
+  /** True where an endpoint has the transaction, though it shows no receipt. */
+  async #isKnown({ attempts }: Entry): Promise<boolean> {
+    return await this.#components.rpc.call(async client => {
+      const known = await Promise.all(
+        attempts.map(({ hash }) =>
+          client.request({ method: 'eth_getTransactionByHash', params: [hash] }),
+        ),
+      )
+      return known.some(transaction => transaction !== null)
+    })
+  }
+
+  /** Waits for what is open and was left by another wait, or by a crash. */
+  async #clear(journal: Journal, { signal, key }: SendOptions): Promise<void> {
+    if (journal.unsettled().length === 0) return
+    await this.#step(journal)
+    for (const entry of journal.unsettled()) {
+      if (entry.state !== 'open' || (key !== '' && entry.key === key)) continue
+      try {
+        await this.#await(journal, entry, { signal })
+      } catch (error) {
+        if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+        this.#components.log.warn({ err: error, key: entry.key }, 'a transaction was refused')
+      }
+    }
+  }
+
+  async #tend(head: bigint): Promise<void> {
+    const journal = await this.#open()
+    const count = await this.#step(journal)
+    for (const entry of journal.unsettled()) {
+      const { state, settled, nonce } = entry
+      if (state === 'mined' && settled !== undefined && settled.block <= head && nonce < count) {
+        // Seen once more: the head is at the finality depth, so its block stays.
+        const { found } = await this.#look(journal, entry)
+        if (found !== undefined && journal.present(entry) === entry) await journal.finish(entry)
+      }
+    }
+  }
+
+  /** One look at all that is not final; resolves with the account's next nonce. */
+  async #step(journal: Journal): Promise<number> {
+    const { rpc, clock } = this.#components
+    let count = await rpc.call(client => readNonce(client, this.address))
+    for (const listed of journal.unsettled()) {
+      const before = journal.present(listed)
+      if (before === undefined) continue
+      const looked = await this.#look(journal, before)
+      count = Math.max(count, looked.count)
+      const entry = journal.present(before)
+      if (looked.found !== undefined || entry === undefined) continue
+      if (entry.nonce < count) {
+        if (clock.now() >= entry.at + OVERTAKEN_MS) {
+          await this.#isOvertaken(journal, entry, entry.at)
+        }
+      } else if (entry.state !== 'givenUp') {
+        await this.#resume(journal, entry)
+      }
+    }
+    return count
+  }
+
+  /** Sends again what no block has, unless nobody wants it any more. */
+  async #resume(journal: Journal, listed: Entry): Promise<void> {
+    const { rpc, log } = this.#components
+    const entry = listed.state === 'mined' ? await journal.reopen(listed) : listed
+    if (listed.state === 'mined') {
+      log.warn({ nonce: entry.nonce }, 'a reorganisation took a transaction; it is sent again')
+    }
+    const isLast = journal.unsettled().every(({ nonce }) => nonce <= entry.nonce)
+    if (isLast) {
+      const estimate = await rpc.call(client => this.#estimate(client, entry.call))
+      if ('refused' in estimate) {
+        await journal.giveUp(entry)
+        log.debug({ nonce: entry.nonce, key: entry.key }, 'a transaction is wanted no more')
+        return
+      }
+    }
+    const outcome = await this.#broadcast(entry.attempts.at(-1)?.raw as Hex)
+    if (outcome instanceof CairnError) log.debug({ err: outcome }, 'what waits is refused')
+    await this.#raiseIfDue(journal, entry)
+  }
+
+  /** Looks for the entry's receipt, in what the same endpoint says of the account. */
+  async #look(
+    journal: Journal,
+    entry: Entry,
+  ): Promise<{ count: number; found: Found | undefined }> {
+    const { rpc, clock } = this.#components
+    const hashes = entry.attempts.map(({ hash }) => hash)
+    const { count, found } = await rpc.call(async client => {
+      const at = await readNonce(client, this.address)
+      return { count: at, found: await readMined(client, hashes) }
+    })
+    const known = journal.present(entry)
+    if (found !== undefined && known !== undefined && known.state !== 'final') {
+      const isKnown =
+        known.settled?.blockHash === found.settled.blockHash &&
+        known.settled.transaction === found.settled.transaction
+      if (!isKnown) await journal.settle(known, found.settled, dayOf(clock.now()))
+    }
+    return { count, found }
+  }
+
+  /** Raises at once, past one of the same nonce that no journal knows. */
+  async #outbid(journal: Journal, entry: Entry): Promise<Entry> {
+    let raise: Raised = { entry, outbid: true }
+    while (raise.outbid) raise = await this.#raise(journal, raise.entry)
+    return raise.entry
+  }
+
+  async #raiseIfDue(journal: Journal, entry: Entry): Promise<Entry> {
+    if (this.#components.clock.now() < entry.at + RAISE_AFTER_MS) return entry
+    return (await this.#raise(journal, entry)).entry
+  }
+
+  /** A higher fee, where the cap and the budget allow it; else the same once more. */
+  async #raise(journal: Journal, entry: Entry): Promise<Raised> {
+    const { rpc, clock, log } = this.#components
+    const last = feesOf(entry)
+    const fees = capped(higher(raised(last), await rpc.call(readFees)), this.#cap())
+    const { nonce, gas, purpose, attempts } = entry
+    const isHigher = fees.maxFeePerGas >= raised(last).maxFeePerGas
+    const isAffordable = this.#overBudget(journal, { nonce, gas, fees, purpose }) === undefined
+    if (!isHigher || !isAffordable || attempts.length >= ATTEMPTS_MAX) {
+      await this.#broadcast(attempts.at(-1)?.raw as Hex)
+      return { entry, outbid: false }
+    }
+    log.warn({ nonce }, 'a transaction is in no block yet; its fee is raised')
+    const next = await journal.raise(entry, await this.#sign(entry, fees), clock.now())
+    const outcome = await this.#broadcast(next.attempts.at(-1)?.raw as Hex)
+    return { entry: next, outbid: outcome === 'outbid' }
+  }
+
+  /** What the market asks, and more than anything given up under this nonce. Throws `gasPrice`. */
+  async #firstFees(journal: Journal, nonce: number): Promise<Fees> {
+    const market = await this.#components.rpc.call(readFees)
+    const cap = this.#cap()
+    check(
+      market.base + market.maxPriorityFeePerGas <= cap,
+      'gasPrice',
+      `a unit of gas costs ${market.base}, more than may be paid`,
+      {
+        facts: { base: market.base, maxFeePerGas: cap },
+        next: 'wait until the chain is cheaper, or raise chain.maxGasPrice',
+      },
+    )
+    const rivals = journal.unsettled().filter(entry => entry.nonce === nonce)
+    return capped(
+      rivals.reduce<Fees>((fees, rival) => higher(fees, raised(feesOf(rival))), market),
+      cap,
+    )
+  }
+
+  #cap(): bigint {
+    return this.#limits.maxFeePerGas ?? FEE_CAP
+  }
+
+  #checkBudget(journal: Journal, planned: Planned): void {
+    const over = this.#overBudget(journal, planned)
+    if (over === undefined) return
+    throw new CairnError(
+      'gasBudget',
+      `what ${planned.purpose} may spend of today's budget is spent`,
+      {
+        facts: { ...over, purpose: planned.purpose, percent: PURPOSES[planned.purpose].percent },
+        next: 'others land what this node does not, and the day ends at 0:00 UTC; or raise chain.budgetPerDay',
+      },
+    )
+  }
+
+  /** Undefined where the worst that all open ones cost stays within the budget. */
+  #overBudget(journal: Journal, { nonce, gas, fees, purpose }: Planned) {
+    const { budgetPerDay } = this.#limits
+    if (budgetPerDay === undefined) return undefined
+    const open = new Map<number, bigint>()
+    const expect = (at: number, units: bigint) => {
+      if (units > (open.get(at) ?? 0n)) open.set(at, units)
+    }
+    expect(nonce, gas * fees.maxFeePerGas)
+    for (const entry of journal.unsettled()) {
+      if (entry.state !== 'mined') expect(entry.nonce, entry.gas * feesOf(entry).maxFeePerGas)
+    }
+    const spent = journal.spentOn(dayOf(this.#components.clock.now()))
+    const worst = [...open.values()].reduce((sum, units) => sum + units, spent)
+    const allowed = allowance(purpose, budgetPerDay)
+    return worst <= allowed ? undefined : { spent, worst, allowed }
+  }
+
+  async #readBalance(): Promise<void> {
+    const { rpc, clock } = this.#components
+    const units = await rpc.call(client =>
+      client.request({ method: 'eth_getBalance', params: [this.address, 'latest'] }),
+    )
+    this.#balance = { units: BigInt(units), at: clock.now() }
+  }
+
+  async #open(): Promise<Journal> {
+    this.#journal ??= await Journal.open(this.#components.store)
+    return this.#journal
+  }
+
+  async #sign({ call, nonce, gas }: Pick<Entry, 'call' | 'nonce' | 'gas'>, fees: Fees) {
+    const { chainId } = this.#components.rpc
+    return await this.#account.signTransaction({
+      to: call.to,
+      data: call.data,
+      maxFeePerGas: fees.maxFeePerGas,
+      maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
+      type: 'eip1559',
+      nonce,
+      gas,
+      chainId,
     })
   }
 
@@ -148,27 +555,19 @@ export class Transactions {
     })
   }
 
-  /** An endpoint that has it already has done what was asked. */
-  async #broadcast(raw: Hex, first: boolean): Promise<void> {
+  /**
+   * Resolves with why no endpoint will ever take it, or that one of its nonce bids more. One that has it already has done what was asked;
+   * with one that has another of its nonce, or is past it, the wait finds out what became of that.
+   */
+  async #broadcast(raw: Hex): Promise<'taken' | 'outbid' | CairnError> {
     const answer = await this.#components.rpc.call(client =>
       orRefusal(() => client.request({ method: 'eth_sendRawTransaction', params: [raw] })),
     )
-    if (typeof answer === 'string') return
+    if (typeof answer === 'string') return 'taken'
     const text = answer.refused.details
-    if (/nonce too low/i.test(text)) {
-      // Of a raised one: a cheaper one was just mined.
-      check(
-        !first,
-        'chainUnavailable',
-        'an endpoint is behind, or the account was used elsewhere',
-        {
-          cause: answer.refused,
-          next: 'it is tried again; use the account for nothing else',
-        },
-      )
-      return
-    }
-    if (!/already|known|underpriced/i.test(text)) throw this.#refusal(answer.refused)
+    if (/nonce too low|already|known/i.test(text)) return 'taken'
+    if (/underpriced/i.test(text)) return 'outbid'
+    return this.#refusal(answer.refused)
   }
 
   /** Asks again what the block refused: the answer now has the contract's error. */
@@ -194,6 +593,25 @@ export class Transactions {
       facts: { account },
     })
   }
+}
+
+interface Raised {
+  entry: Entry
+  /** Another of its nonce bids more still. */
+  outbid: boolean
+}
+
+/** What is to be paid at most. */
+interface Planned extends Pick<Entry, 'nonce' | 'gas' | 'purpose'> {
+  fees: Fees
+}
+
+/** Of the last attempt, which has the highest. */
+function feesOf({ attempts }: Entry): Fees {
+  const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(
+    attempts.at(-1)?.raw as Hex,
+  )
+  return { maxFeePerGas, maxPriorityFeePerGas }
 }
 
 /** The contract's error behind a `reverted`; undefined when there is none of this ABI. */
@@ -229,35 +647,21 @@ async function readNonce(client: Client, address: Hex): Promise<number> {
   return Number(count)
 }
 
-async function readFees(client: Client): Promise<Fees> {
-  const [block, tip] = await Promise.all([
-    client.request({ method: 'eth_getBlockByNumber', params: ['latest', false] }),
-    client.request({ method: 'eth_maxPriorityFeePerGas' }),
-  ])
-  const maxPriorityFeePerGas = BigInt(tip)
-  const base = BigInt(block?.baseFeePerGas ?? 0)
-  return { maxPriorityFeePerGas, maxFeePerGas: BASE_FEE_TIMES * base + maxPriorityFeePerGas }
-}
-
-/** One wei more, since a small fee does not grow by a percentage. */
-function raised({ maxFeePerGas, maxPriorityFeePerGas }: Fees): Fees {
-  return {
-    maxFeePerGas: (maxFeePerGas * RAISE_PERCENT) / 100n + 1n,
-    maxPriorityFeePerGas: (maxPriorityFeePerGas * RAISE_PERCENT) / 100n + 1n,
-  }
-}
-
-async function readMined(client: Client, sent: readonly Hex[]): Promise<Mined | undefined> {
+async function readMined(client: Client, sent: readonly Hex[]): Promise<Found | undefined> {
   const receipts = await Promise.all(
     sent.map(hash => client.request({ method: 'eth_getTransactionReceipt', params: [hash] })),
   )
   const receipt = receipts.find(found => found !== null)
   if (receipt === undefined || receipt === null) return undefined
+  const succeeded = receipt.status === '0x1'
+  const transaction = receipt.transactionHash
+  const block = BigInt(receipt.blockNumber)
+  const gasUsed = BigInt(receipt.gasUsed)
+  // A layer 2 adds what it pays for the data.
+  const { l1Fee = '0x0' } = receipt as { l1Fee?: Hex }
+  const cost = gasUsed * BigInt(receipt.effectiveGasPrice) + BigInt(l1Fee)
   return {
-    succeeded: receipt.status === '0x1',
-    transaction: receipt.transactionHash,
-    block: BigInt(receipt.blockNumber),
-    gasUsed: BigInt(receipt.gasUsed),
-    logs: receipt.logs,
+    mined: { succeeded, transaction, block, gasUsed, logs: receipt.logs },
+    settled: { succeeded, transaction, block, blockHash: receipt.blockHash, cost },
   }
 }
