@@ -64,22 +64,22 @@ export async function deployFunded({
   })
   const token = { address: contracts.token, abi: cairnTokenAbi, chain: null } as const
   const approve = { ...token, functionName: 'approve' } as const
+  const hashes = [
+    await deployer.writeContract({ ...approve, args: [contracts.deposits, maxUint256] }),
+  ]
   for (const operator of testAccounts(operators)) {
     await deployer.writeContract({
       ...token,
       functionName: 'transfer',
       args: [operator.address, TOKENS],
     })
-    const hash = await wallet(operator).writeContract({
-      ...approve,
-      args: [contracts.registry, maxUint256],
-    })
+    const allowance = { ...approve, args: [contracts.registry, maxUint256] } as const
+    hashes.push(await wallet(operator).writeContract(allowance))
+  }
+  for (const hash of hashes) {
     const { status } = await client.waitForTransactionReceipt({ hash })
     check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
   }
-  const hash = await deployer.writeContract({ ...approve, args: [contracts.deposits, maxUint256] })
-  const { status } = await client.waitForTransactionReceipt({ hash })
-  check(status === 'success', 'deployReverted', `approval ${hash} reverted`)
   return contracts
 }
 

@@ -10,6 +10,8 @@ import {
   anvilTransport,
   type ContractAddresses,
   checkpointsAbi,
+  type DeployParameters,
+  deployFunded,
   FUNDED_OPERATORS,
   startAnvil,
   testAccounts,
@@ -100,6 +102,8 @@ export interface TestnetInit {
   log: Log
   /** Seconds from now to genesis; `preparationOf(nodes)` unless given. */
   preparationS?: number
+  /** What its contracts are deployed with beside the testnet's parameters; unless given, nothing. */
+  parameters?: Partial<DeployParameters>
   /** What the network runs on; epochs of twelve seconds unless given. */
   profile?: Profile
   /** Told what has been done, a line each, for people. */
@@ -151,7 +155,7 @@ interface Member {
 
 export class Testnet {
   readonly monitor = new Monitor()
-  readonly contracts: ContractAddresses = testnetContracts()
+  readonly contracts: ContractAddresses
   readonly members: readonly Member[]
   readonly manifest: Manifest
   readonly rpcUrl: string
@@ -171,6 +175,7 @@ export class Testnet {
   private constructor(init: TestnetInit, parts: Parts) {
     this.#init = init
     this.#parts = parts
+    this.contracts = parts.contracts
     this.members = parts.members
     this.manifest = parts.manifest
     this.rpcUrl = parts.anvil.rpcUrl
@@ -549,6 +554,7 @@ interface Parts {
   clock: Clock
   log: Log
   anvil: Anvil
+  contracts: ContractAddresses
   beacon: LocalBeacon
   beaconUrl: string
   network: Uint8Array
@@ -598,14 +604,23 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Those of the chain's state, or others with parameters of their own. */
+async function contractsOf(
+  { rpcUrl }: Anvil,
+  { parameters, nodes: operators }: TestnetInit,
+): Promise<ContractAddresses> {
+  if (parameters === undefined) return testnetContracts()
+  return await deployFunded({ rpcUrl, parameters, operators })
+}
+
 async function prepare(init: TestnetInit): Promise<Parts> {
   const clock = systemClock()
-  const contracts = testnetContracts()
   const anvil = await startAnvil({ genesis: 'testnet' })
   init.progress?.(`chain ready at ${anvil.rpcUrl}, with the contracts`)
   const gates: RpcGate[] = []
   let beacon: LocalBeacon | undefined
   try {
+    const contracts = await contractsOf(anvil, init)
     const preparation = init.preparationS ?? preparationOf(init.nodes)
     const genesis = Math.floor(clock.now() / 1_000) + preparation
     const network = networkId({
@@ -709,7 +724,7 @@ async function prepare(init: TestnetInit): Promise<Parts> {
       ],
     })
     const log = init.log
-    return { clock, log, anvil, beacon, beaconUrl, network, manifest, field, members }
+    return { clock, log, anvil, contracts, beacon, beaconUrl, network, manifest, field, members }
   } catch (error) {
     for (const gate of gates) await gate.stop()
     await beacon?.stop()
