@@ -18,6 +18,7 @@ import {
   type StreamRoute,
   schemaOf,
 } from '@cairn/node'
+import { PARAMETERS, type ParameterUnit, PUBLIC_PROFILE, parameterText } from '@cairn/protocol'
 import { TestnetFile } from '../packages/testnet/src/testnet-file.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -31,6 +32,7 @@ export async function generatedPages(): Promise<Map<string, string>> {
     errors: await errorsTable(),
     'exit-codes': exitCodesTable(),
     metrics: metricsTable(),
+    parameters: parametersTable(),
     testnet: block(shapeOf(json(TestnetFile))),
   }
   let interfaces = await readFile(ROOT + INTERFACES, 'utf8')
@@ -103,6 +105,21 @@ function metricsTable(): string {
     ]),
   )
 }
+
+/** Bounds as the public profile has them. */
+function parametersTable(): string {
+  return table(
+    ['name', 'begins as', 'least', 'most', 'step', 'what'],
+    PARAMETERS.map(parameter => {
+      const { least, most, step } = parameter.limits(PUBLIC_PROFILE)
+      const values = [parameter.of(PUBLIC_PROFILE), least, most, step]
+      const texts = values.map(value => parameterText(parameter, value))
+      return [`\`${parameter.name}\``, ...texts, `${UNITS[parameter.unit]}, ${parameter.about}`]
+    }),
+  )
+}
+
+const UNITS: Record<ParameterUnit, string> = { tokens: 'Tokens', share: 'Of 1', weight: 'Whole' }
 
 /** Where an error is made: `new CairnError('code', 'text'` or `check(condition, 'code', 'text'`. */
 const MADE = [

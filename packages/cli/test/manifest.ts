@@ -13,7 +13,13 @@ export function manifestOf(change: Partial<Manifest> = {}): string {
     chain: {
       chainId: 31337,
       rpc: [NOBODY],
-      contracts: { checkpoints: address, registry: address, token: address, deposits: address },
+      contracts: {
+        checkpoints: address,
+        registry: address,
+        token: address,
+        deposits: address,
+        parameters: address,
+      },
       finality: 0,
     },
     genesis: Math.floor(Date.now() / 1_000) + HOUR_S,

@@ -42,11 +42,11 @@ export interface Manifest {
       registry: `0x${string}`
       token: `0x${string}`
       deposits: `0x${string}`
+      parameters: `0x${string}`
       /** What no node needs: who claims or withdraws does. */
       distributor?: `0x${string}` | undefined
       access?: `0x${string}` | undefined
       slasher?: `0x${string}` | undefined
-      parameters?: `0x${string}` | undefined
     }
     /** Blocks on top of one before it counts as final. */
     finality: number
@@ -156,10 +156,10 @@ const ManifestFile = z.strictObject({
       registry: address,
       token: address,
       deposits: address,
+      parameters: address,
       distributor: address.optional(),
       access: address.optional(),
       slasher: address.optional(),
-      parameters: address.optional(),
     }),
     finality: count,
     fromBlock: count.optional(),

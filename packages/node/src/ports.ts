@@ -4,7 +4,13 @@
  *
  * The kinds, the ledger and the kernel know these interfaces only.
  */
-import type { Checkpoint, DepositEntry, Payout, RegistryEntry } from '@cairn/protocol'
+import type {
+  Checkpoint,
+  DepositEntry,
+  ParameterChange,
+  Payout,
+  RegistryEntry,
+} from '@cairn/protocol'
 
 /** Milliseconds since 1970 and timers; virtual in the simulator. */
 export interface Clock {
@@ -170,6 +176,13 @@ export interface Chain {
   cancelled(): readonly CancelledCheckpoint[]
   /** What accounts have put down for their deals as of that block, by ascending account. */
   depositsAt(block: bigint): readonly DepositEntry[]
+  /** What votes have set up to and including that block, in the chain's order. */
+  parametersAt(block: bigint): readonly ParameterChange[]
+  /**
+   * What can be voted on, as the chain began with it, by name: empty on a chain without votes;
+   * undefined while no endpoint has said it.
+   */
+  foundingParameters(): ReadonlyMap<string, bigint> | undefined
   /** The genesis checkpoint's acceptance, once `Checkpoints.start` was seen. */
   genesis(): AcceptedCheckpoint | undefined
   /** Called after the view advanced. */

@@ -585,7 +585,7 @@ export class DaemonView implements NodeView {
     if (index === undefined || parent === undefined) return undefined
     const state = parent.state.of<StorageState>(storageKind)
     if (!dealIndex(state).byProvider.has(index)) return undefined
-    return obligationsOf(state, index, node.epochs.calendar.profile)
+    return obligationsOf(state, index, node.epochs.profile())
   }
 
   #health(storage: Obligations | undefined): Health[] {

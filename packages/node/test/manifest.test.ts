@@ -17,7 +17,13 @@ function manifest(profile: Partial<Profile> = {}): Manifest {
     chain: {
       chainId: 31337,
       rpc: ['http://127.0.0.1:8545'],
-      contracts: { checkpoints: ADDRESS, registry: ADDRESS, token: ADDRESS, deposits: ADDRESS },
+      contracts: {
+        checkpoints: ADDRESS,
+        registry: ADDRESS,
+        token: ADDRESS,
+        deposits: ADDRESS,
+        parameters: ADDRESS,
+      },
       finality: 0,
     },
     genesis: 1_700_000_000,

@@ -170,6 +170,14 @@ class EvmChain implements AccountChain {
     return this.#view.depositsAt(block)
   }
 
+  parametersAt(block: bigint) {
+    return this.#view.parametersAt(block)
+  }
+
+  foundingParameters() {
+    return this.#view.founding
+  }
+
   genesis() {
     return this.#view.genesis()
   }

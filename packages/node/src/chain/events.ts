@@ -20,6 +20,7 @@ import { concat, type Log as EventLog, type Hex, isAddressEqual, parseEventLogs 
 import type { AcceptedCheckpoint, BlockHeader, Log } from '../ports.ts'
 import { depositsEvents } from './deposits.ts'
 import { FOLLOWED, type Followed, type FollowedContracts } from './followed.ts'
+import { parametersEvents } from './parameters.ts'
 import type { ChainEvent, CheckpointsEvent, RegistryChange, RegistryEvent } from './view.ts'
 
 /** A log of a block that is part of the chain. */
@@ -49,6 +50,7 @@ const READERS: Record<Followed, (log: MinedLog, source: EventSource) => ChainEve
   registry: registryEvents,
   checkpoints: checkpointsEvents,
   deposits: depositsEvents,
+  parameters: parametersEvents,
 }
 
 /** In the chain's order. Throws `badRpc` when a checkpoint is not the one of its root. */

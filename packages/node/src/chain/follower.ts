@@ -16,6 +16,7 @@ import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
 import { COUNTED, FOLLOWED, type FollowedContracts } from './followed.ts'
 import { contractLogCount } from './log-count.ts'
+import { readFounding } from './parameters.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
 import type { Advance, ChainView } from './view.ts'
 
@@ -127,9 +128,11 @@ export class Follower {
 
   async #advance(client: Client, changed: () => void): Promise<void> {
     const { view } = this.#components
-    const { finality, fromBlock } = this.#init
+    const { contracts, finality, fromBlock } = this.#init
     const latest = await readHeader(client, 'latest')
     if (latest === undefined) return
+    // It never changes, so that one answer is enough; without it nodes wait.
+    view.founding ??= await readFounding(client, contracts.parameters)
     const final = latest.number - BigInt(finality)
     const head = view.head()
     if (head !== undefined && latest.number <= head.number) {

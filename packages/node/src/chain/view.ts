@@ -6,10 +6,18 @@
  * Headers are kept in a contiguous window behind the head. Of older blocks those stay that epochs
  * rest on and those with events.
  */
-import { CairnError, type DepositEntry, hex, invariant, type RegistryEntry } from '@cairn/protocol'
+import {
+  CairnError,
+  type DepositEntry,
+  hex,
+  invariant,
+  type ParameterChange,
+  type RegistryEntry,
+} from '@cairn/protocol'
 import type { AcceptedCheckpoint, BlockHeader, CancelledCheckpoint } from '../ports.ts'
 import { type DepositsEvent, depositEntries } from './deposits.ts'
 import type { Followed } from './followed.ts'
+import { type ParametersEvent, parameterChanges } from './parameters.ts'
 import { firstIndex, Timeline } from './timeline.ts'
 
 /** Blocks behind the head whose headers are kept: nine hours of one-second blocks. */
@@ -31,7 +39,7 @@ export interface ViewInit {
 }
 
 /** One thing that happened in a block, as the view keeps it. */
-export type ChainEvent = RegistryEvent | CheckpointsEvent | DepositsEvent
+export type ChainEvent = RegistryEvent | CheckpointsEvent | DepositsEvent | ParametersEvent
 
 export type RegistryEvent = { readonly contract: 'registry'; readonly block: BlockHeader } & (
   | {
@@ -74,7 +82,11 @@ export class ChainView {
     registry: new Timeline(registryOf),
     checkpoints: new Timeline(leftOf),
     deposits: new Timeline(depositEntries),
+    parameters: new Timeline(parameterChanges),
   } satisfies Record<Followed, unknown>
+
+  /** What can be voted on, as the chain began with it, once an endpoint has said it. */
+  founding: ReadonlyMap<string, bigint> | undefined
 
   /** Headers kept behind the head. */
   readonly headersMax: number
@@ -146,6 +158,11 @@ export class ChainView {
     return this.#held.deposits.at(block)
   }
 
+  /** What votes have set up to a block, in the chain's order. */
+  parametersAt(block: bigint): readonly ParameterChange[] {
+    return this.#held.parameters.at(block)
+  }
+
   /** Throws `missingLogs`, and changes nothing, when events are missing before these. */
   append({ headers, events }: Advance): void {
     const [first] = headers
@@ -189,7 +206,7 @@ export class ChainView {
     let index = this.registeredCount()
     let epoch = this.lastEpoch() ?? -2
     for (const event of events) {
-      if (event.contract === 'deposits') continue
+      if (event.contract === 'deposits' || event.contract === 'parameters') continue
       if (event.type === 'registered') {
         if (event.index !== index) throw missingLogs('node', index, event.index)
         index++

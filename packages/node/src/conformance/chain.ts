@@ -12,7 +12,9 @@ import {
   GENESIS_EPOCH,
   ListDepth,
   listRoot,
+  PARAMETERS,
   sha256,
+  TESTNET_PROFILE,
   voteSigningRoot,
   type WeightedKey,
 } from '@cairn/protocol'
@@ -38,6 +40,8 @@ export interface ChainWorld {
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** Cancels the accepted checkpoint of an epoch; `before` is that of the epoch before. */
   cancel(epoch: number, before: Checkpoint): Promise<void>
+  /** Carries out a vote on a parameter, in a new block. */
+  vote(name: string, value: bigint): Promise<void>
   /** Lets a block come, and the views that can see it. */
   pass(): Promise<void>
   /** Cuts both views off from the chain, or connects them again. */
@@ -148,6 +152,39 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       assert.ok(
         compareBytes(entries()[0]?.account as Uint8Array, entries()[1]?.account as Uint8Array) < 0,
       )
+    }),
+    rule('says what can be voted on as the chain began with it', async world => {
+      const chain = await started(world)
+      await until(world, () => chain.foundingParameters() !== undefined)
+      const founding = new Map(PARAMETERS.map(({ name, of }) => [name, of(TESTNET_PROFILE)]))
+      assert.deepEqual(chain.foundingParameters(), founding)
+      await world.vote('feeBurn', 150_000n)
+      await until(world, () => chain.parametersAt(headOf(chain).number).length > 0)
+      assert.deepEqual(chain.foundingParameters(), founding)
+    }),
+    rule('shows what votes set from their block on, in order', async world => {
+      const chain = await started(world)
+      assert.deepEqual(chain.parametersAt(headOf(chain).number), [])
+      const votes = [
+        ['weight.2', 2n],
+        ['feeBurn', 150_000n],
+        ['baseShare', 350_000n],
+      ] as const
+      for (const [name, value] of votes) await world.vote(name, value)
+      const changes = () => chain.parametersAt(headOf(chain).number)
+      await until(world, () => changes().length === votes.length)
+      const all = changes()
+      assert.deepEqual(
+        all.map(({ name, value }) => [name, value]),
+        votes,
+      )
+      for (const block of allBlocks(chain)) {
+        assert.deepEqual(
+          chain.parametersAt(block.number),
+          all.filter(change => change.block <= block.number),
+        )
+      }
+      assert.equal(new Set(all.map(({ block }) => block)).size, votes.length)
     }),
     rule('has a genesis checkpoint once the network was started', async world => {
       const chain = await started(world)

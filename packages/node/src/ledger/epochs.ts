@@ -3,9 +3,11 @@
  * messages. Messages that come before the base wait there, without a verdict.
  */
 import {
+  CairnError,
   type Calendar,
   type CommitteeMember,
   chargeable,
+  checkFounding,
   drawCommittee,
   type EpochBase,
   epochAt,
@@ -17,6 +19,7 @@ import {
   MessageSet,
   type PlacedMessage,
   type Profile,
+  profileAt,
   randomnessOf,
   roundAt,
   type State,
@@ -96,6 +99,8 @@ export class Epochs implements EpochView {
   readonly #listeners: ((base: EpochBase, record: EpochRecord) => void | Promise<void>)[] = []
   readonly #stopped = new AbortController()
   readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
+  /** Whether the chain began with the manifest's parameters, once it is known. */
+  #founded: boolean | undefined
 
   constructor(components: EpochsComponents, init: EpochsInit) {
     this.#components = components
@@ -134,6 +139,16 @@ export class Epochs implements EpochView {
   base(epoch: number): EpochBase | undefined {
     if (epoch < 0) return this.#founding()
     return this.#records.get(epoch)?.base
+  }
+
+  /** What the newest epoch runs on whose base is known; before any, what the network began with. */
+  profile(): Profile {
+    const newest = Math.max(...this.#records.keys())
+    for (let epoch = newest; epoch > newest - RECENT_EPOCHS; epoch--) {
+      const base = this.#records.get(epoch)?.base
+      if (base !== undefined) return base.profile
+    }
+    return this.#init.profile
   }
 
   known(epoch: number): KnownMessages {
@@ -284,7 +299,7 @@ export class Epochs implements EpochView {
 
   async #resolve(record: EpochRecord): Promise<EpochBase | undefined> {
     const { chain, states } = this.#components
-    const { network, profile, genesis } = this.#init
+    const { network, genesis } = this.#init
     const block = this.baseBlock(record.epoch)
     if (block === undefined) return undefined
     const last = chain.checkpointsAt(block.number).at(-1)
@@ -295,6 +310,8 @@ export class Epochs implements EpochView {
     if (seed === undefined) return undefined
     const earlierSeeds = await this.#earlierSeeds(record.epoch)
     if (earlierSeeds === undefined || !(await this.#hasTermSeeds(record.epoch))) return undefined
+    const profile = this.#profileAt(block)
+    if (profile === undefined) return undefined
     const base = epochBase({
       epoch: record.epoch,
       network,
@@ -311,6 +328,32 @@ export class Epochs implements EpochView {
     record.base = base
     for (const listener of this.#listeners) await listener(base, record)
     return base
+  }
+
+  /** Undefined while it is not known what the chain began with, and where it is not the manifest's. */
+  #profileAt({ number }: BlockHeader): Profile | undefined {
+    const { profile } = this.#init
+    this.#founded ??= this.#isFounded()
+    return this.#founded
+      ? profileAt(profile, this.#components.chain.parametersAt(number))
+      : undefined
+  }
+
+  #isFounded(): boolean | undefined {
+    const { chain, log } = this.#components
+    const founding = chain.foundingParameters()
+    const started = chain.genesis()
+    if (founding === undefined || started === undefined) return undefined
+    const votes = chain.parametersAt(started.block.number)
+    try {
+      const voted = votes.map(({ name, value }) => [name, value] as const)
+      checkFounding(this.#init.profile, new Map([...founding, ...voted]))
+      return true
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      log.error({ err: error }, 'the chain runs on other parameters: this node takes no part')
+      return false
+    }
   }
 
   /** Learns the seeds that the committees of the last, this and the next epoch are drawn by. */

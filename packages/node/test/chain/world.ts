@@ -13,6 +13,8 @@ import {
   depositsAbi,
   nameKeyArguments,
   nodeRegistryAbi,
+  parametersAbi,
+  parameterWord,
   startAnvil,
   type TestAccount,
   testAccounts,
@@ -179,6 +181,8 @@ export interface TestChain {
   nameKey(number: number, node: number, signature?: Uint8Array): Promise<Uint8Array>
   changePayout(index: number, payout: Hex): Promise<void>
   changeKinds(index: number, kinds: number): Promise<void>
+  /** Sets a parameter, as who carries out what was voted. */
+  vote(name: string, value: bigint): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** As the guardian. */
   cancel(epoch: number, before: Checkpoint): Promise<void>
@@ -326,6 +330,21 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
       const id = { chainId: BigInt(chainId), checkpoints: unhex(contracts.checkpoints) }
       return networkId({ ...id, genesis: BigInt(genesis) })
     },
+    async vote(name, value) {
+      const wallet = createWalletClient({
+        account: testDeployer().account,
+        transport: anvilTransport(anvil.rpcUrl),
+      })
+      const hash = await wallet.writeContract({
+        address: contracts.parameters,
+        abi: parametersAbi,
+        functionName: 'set',
+        args: [parameterWord(name), value],
+        chain: null,
+      })
+      const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+      assert.equal(status, 'success')
+    },
     async cancel(epoch, before) {
       const args = [BigInt(epoch), toHex(Checkpoint.serialize(before))]
       const data = encodeFunctionData({ abi: checkpointsAbi as Abi, functionName: 'cancel', args })
@@ -357,6 +376,7 @@ export async function openChainWorld(): Promise<ChainWorld> {
     deposit: chain.deposit,
     requestWithdrawal: chain.requestWithdrawal,
     nameKey: chain.nameKey,
+    vote: (name, value) => chain.vote(name, value),
     begin: genesis => chain.begin(genesis),
     cancel: (epoch, before) => chain.cancel(epoch, before),
     async pass() {

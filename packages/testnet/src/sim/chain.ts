@@ -32,6 +32,7 @@ import {
   decode,
   equalBytes,
   hex,
+  type ParameterChange,
   quorum,
   type RegistryEntry,
   sha256,
@@ -55,6 +56,8 @@ export interface SimulatedChainInit {
   network: Uint8Array
   /** Seconds from a checkpoint's acceptance to its being acted upon; 0 unless given. */
   activationDelay?: number
+  /** Parameters that can be voted on, as they begin; none unless given. */
+  parameters?: ReadonlyMap<string, bigint>
 }
 
 const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
@@ -85,6 +88,7 @@ export class SimulatedChain {
   readonly #deposits: DepositsEvent[] = []
   /** Epochs whose checkpoints are open for claims, as they were funded. */
   readonly #funded: number[] = []
+  readonly #parameters: ParameterChange[] = []
   readonly #pending: PendingSubmission[] = []
   readonly #views = new Set<View>()
   #timer: { cancel(): void } | undefined
@@ -134,6 +138,16 @@ export class SimulatedChain {
     })
   }
 
+  /** What a vote sets, in a new block. */
+  setParameters(values: Readonly<Record<string, bigint>>): BlockHeader {
+    return this.#produce(block => {
+      for (const [name, value] of Object.entries(values)) {
+        this.#parameters.push({ name, value, block: block.number })
+      }
+      return block
+    })
+  }
+
   /** `Checkpoints.start`, in a new block: once, with the genesis checkpoint. */
   start(genesis: Checkpoint): void {
     check(this.accepted.length === 0, 'alreadyStarted', 'the chain was started before')
@@ -159,6 +173,8 @@ export class SimulatedChain {
     this.#deposits.splice(0, this.#deposits.length, ...deposits)
     const registered = this.#registry.filter(({ block }) => block <= number)
     this.#registry.splice(0, this.#registry.length, ...registered)
+    const voted = this.#parameters.filter(({ block }) => block <= number)
+    this.#parameters.splice(0, this.#parameters.length, ...voted)
     this.#forks++
     this.#forkSeed = sha256(ForkPreimage.serialize({ seed: this.#init.seed, fork: this.#forks }))
     this.#produce(() => {})
@@ -171,6 +187,8 @@ export class SimulatedChain {
       registry: () => this.#registry,
       landings: () => this.#landings,
       deposits: () => this.#deposits,
+      parameters: () => this.#parameters,
+      founding: this.#init.parameters ?? new Map(),
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
       fund: payouts => this.#fund(payouts),
     })
@@ -312,6 +330,8 @@ interface ViewSource {
   registry(): readonly { block: bigint; entry: RegistryEntry }[]
   landings(): readonly CheckpointsEvent[]
   deposits(): readonly DepositsEvent[]
+  parameters(): readonly ParameterChange[]
+  founding: ReadonlyMap<string, bigint>
   submit(submission: Submission, signal: AbortSignal): Promise<void>
   fund(payouts: CheckpointPayouts): FundOutcome
 }
@@ -377,12 +397,24 @@ class View implements Chain {
   }
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
-    const seen = block < BigInt(this.#height) ? block : BigInt(this.#height - 1)
-    return leftOf(this.#landingsTo(seen)).accepted
+    return leftOf(this.#landingsTo(this.#seen(block))).accepted
   }
 
   cancelled(): readonly CancelledCheckpoint[] {
     return leftOf(this.#landingsTo(BigInt(this.#height - 1))).cancelled
+  }
+
+  foundingParameters(): ReadonlyMap<string, bigint> {
+    return this.#source.founding
+  }
+
+  parametersAt(block: bigint): readonly ParameterChange[] {
+    const seen = this.#seen(block)
+    return this.#source.parameters().filter(change => change.block <= seen)
+  }
+
+  #seen(block: bigint): bigint {
+    return block < BigInt(this.#height) ? block : BigInt(this.#height - 1)
   }
 
   #landingsTo(block: bigint): readonly CheckpointsEvent[] {

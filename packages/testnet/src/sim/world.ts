@@ -41,6 +41,7 @@ import {
   MessageType,
   NonceChain,
   networkId,
+  PARAMETERS,
   PIECE_PAYLOAD_MAX,
   type Profile,
   plainReader,
@@ -224,7 +225,12 @@ export class World {
     )
     this.chain = new SimulatedChain(
       { clock: this.clock, verifier: this.#verifier },
-      { seed: derive(this.#seed, 'chain'), blockSeconds: 1, network: this.id },
+      {
+        seed: derive(this.#seed, 'chain'),
+        blockSeconds: 1,
+        network: this.id,
+        parameters: new Map(PARAMETERS.map(({ name, of }) => [name, of(this.profile)])),
+      },
     )
     const secret = derive(this.#seed, 'beacon')
     secret[0] = 0

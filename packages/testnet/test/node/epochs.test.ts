@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { Randomness } from '@cairn/node'
-import { drawCommittee, hex, TOKEN } from '@cairn/protocol'
+import { type CairnError, drawCommittee, hex, TESTNET_PROFILE, TOKEN } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
 import { NodeWorld, peerName, roundSignature } from './world.ts'
 
@@ -47,6 +47,48 @@ describe('the base of an epoch', () => {
       const base = await world.until(node.epochs.resolve(epoch))
       assert.deepEqual(base?.block, picked(chain.genesis()?.block))
     }
+  })
+
+  it('has the profile that votes have set up to its block, whatever came after', async () => {
+    const world = new NodeWorld({ profile: { lookback: 2 } })
+    const { node } = await world.listener(0)
+    assert.equal(node.epochs.profile(), world.profile)
+    await world.run(0, 5)
+    world.chain.setParameters({ feeBurn: 150_000n, nothing: 7n })
+    await world.run(1, 5)
+    world.chain.setParameters({ feeBurn: 200_000n })
+    await world.run(4, 1)
+    const burns = [100_000n, 100_000n, 100_000n, 150_000n, 200_000n]
+    for (const [epoch, feeBurn] of burns.entries()) {
+      const base = await world.until(node.epochs.resolve(epoch))
+      assert.deepEqual(base?.profile, { ...world.profile, feeBurn }, `epoch ${epoch}`)
+    }
+    assert.equal(node.epochs.profile().feeBurn, 200_000n)
+  })
+
+  it('is never had where the chain began with other parameters, or had others at the start', async () => {
+    const { feeBurn } = TESTNET_PROFILE
+    const began = new NodeWorld({ parameters: new Map([['feeBurn', feeBurn + 1n]]) })
+    const voted = new NodeWorld({
+      parameters: new Map([['feeBurn', feeBurn]]),
+      before: chain => chain.setParameters({ feeBurn: 150_000n }),
+    })
+    for (const world of [began, voted]) {
+      const { node, lines } = await world.listener(0)
+      await world.run(2, 1)
+      for (const epoch of [0, 1, 2]) {
+        assert.equal(await world.until(node.epochs.resolve(epoch)), undefined)
+      }
+      const errors = lines.filter(({ level }) => level === 'error')
+      assert.deepEqual(
+        errors.map(({ facts }) => (facts.err as CairnError).code),
+        ['otherParameters'],
+      )
+    }
+    const same = new NodeWorld({ parameters: new Map([['feeBurn', feeBurn]]) })
+    const { node } = await same.listener(0)
+    await same.run(1, 1)
+    assert.ok(await same.until(node.epochs.resolve(1)))
   })
 
   it('is not known before it is certain: a later block must be', async () => {

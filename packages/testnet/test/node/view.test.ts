@@ -115,6 +115,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
             registry: '0x',
             token: '0x',
             deposits: '0x',
+            parameters: '0x',
           },
           finality: 0,
         },

@@ -93,6 +93,10 @@ function journalLog(lines: Line[]): Log {
 }
 
 export interface WorldInit {
+  /** What the chain began with; nothing to vote on unless given. */
+  parameters?: ReadonlyMap<string, bigint>
+  /** What happens on the chain before the network's start. */
+  before?(chain: SimulatedChain): void
   /** Registered; a test starts those that it needs. */
   nodes?: number
   entry?: (index: number) => Partial<RegistryEntry>
@@ -154,6 +158,7 @@ export class NodeWorld {
         blockSeconds: 1,
         network: NETWORK,
         activationDelay: init.activationDelay ?? 0,
+        parameters: init.parameters ?? new Map(),
       },
     )
     this.registry = this.chain.register(
@@ -167,6 +172,7 @@ export class NodeWorld {
     this.genesis = init.genesisState?.(founding) ?? founding
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
+    init.before?.(this.chain)
     this.chain.start(
       genesisCheckpoint({ state: this.genesis, kinds: this.kinds, committee, rulesVersion }),
     )

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { type ChainWorld, chainCases } from '@cairn/node'
-import { bls, ed25519, plainVerifier, sha256 } from '@cairn/protocol'
+import { bls, ed25519, PARAMETERS, plainVerifier, sha256, TESTNET_PROFILE } from '@cairn/protocol'
 import { SimulatedChain, VirtualClock } from '@cairn/testnet'
 
 const START = 1_700_000_000_000
@@ -13,7 +13,13 @@ const account = (byte: number) => new Uint8Array(20).fill(byte)
 function chain(clock: VirtualClock): SimulatedChain {
   return new SimulatedChain(
     { clock, verifier: plainVerifier },
-    { seed: SEED, blockSeconds: BLOCK_SECONDS, network: NETWORK, activationDelay: 60 },
+    {
+      seed: SEED,
+      blockSeconds: BLOCK_SECONDS,
+      network: NETWORK,
+      activationDelay: 60,
+      parameters: new Map(PARAMETERS.map(({ name, of }) => [name, of(TESTNET_PROFILE)])),
+    },
   )
 }
 
@@ -49,6 +55,9 @@ async function open(): Promise<ChainWorld> {
     },
     async cancel(epoch) {
       simulated.cancel(epoch)
+    },
+    async vote(name, value) {
+      simulated.setParameters({ [name]: value })
     },
     pass,
     async setDown(down) {
