@@ -23,6 +23,7 @@ import {
   type ProofFileJson,
   ReedSolomon,
 } from '@cairn/protocol'
+import { openWorld, startNetwork } from '../packages/contracts/test/world.ts'
 
 const run = promisify(execFile)
 
@@ -111,6 +112,48 @@ describe('the protocol package in a browser', function () {
     assert.deepEqual(parity, new ReedSolomon(shape).encode(data).map(hex))
   })
 
+  it('holds a proof file against a chain with nothing but fetch', async () => {
+    const world = await openWorld()
+    try {
+      const network = await startNetwork(world, 1)
+      const roots = { messages: CHECKPOINT.messages, payouts: CHECKPOINT.payouts }
+      const checkpoint = network.next(network.first, roots)
+      await network.submit(network.argumentsOf(checkpoint))
+      const files = proofFiles(checkpoint, network.network)
+      const forged = proofFiles({ ...checkpoint, earnedTotal: 1n }, network.network)
+      const found = await inPage<string[][]>(
+        `import { jsonRpc, parseProofFile, unhex, verdictSentences, verifyOnChain } from '@cairn/protocol'
+         const headers = { 'content-type': 'application/json' }
+         const endpoint = jsonRpc(async body =>
+           (await fetch(input.rpcUrl, { method: 'POST', headers, body })).text())
+         const contract = { chainId: 31337n, checkpoints: unhex(input.checkpoints) }
+         const ask = async file => {
+           const proof = parseProofFile(JSON.stringify(file))
+           try {
+             const verdict = await verifyOnChain(proof, { contract, endpoints: [endpoint], finality: 0 })
+             return verdictSentences(verdict, proof)
+           } catch (error) { return [error.code] }
+         }
+         const result = await Promise.all(input.files.map(ask))`,
+        {
+          rpcUrl: world.anvil.rpcUrl,
+          checkpoints: world.contracts.checkpoints,
+          files: [...files, ...forged],
+        },
+      )
+      const root = hex(checkpointRoot(checkpoint))
+      for (const said of found.slice(0, 2)) {
+        assert.match(
+          said[0] ?? '',
+          new RegExp(`chain 31337 accepted checkpoint ${root} for epoch 0`),
+        )
+      }
+      assert.deepEqual(found.slice(2), [['badProof'], ['badProof']])
+    } finally {
+      await world.anvil.stop()
+    }
+  })
+
   it('runs on portable code alone', async () => {
     const found = await inPage<boolean[]>(
       `import * as protocol from '@cairn/protocol'
@@ -137,10 +180,13 @@ describe('the protocol package in a browser', function () {
   })
 })
 
-function proofFiles(): [ProofFileJson, ProofFileJson] {
-  const about = { network: ZERO, epoch: 4, checkpoint: CHECKPOINT }
+function proofFiles(
+  checkpoint = CHECKPOINT,
+  network: Uint8Array = ZERO,
+): [ProofFileJson, ProofFileJson] {
+  const about = { network, epoch: Number(checkpoint.epoch), checkpoint }
   const of = (field: 'messages' | 'payouts', leaves: Uint8Array[]) =>
-    inclusionProof({ checkpoint: CHECKPOINT, field, leaves, position: 0 })
+    inclusionProof({ checkpoint, field, leaves, position: 0 })
   return [
     encodeProofFile({ ...about, inclusion: of('messages', IDS), message: MESSAGE }),
     encodeProofFile({ ...about, inclusion: of('payouts', PAYOUTS), payout: PAYOUT }),

@@ -3,6 +3,7 @@
  * resolves them, none of Node's own modules is there, and neither are its globals.
  */
 import { readFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { findPackageJSON, isBuiltin, registerHooks } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -22,6 +23,30 @@ registerHooks({
 
 for (const name of ['process', 'global', 'setImmediate', 'clearImmediate', 'Buffer']) {
   Object.defineProperty(globalThis, name, { value: undefined, configurable: true })
+}
+
+// A page has `fetch`. Node's own does not work without its globals: this one sends and gives text.
+Object.defineProperty(globalThis, 'fetch', { value: fetchText })
+
+interface FetchInit {
+  method: string
+  headers: Record<string, string>
+  body: string
+}
+
+function fetchText(url: string, { method, headers, body }: FetchInit) {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers }, response => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ text: async () => text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
 }
 
 /** What the `browser` field of the file's package puts in its place. */

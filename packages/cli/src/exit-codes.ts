@@ -41,6 +41,7 @@ export const EXIT_CODES = {
       'badDirectory',
       'badToken',
       'otherNetwork',
+      'wrongChain',
       'newerSchema',
     ],
   },
@@ -54,6 +55,10 @@ export const EXIT_CODES = {
       'unauthorized',
       'badHost',
       'chainUnavailable',
+      'badRpc',
+      'rpcRefused',
+      'missingLinks',
+      'endpointsDisagree',
     ],
   },
   notReady: {
@@ -77,7 +82,14 @@ export const EXIT_CODES = {
   notTrue: {
     code: 7,
     meaning: 'What was to be verified does not hold',
-    errors: ['badProof', 'badProofFile', 'otherCheckpoint'],
+    errors: [
+      'badProof',
+      'badProofFile',
+      'otherCheckpoint',
+      'checkpointNotAccepted',
+      'checkpointCancelled',
+      'checkpointNotActive',
+    ],
   },
   taken: {
     code: 8,

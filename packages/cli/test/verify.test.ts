@@ -33,6 +33,16 @@ import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from './process.
 
 const BASE = new Uint8Array(8)
 
+interface ChainFacts {
+  chainId: number
+  contract: string
+  endpoints: number
+  lastEpoch: number
+  keptEpoch: number
+  block: number
+  newest: number
+}
+
 describe('ledger verify against the chain', () => {
   const directory = temporaryDirectory()
   let world: World
@@ -131,8 +141,11 @@ describe('ledger verify against the chain', () => {
       const held = jsonOf(await verify(await prove(name), ...(await manifest())))
       assert.deepEqual([held.valid, held.against], [true, 'chain'])
       assert.equal(held.leaf, hex(messageId(messages[name])))
-      assert.deepEqual(held.checked, ['path', 'network', 'accepted', 'signature'])
+      assert.deepEqual(held.checked, ['path', 'network', 'accepted', 'chain', 'signature'])
       assert.deepEqual(held.unchecked, [])
+      const { chainId, contract: asked, endpoints, lastEpoch, keptEpoch } = held.chain as ChainFacts
+      assert.deepEqual([chainId, endpoints, lastEpoch, keptEpoch], [31337, 1, 0, 0])
+      assert.equal(asked, world.contracts.checkpoints.toLowerCase())
     }
   })
 
@@ -145,7 +158,9 @@ describe('ledger verify against the chain', () => {
     assert.deepEqual(named.checked, ['path', 'network'])
     const asked = jsonOf(await verify(file, ...contract()))
     assert.deepEqual(asked.checked, ['path', 'network', 'accepted'])
-    assert.deepEqual(asked.unchecked, ['signature'])
+    assert.deepEqual(asked.unchecked, ['chain', 'signature'])
+    const pinned = jsonOf(await verify(file, ...contract(), '--chain-id', '31337'))
+    assert.deepEqual(pinned.checked, ['path', 'network', 'accepted', 'chain'])
     const { stdout } = await cairn(['ledger', 'verify', file])
     assert.match(stdout, /^ {2}checked +the leaf climbs/m)
     assert.match(stdout, /^ {2}not checked +who signed the message: pass --network and --rpc/m)
@@ -156,6 +171,36 @@ describe('ledger verify against the chain', () => {
     assert.deepEqual(deal.unchecked, ['signature'], 'a deal has two signers and no author')
   })
 
+  it('says in sentences what it was held against', async () => {
+    const args = ['--rpc', world.anvil.rpcUrl, '--rpc', world.anvil.rpcUrl, ...(await manifest())]
+    const { stdout } = await cairn(['ledger', 'verify', await prove('ready'), ...args])
+    assert.match(stdout, /^contract 0x[0-9a-f]{40} on chain 31337 accepted checkpoint .* epoch 0$/m)
+    assert.match(stdout, /^it said so in block \d+ .* 0 blocks below .* by 2 endpoints alike$/m)
+    assert.match(
+      stdout,
+      /^the checkpoint is active since 20.*; the last one accepted is of epoch 0$/m,
+    )
+  })
+
+  it('asks about a block with as many upon it as is said', async () => {
+    const args = [...contract(), '--finality']
+    const file = await prove('ready')
+    const early = await refusal(verify(file, ...args, '1'))
+    assert.deepEqual(early, [EXIT_CODES.notTrue.code, 'checkpointNotAccepted'])
+    await world.client.mine({ blocks: 1 })
+    const held = jsonOf(await verify(file, ...args, '1'))
+    const { block, newest } = held.chain as ChainFacts
+    assert.equal(newest - block, 1)
+  })
+
+  it('refuses endpoints of another chain, and one that does not answer', async () => {
+    const file = await prove('ready')
+    const other = await refusal(verify(file, ...contract(), '--chain-id', '1'))
+    assert.deepEqual(other, [EXIT_CODES.config.code, 'wrongChain'])
+    const half = await refusal(verify(file, '--rpc', NOBODY, ...contract()))
+    assert.deepEqual(half, [EXIT_CODES.notRunning.code, 'chainUnavailable'])
+  })
+
   it('refuses what the chain did not accept', async () => {
     const checkpoint = { ...accepted, earnedTotal: 1n }
     const invented = await prove('ready', { checkpoint })
@@ -164,7 +209,7 @@ describe('ledger verify against the chain', () => {
     assert.equal(jsonOf(await offline(invented)).against, 'file', 'alone it agrees with itself')
     const nowhere = ['--contract', `0x${'ab'.repeat(20)}`]
     const silent = await refusal(verify(invented, ...nowhere))
-    assert.deepEqual(silent, [EXIT_CODES.notRunning.code, 'chainUnavailable'])
+    assert.deepEqual(silent, [EXIT_CODES.notRunning.code, 'badRpc'])
   })
 
   it('refuses a proof of another network, by the manifest and by the contract', async () => {

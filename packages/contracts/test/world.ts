@@ -1,5 +1,6 @@
 /** A real chain with the contracts, keys whose secrets are known, and checkpoints signed by them. */
 import { strict as assert } from 'node:assert'
+import { setTimeout } from 'node:timers/promises'
 import {
   type Anvil,
   anvilTransport,
@@ -43,6 +44,7 @@ import {
   type PublicClient,
   type TestActions,
   type TransactionReceipt,
+  TransactionReceiptNotFoundError,
   testActions,
   type WalletClient,
 } from 'viem'
@@ -128,6 +130,8 @@ export function signVote(
   return bls.aggregateSignatures(signers.map(secret => bls.sign(message, secret)))
 }
 
+const RECEIPT_POLL_MS = 10
+
 type TestWallet = WalletClient<HttpTransport, typeof foundry, LocalAccount>
 
 export interface World {
@@ -165,10 +169,25 @@ export async function openWorld(): Promise<World> {
       return found
     },
     async mined(hash) {
-      const receipt = await client.waitForTransactionReceipt({ hash })
+      const receipt = await receiptOf(client, hash)
       assert.equal(receipt.status, 'success')
       return receipt
     },
+  }
+}
+
+/** viem's own wait looks again with the next block only, which here comes with the next transaction. */
+async function receiptOf(
+  client: PublicClient<HttpTransport, typeof foundry>,
+  hash: Hex,
+): Promise<TransactionReceipt> {
+  for (;;) {
+    try {
+      return await client.getTransactionReceipt({ hash })
+    } catch (error) {
+      if (!(error instanceof TransactionReceiptNotFoundError)) throw error
+      await setTimeout(RECEIPT_POLL_MS)
+    }
   }
 }
 

@@ -30,8 +30,14 @@ export function ledgerCommand({ program, action }: Commands): void {
     .command('verify <file>')
     .description('check a proof file, offline or against the chain, and say what was checked')
     .option('--checkpoint-root <hex>', 'the root that you know to be accepted')
-    .option('--rpc <url>', 'ask the Checkpoints contract; needs --network or --contract')
+    .option(
+      '--rpc <url>',
+      'ask the Checkpoints contract; needs --network or --contract; of several all must agree',
+      (url: string, urls: string[] = []) => [...urls, url],
+    )
     .option('--contract <address>', "the contract's address; the manifest's unless given")
+    .option('--chain-id <id>', "its chain's id; the manifest's unless given", positive)
+    .option('--finality <blocks>', "blocks upon the one asked about; the manifest's, or 0", whole)
     .action(action(verify))
   ledger
     .command('recompute')

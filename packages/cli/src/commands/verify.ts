@@ -4,34 +4,44 @@ import type { Manifest } from '@cairn/node'
 import {
   authorOf,
   CairnError,
-  CheckpointField,
   check,
   decode,
   type Envelope,
   equalBytes,
   hex,
+  jsonRpc,
+  type LightVerdict,
   MessageType,
   messageSigningRoot,
   type ProofFile,
   parseProofFile,
   plainVerifier,
   type RegistryEntry,
+  RPC_ANSWER_MAX_CHARS,
+  type RpcRequest,
   unhex,
   Vote,
+  verdictSentences,
+  verifyOnChain,
   verifyProofFile,
   verifyVote,
 } from '@cairn/protocol'
 import { readText } from '../input.ts'
 import type { Session } from '../session.ts'
 
+/** An endpoint that has not answered by then does not, ms. */
+const TIMEOUT_MS = 20_000
+
 export interface VerifyOptions {
   checkpointRoot?: string
-  rpc?: string
+  rpc?: string[]
   contract?: string
+  chainId?: number
+  finality?: number
 }
 
 /** What can be checked of a proof, in the order in which it is. */
-type Part = 'path' | 'root' | 'network' | 'accepted' | 'signature'
+type Part = 'path' | 'root' | 'network' | 'chain' | 'accepted' | 'signature'
 
 /** Each part as people read it: what holds, and what to pass so that it is checked. */
 const PARTS: Record<Part, { holds: string; missing?: string }> = {
@@ -41,8 +51,12 @@ const PARTS: Record<Part, { holds: string; missing?: string }> = {
     holds: 'the proof is of this network',
     missing: 'whether the proof is of your network: pass --network',
   },
+  chain: {
+    holds: 'the endpoints are of the chain that you named',
+    missing: 'which chain the endpoints are of: pass --network or --chain-id',
+  },
   accepted: {
-    holds: 'the chain accepted the checkpoint',
+    holds: 'the chain accepted the checkpoint, and acts upon it',
     missing: 'whether the chain accepted the checkpoint: pass --rpc or --checkpoint-root',
   },
   signature: {
@@ -68,35 +82,45 @@ export async function verify(session: Session, file: string, options: VerifyOpti
     await requireNetwork(session, manifest, proof)
     checked.add('network')
   }
+  let verdict: LightVerdict | undefined
   if (rpc !== undefined) {
     const address = contract ?? manifest?.chain.contracts.checkpoints
     check(address !== undefined, 'usage', 'the Checkpoints contract is not known', {
       next: 'pass --network MANIFEST, or --contract ADDRESS',
     })
-    await requireAccepted(proof, { rpc, address })
+    verdict = await askChain(session, proof, { address, manifest, options })
     checked.add('network').add('accepted')
+    if (manifest !== undefined || options.chainId !== undefined) checked.add('chain')
   }
   const { message } = proof
-  if (message !== undefined && rpc !== undefined && manifest !== undefined) {
-    if (await isSigned(message, proof.network, { rpc, manifest })) checked.add('signature')
+  const [first] = rpc ?? []
+  if (message !== undefined && first !== undefined && manifest !== undefined) {
+    if (await isSigned(message, proof.network, { rpc: first, manifest })) checked.add('signature')
   }
   const passed = { manifest: manifest !== undefined, rpc: rpc !== undefined }
-  print(session, proof, { root, checked, passed })
+  print(session, proof, { root, checked, passed, verdict })
   return undefined
 }
 
-function print(
-  session: Session,
-  { epoch, inclusion, message }: ProofFile,
-  { root, checked, passed }: { root: Uint8Array; checked: ReadonlySet<Part>; passed: Passed },
-): void {
+interface Outcome {
+  root: Uint8Array
+  checked: ReadonlySet<Part>
+  passed: Passed
+  verdict: LightVerdict | undefined
+}
+
+function print(session: Session, proof: ProofFile, outcome: Outcome): void {
+  const { epoch, inclusion, message } = proof
+  const { root, checked, passed, verdict } = outcome
   const accepted = checked.has('accepted') || checked.has('root')
-  const unchecked = (['network', 'accepted', 'signature'] as const).filter(
+  const unchecked = (['network', 'chain', 'accepted', 'signature'] as const).filter(
     part =>
       !checked.has(part) &&
       !(part === 'accepted' && accepted) &&
+      !(part === 'chain' && verdict === undefined) &&
       !(part === 'signature' && message === undefined),
   )
+  const said = verdict === undefined ? [] : verdictSentences(verdict, proof)
   const { field, position, leaf } = inclusion
   session.output.result(
     {
@@ -109,14 +133,38 @@ function print(
       checkpointRoot: hex(root),
       checked: [...checked],
       unchecked,
+      ...(verdict === undefined ? {} : { chain: chainFacts(verdict) }),
     },
     [
-      `holds: leaf ${position} of ${field} in epoch ${epoch}`,
+      `holds: leaf ${position} of ${field} in epoch ${epoch}${payoutText(proof)}`,
       `checkpoint root ${hex(root)}`,
+      ...said,
       ...[...checked].map(part => `  checked      ${PARTS[part].holds}`),
       ...unchecked.map(part => `  not checked  ${missingOf(part, passed)}`),
     ].join('\n'),
   )
+}
+
+/** What the chain said, for programs; amounts of blocks and epochs are numbers. */
+function chainFacts(verdict: LightVerdict) {
+  const { contract, block, newest, endpoints, lastEpoch, keptEpoch, activeAt } = verdict
+  return {
+    chainId: Number(contract.chainId),
+    contract: `0x${hex(contract.checkpoints)}`,
+    block: Number(block.number),
+    blockHash: hex(block.hash),
+    newest: Number(newest),
+    endpoints,
+    lastEpoch,
+    keptEpoch,
+    activeAt,
+  }
+}
+
+function payoutText({ payout }: ProofFile): string {
+  if (payout === undefined) return ''
+  const { account, earned, spent } = payout
+  return `: account 0x${hex(account)} earned ${earned} and spent ${spent} base units since genesis`
 }
 
 interface Passed {
@@ -166,54 +214,59 @@ async function requireNetwork(
   })
 }
 
-interface OnChain {
-  rpc: string
+interface Asked {
   /** Of the Checkpoints contract. */
   address: string
+  manifest: Manifest | undefined
+  options: VerifyOptions
 }
 
-/** Asks the contract for its network's id and for the leaf. */
-async function requireAccepted(
-  { epoch, inclusion, network }: ProofFile,
-  { rpc, address }: OnChain,
-): Promise<void> {
-  const [{ checkpointsAbi: abi }, { createPublicClient, http, isAddress, toHex }] =
-    await Promise.all([import('@cairn/contracts'), import('viem')])
-  check(isAddress(address), 'usage', `expected an address, found '${address}'`)
-  check(URL.canParse(rpc), 'usage', `expected the URL of an endpoint, found '${rpc}'`)
-  const client = createPublicClient({ transport: http(rpc) })
-  const ask = async () => {
-    const genesis = await client.readContract({ address, abi, functionName: 'genesis' })
-    const id = await client.readContract({
-      address,
-      abi,
-      functionName: 'networkId',
-      args: [genesis],
-    })
-    const accepted = await client.readContract({
-      address,
-      abi,
-      functionName: 'verify',
-      args: [
-        BigInt(epoch),
-        CheckpointField[inclusion.field],
-        toHex(inclusion.leaf),
-        BigInt(inclusion.position),
-        inclusion.path.map(node => toHex(node)),
-      ],
-    })
-    return { id, accepted }
+async function askChain(
+  session: Session,
+  proof: ProofFile,
+  { address, manifest, options }: Asked,
+): Promise<LightVerdict> {
+  const { rpc = [], finality } = options
+  const bytes = /^0x[0-9a-fA-F]{40}$/.test(address) ? unhex(address) : undefined
+  check(bytes !== undefined, 'usage', `expected an address, found '${address}'`)
+  for (const url of rpc) {
+    check(URL.canParse(url), 'usage', `expected the URL of an endpoint, found '${url}'`)
   }
-  const { id, accepted } = await ask().catch((cause: unknown) => {
-    throw unanswered(cause, address)
+  const endpoints = rpc.map(url => endpointOf(url, session.signal))
+  const named = options.chainId ?? manifest?.chain.chainId
+  const [first] = endpoints
+  const chainId = named === undefined ? await first?.('eth_chainId', []) : named
+  return await verifyOnChain(proof, {
+    contract: { chainId: BigInt(String(chainId)), checkpoints: bytes },
+    endpoints,
+    finality: finality ?? manifest?.chain.finality ?? 0,
+    fromBlock: BigInt(manifest?.chain.fromBlock ?? 0),
   })
-  check(id === `0x${hex(network)}`, 'otherNetwork', 'the contract is of another network', {
-    facts: { address, expected: id.slice(2), found: hex(network) },
-    next: 'pass the contract of the proof’s network',
+}
+
+/** JSON-RPC over HTTP. */
+function endpointOf(url: string, stop: AbortSignal): RpcRequest {
+  return jsonRpc(async body => {
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT_MS)])
+    const headers = { 'content-type': 'application/json' }
+    try {
+      return await textOf(await fetch(url, { method: 'POST', headers, body, signal }))
+    } catch (cause) {
+      if (stop.aborted || cause instanceof CairnError) throw cause
+      throw unanswered(cause, url)
+    }
   })
-  check(accepted, 'badProof', 'the chain accepted another checkpoint for this epoch', {
-    facts: { epoch, address },
-  })
+}
+
+/** No more of an answer is read than is looked at. */
+async function textOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    check(text.length <= RPC_ANSWER_MAX_CHARS, 'badRpc', 'an endpoint’s answer is too long')
+  }
+  return text + decoder.decode()
 }
 
 /**
@@ -258,11 +311,12 @@ function holds(message: Envelope, network: Uint8Array, entry: RegistryEntry): bo
   return signature.length === 64 && plainVerifier.ed25519(root, entry.identity, signature)
 }
 
-function unanswered(cause: unknown, address: string): CairnError {
+/** `asked`: an endpoint, or a contract. */
+function unanswered(cause: unknown, asked: string): CairnError {
   const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
   return new CairnError('chainUnavailable', `the chain did not answer: ${why}`, {
-    facts: { address },
+    facts: { asked },
     cause,
-    next: 'check --rpc and --contract; old epochs are kept by the contract for a time only',
+    next: 'check --rpc and --contract',
   })
 }
