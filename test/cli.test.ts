@@ -13,6 +13,7 @@ import type {
   NodeStatus,
   PeerView,
   RecomputeView,
+  TransactionsView,
   VerdictsView,
 } from '@cairn/node'
 import { CommpHasher, type ProofFileJson, pieceCid } from '@cairn/protocol'
@@ -64,6 +65,26 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
       new Set(peers.map(({ peerId, index }) => `${peerId} ${index}`)),
       new Set(others.map(({ peerId, index }) => `${peerId} ${index}`)),
     )
+  })
+
+  it('says what a node sends to the chain, and what it cost', async () => {
+    const sent = await until(
+      SOON_MS,
+      async () => {
+        const views = await Promise.all(
+          running().file.nodes.map(async (_, at) =>
+            jsonOf<Json<TransactionsView>>(await on(`node${at + 1}`, 'transactions')),
+          ),
+        )
+        return views.filter(({ transactions }) => transactions.some(({ block }) => block))
+      },
+      views => views.length > 0,
+    )
+    for (const { balance, spentToday, transactions } of sent) {
+      assert.ok(BigInt(balance ?? 0n) > 0n)
+      assert.ok(BigInt(spentToday) > 0n)
+      assert.ok(transactions.some(({ purpose }) => purpose === 'checkpoint' || purpose === 'fund'))
+    }
   })
 
   it('stores a file and gets the same bytes back from another node', async () => {

@@ -23,6 +23,7 @@ import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
 import { storageCommand } from './commands/storage.ts'
 import { testnetCommand } from './commands/testnet.ts'
+import { transactionsCommand } from './commands/transactions.ts'
 import { versionCommand } from './commands/version.ts'
 import { volumesCommand } from './commands/volumes.ts'
 import { voteCommand } from './commands/vote.ts'
@@ -141,6 +142,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   statusCommand(commands)
   stopCommand(commands)
   peersCommand(commands)
+  transactionsCommand(commands)
   configCommand(commands)
   versionCommand(commands)
   program.commandsGroup('Storage:')

@@ -4,6 +4,7 @@
  * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
  */
 import type { Facts, Obligations, Profile } from '@cairn/protocol'
+import type { AccountOutlook } from './chain/transactions.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import {
   type ClientOutlook,
@@ -43,6 +44,7 @@ export type HealthCode =
   | 'kept'
   | 'files'
   | 'clients'
+  | 'gas'
 
 export interface Health {
   readonly code: HealthCode
@@ -85,7 +87,11 @@ export interface HealthFacts {
   deals?: { outlook: Outlook; profile: Profile }
   /** Groups of the files of this node, as the last run of repairs left them. */
   files?: Pick<RepairTotals, 'groups' | 'underWay' | 'failing' | 'lost'>
+  /** The account that pays for gas; absent where none does. */
+  account?: AccountFacts
 }
+
+export type AccountFacts = Pick<AccountOutlook, 'address' | 'balance' | 'daysLeft' | 'budgetSpent'>
 
 export interface RadioFacts {
   name: string
@@ -105,6 +111,9 @@ export interface VolumeFacts {
   damaged: readonly unknown[]
 }
 
+/** An operator needs some days to send ether. */
+const GAS_DAYS = 7
+
 /** What a node needs of its peers to judge its own clock. */
 export const PEERS_WANTED = 3
 
@@ -119,6 +128,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     base(facts),
     muted(facts),
   ]
+  if (facts.account !== undefined) checks.push(gas(facts.account))
   if (facts.radios !== undefined) checks.push(radio(facts.radios), gateways(facts.radios))
   if (facts.broker !== undefined) checks.push(broker(facts.broker))
   if (facts.volumes !== undefined) {
@@ -302,6 +312,36 @@ function muted({ mutedUntil, epoch }: HealthFacts): Health {
     facts: { epoch, until: mutedUntil },
     next: 'wait; stop the node with `cairn stop`, and copy no ledger, to avoid this',
   }
+}
+
+/** Never critical: a node proves and attests without, and others land the checkpoints. */
+function gas({ address, balance, daysLeft, budgetSpent }: AccountFacts): Health {
+  const code = 'gas'
+  const dependsOn = ['chain', 'registered'] as const
+  const facts = { account: address, ...(daysLeft !== undefined && { daysLeft }) }
+  const next = `send ether to ${address}; until then others land what this node does not`
+  if (balance === 0n) {
+    const text = 'The account that pays for gas is empty'
+    return { code, severity: 'warning', text, facts, dependsOn, next }
+  }
+  if (daysLeft !== undefined && daysLeft < GAS_DAYS) {
+    const text =
+      daysLeft < 1
+        ? 'The ether for gas lasts less than a day at the present rate'
+        : `The ether for gas lasts ${daysLeft} ${daysLeft === 1 ? 'day' : 'days'} at the present rate`
+    return { code, severity: 'warning', text, facts, dependsOn, next }
+  }
+  if (budgetSpent) {
+    return {
+      code,
+      severity: 'warning',
+      text: 'Not all is sent today: the budget for gas does not allow it',
+      facts,
+      dependsOn,
+      next: 'wait until 0:00 UTC, or raise chain.budgetPerDay; others land what this node does not',
+    }
+  }
+  return { code, severity: 'ok', text: 'The account can pay for gas', facts }
 }
 
 function radio(radios: readonly RadioFacts[]): Health {

@@ -25,6 +25,8 @@ export type {
   RepairView,
   ServiceView,
   Status as NodeStatus,
+  TransactionsView,
+  TransactionView,
   VerdictsView,
   VolumeView,
 } from './api/node-view.ts'
@@ -37,6 +39,7 @@ export * from './chain/chain.ts'
 export * from './chain/deposits.ts'
 export * from './chain/entry.ts'
 export * from './chain/registration.ts'
+export type { AccountOutlook } from './chain/transactions.ts'
 export * from './chain/view.ts'
 export * from './checkpoints/checkpointer.ts'
 export * from './checkpoints/work.ts'

@@ -1,16 +1,18 @@
 /** Keeps the metrics of a running node up to date, from what its parts tell and show. */
 import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
+import type { AccountChain } from './chain/chain.ts'
+import type { EntryState } from './chain/journal.ts'
 import type { Files } from './client/files.ts'
 import type { Metrics } from './metrics.ts'
 import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
-import type { Chain, Network } from './ports.ts'
+import type { Network } from './ports.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
 
 export interface MeteringComponents {
   node: CairnNode
-  chain: Chain
+  chain: Pick<AccountChain, 'account' | 'head' | 'onAdvance'>
   network: Network
   files: Pick<Files, 'onRun'>
   metrics: Metrics
@@ -68,6 +70,13 @@ export function meter(components: MeteringComponents): void {
   chain.onAdvance(() => {
     const head = chain.head()
     if (head !== undefined) metrics.set('chain_head_block', Number(head.number))
+    const { balance, spentToday, waiting, entries } = chain.account()
+    if (balance !== undefined) metrics.set('account_balance_ether', etherOf(balance))
+    metrics.set('gas_spent_today_ether', etherOf(spentToday))
+    const count = (wanted: EntryState) => entries.filter(({ state }) => state === wanted).length
+    metrics.set('transactions', waiting, { state: 'waiting' })
+    metrics.set('transactions', count('open'), { state: 'open' })
+    metrics.set('transactions', count('mined'), { state: 'mined' })
   })
 }
 
@@ -90,4 +99,9 @@ export function countNetwork(metrics: Metrics) {
 
 function nameOf(table: Readonly<Record<string, number>>, code: number): string {
   return Object.entries(table).find(([, value]) => value === code)?.[0] ?? String(code)
+}
+
+/** Base units as a number: a gauge needs no more digits than a double has. */
+function etherOf(units: bigint): number {
+  return Number(units) / 1e18
 }

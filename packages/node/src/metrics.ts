@@ -99,6 +99,17 @@ export const METRICS = {
     help: 'Last epoch whose checkpoint the chain accepted; -1 for genesis',
     labels: [],
   },
+  account_balance_ether: {
+    type: 'gauge',
+    help: 'Ether of the account that pays for gas',
+    labels: [],
+  },
+  gas_spent_today_ether: { type: 'gauge', help: 'Ether paid for gas today, UTC', labels: [] },
+  transactions: {
+    type: 'gauge',
+    help: 'Transactions that wait for their turn, for a block, or for their block to be final',
+    labels: ['state'],
+  },
   chain_head_block: { type: 'gauge', help: 'Newest final block in view', labels: [] },
   clock_offset_seconds: { type: 'gauge', help: "Peers' median clock less this one", labels: [] },
   file_groups: {

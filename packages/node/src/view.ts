@@ -74,9 +74,13 @@ import type {
   ServiceView,
   Status,
   Tally,
+  TransactionsView,
+  TransactionView,
   VerdictsView,
   VolumeView,
 } from './api/node-view.ts'
+import type { AccountChain } from './chain/chain.ts'
+import type { Entry } from './chain/journal.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
@@ -88,7 +92,7 @@ import { SettledKinds } from './ledger/settled-kinds.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
-import type { AcceptedCheckpoint, Chain, Clock, Network } from './ports.ts'
+import type { AcceptedCheckpoint, Clock, Network } from './ports.ts'
 import type { Gateway } from './radio/gateway.ts'
 import type { Door } from './radio/gwmp-server.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
@@ -134,7 +138,7 @@ export interface RadioSite {
 
 export interface DaemonViewComponents {
   node: CairnNode
-  chain: Chain
+  chain: AccountChain
   clock: Clock
   network: Network
   signer: Signer
@@ -234,6 +238,17 @@ export class DaemonView implements NodeView {
       ready,
       reasons,
       health,
+    }
+  }
+
+  async transactions(): Promise<TransactionsView> {
+    const { address, entries, balance, daysLeft, ...outlook } = this.#components.chain.account()
+    return {
+      account: address,
+      ...outlook,
+      ...(balance !== undefined && { balance }),
+      ...(daysLeft !== undefined && { daysLeft }),
+      transactions: entries.map(transactionView).reverse(),
     }
   }
 
@@ -617,6 +632,7 @@ export class DaemonView implements NodeView {
       ...(storage === undefined ? {} : { storage }),
       deals: { outlook: desk.outlook(), profile },
       files: client.totals,
+      account: chain.account(),
     })
   }
 
@@ -745,5 +761,23 @@ function packetView({ address, type, rssi, snr, ...rest }: BoughtPacket) {
     address: text,
     ...(rssi !== undefined && { rssi: rssi / 10 }),
     ...(snr !== undefined && { snr: snr / 10 }),
+  }
+}
+
+function transactionView({ call, attempts, settled, ...entry }: Entry): TransactionView {
+  const { nonce, purpose, state, key, at } = entry
+  return {
+    nonce,
+    purpose,
+    state,
+    key,
+    to: call.to,
+    at,
+    transactions: attempts.map(({ hash }) => hash),
+    ...(settled && {
+      block: settled.block,
+      succeeded: settled.succeeded,
+      cost: settled.cost,
+    }),
   }
 }

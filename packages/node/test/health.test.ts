@@ -59,6 +59,44 @@ describe('health', () => {
     )
   })
 
+  describe('of the account that pays for gas', () => {
+    const account = {
+      address: '0x52908400098527886e0f7030069857d2e4169ee7',
+      balance: 100n,
+      daysLeft: 30,
+      budgetSpent: false,
+    } as const
+    const text = (change: Partial<HealthFacts['account']>) =>
+      readiness(healthOf({ ...WELL, account: { ...account, ...change } }))
+
+    it('warns a week before it is empty, and stays of use without it', () => {
+      assert.deepEqual(text({}).reasons, [])
+      assert.deepEqual(text({ daysLeft: 7 }).reasons, [])
+      for (const [change, expected] of [
+        [{ daysLeft: 6 }, 'The ether for gas lasts 6 days at the present rate'],
+        [{ daysLeft: 1 }, 'The ether for gas lasts 1 day at the present rate'],
+        [{ daysLeft: 0 }, 'The ether for gas lasts less than a day at the present rate'],
+        [{ balance: 0n, daysLeft: 0 }, 'The account that pays for gas is empty'],
+      ] as const) {
+        const { ready, reasons } = text(change)
+        assert.equal(ready, true)
+        assert.deepEqual(
+          reasons.map(({ code, text: said }) => [code, said]),
+          [['gas', expected]],
+        )
+      }
+    })
+
+    it('says nothing of an account that was not asked for yet', () => {
+      assert.deepEqual(text({ balance: undefined, daysLeft: undefined }).reasons, [])
+    })
+
+    it('says that the budget of the day keeps something back', () => {
+      const [reason] = text({ budgetSpent: true }).reasons
+      assert.match(reason?.next ?? '', /chain\.budgetPerDay/)
+    })
+  })
+
   it('waits for base and seed through the first slot of an epoch', () => {
     assert.deepEqual(shown({ baseKnown: false, slot: 0 }), [])
     assert.deepEqual(shown({ baseKnown: false, slot: 1 }), ['base'])

@@ -4,6 +4,7 @@ import { METRICS, Metrics, SERIES_MAX } from '../src/metrics.ts'
 /** Dashboards and alert rules of operators hang on these. */
 const NAMES = [
   'cairn_accepted_epoch',
+  'cairn_account_balance_ether',
   'cairn_answers_total',
   'cairn_api_requests_total',
   'cairn_api_seconds',
@@ -16,6 +17,7 @@ const NAMES = [
   'cairn_earned_tokens',
   'cairn_epoch',
   'cairn_file_groups',
+  'cairn_gas_spent_today_ether',
   'cairn_health',
   'cairn_messages_total',
   'cairn_mqtt_events_total',
@@ -31,6 +33,7 @@ const NAMES = [
   'cairn_requests_total',
   'cairn_settle_seconds',
   'cairn_stored_bytes_total',
+  'cairn_transactions',
   'cairn_volume_bytes',
 ]
 

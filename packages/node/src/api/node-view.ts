@@ -13,6 +13,8 @@ import type {
   VerdictName,
   VerdictPart,
 } from '@cairn/protocol'
+import type { EntryState } from '../chain/journal.ts'
+import type { Purpose } from '../chain/spending.ts'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
 import type { Lack } from '../radio/outlook.ts'
@@ -500,8 +502,51 @@ export interface NodeEvent {
 }
 
 /** Undefined where the node does not have what was asked for. */
+/** One transaction of the account, as the journal has it. */
+export interface TransactionView {
+  nonce: number
+  purpose: Purpose
+  /** `open`: to be in a block; `givenUp`: wanted no more; `mined`: in a block that is not final. */
+  state: EntryState
+  /** What it was asked for under; empty: nothing. */
+  key: string
+  /** Contract, 20 bytes in hexadecimal. */
+  to: string
+  /** When the last attempt was signed, ms since 1970. */
+  at: number
+  /** Hashes: the first, and each at a higher fee. */
+  transactions: string[]
+  /** In a block. */
+  block?: bigint
+  succeeded?: boolean
+  /** Paid for gas, base units of the chain. */
+  cost?: bigint
+}
+
+/** The account that pays for gas. Amounts are in base units of the chain. */
+export interface TransactionsView {
+  account: string
+  /** Undefined before an endpoint answered. */
+  balance?: bigint
+  /** Today, UTC. */
+  spentToday: bigint
+  /** Undefined: no limit. */
+  budgetPerDay?: bigint
+  /** Something was not sent today, since the budget did not allow it. */
+  budgetSpent: boolean
+  /** Of the last week. */
+  ratePerDay: bigint
+  /** Of the balance at that rate; undefined while one of them is not known. */
+  daysLeft?: number
+  /** Calls that wait for their turn, the one whose turn it is among them. */
+  waiting: number
+  /** By nonce, the latest first. */
+  transactions: TransactionView[]
+}
+
 export interface NodeView {
   status(): Promise<Status>
+  transactions(): Promise<TransactionsView>
   peers(): Promise<PeerView[]>
   /** The last epoch with an accepted checkpoint that this node holds; -1 before the first. */
   accepted(): number

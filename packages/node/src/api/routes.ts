@@ -159,6 +159,13 @@ export const ROUTES: readonly Route[] = [
   }),
   route({
     method: 'GET',
+    path: '/v1/transactions',
+    summary: 'What the node sent to the chain, what waits, and what it may still spend',
+    response: shapes.TransactionsShape,
+    answer: async view => ({ body: toJson(await view.transactions()) }),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/peers',
     summary: 'Connected peers',
     response: shapes.PeersShape,

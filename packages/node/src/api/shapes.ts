@@ -46,6 +46,31 @@ const RadioShape = z.object({
   lacks: z.array(z.object({ code: z.string(), text: z.string(), next: z.string() })),
 })
 
+export const TransactionsShape = z.object({
+  account: z.string(),
+  balance: amount.optional(),
+  spentToday: amount,
+  budgetPerDay: amount.optional(),
+  budgetSpent: z.boolean(),
+  ratePerDay: amount,
+  daysLeft: z.number().optional(),
+  waiting: z.int(),
+  transactions: z.array(
+    z.object({
+      nonce: z.int(),
+      purpose: z.string(),
+      state: z.enum(['open', 'givenUp', 'mined', 'final']),
+      key: z.string(),
+      to: z.string(),
+      at: ms,
+      transactions: z.array(z.string()),
+      block: amount.optional(),
+      succeeded: z.boolean().optional(),
+      cost: amount.optional(),
+    }),
+  ),
+})
+
 export const StatusShape = z.object({
   name: z.string(),
   peerId: z.string(),

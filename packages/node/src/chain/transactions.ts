@@ -99,6 +99,8 @@ export interface AccountOutlook {
   readonly spentToday: bigint
   /** Absent: no limit. */
   readonly budgetPerDay?: bigint
+  /** Something was not sent today, since the budget did not allow it. */
+  readonly budgetSpent: boolean
   /** A day's spending, over the days of the last week since the first. */
   readonly ratePerDay: bigint
   /** Undefined while nothing was spent or the balance is unknown. */
@@ -137,6 +139,8 @@ export class Transactions {
   #taking: Promise<void> | undefined
   #balance: { units: bigint; at: number } | undefined
   #tending = false
+  /** Day on which the budget last kept something from being sent. */
+  #overBudgetOn: number | undefined
 
   /** `secret`: 32 bytes. */
   constructor(components: TransactionsComponents, secret: Uint8Array, limits: SpendingLimits = {}) {
@@ -198,6 +202,7 @@ export class Transactions {
       balance,
       spentToday: this.#journal?.spentOn(today) ?? 0n,
       ...(budgetPerDay !== undefined && { budgetPerDay }),
+      budgetSpent: this.#overBudgetOn === today,
       ratePerDay,
       daysLeft:
         balance === undefined || ratePerDay === 0n ? undefined : Number(balance / ratePerDay),
@@ -492,6 +497,7 @@ export class Transactions {
   #checkBudget(journal: Journal, planned: Planned): void {
     const over = this.#overBudget(journal, planned)
     if (over === undefined) return
+    this.#overBudgetOn = dayOf(this.#components.clock.now())
     throw new CairnError(
       'gasBudget',
       `what ${planned.purpose} may spend of today's budget is spent`,

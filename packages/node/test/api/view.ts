@@ -144,6 +144,16 @@ export async function testView(): Promise<TestView> {
   const view: NodeView = {
     accepted: () => EPOCH,
     status: async () => status(health.ready),
+    transactions: async () => ({
+      account: '0x52908400098527886e0f7030069857d2e4169ee7',
+      balance: 10n ** 18n,
+      spentToday: 5n,
+      budgetSpent: false,
+      ratePerDay: 5n,
+      daysLeft: 2 * 10 ** 17,
+      waiting: 0,
+      transactions: [],
+    }),
     peers: async () => [{ peerId: '12D3KooW', index: 1 }],
     epoch: async epoch =>
       epoch === EPOCH

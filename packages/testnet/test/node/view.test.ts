@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
+import { type AccountOutlook, DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
 import {
   type Deal,
   Deal as DealCodec,
@@ -35,13 +35,24 @@ const deal = (provider: number, startEpoch: number, endEpoch: number): Deal => (
   nonce: BigInt(startEpoch),
 })
 
+const ACCOUNT: AccountOutlook = {
+  address: '0x52908400098527886e0f7030069857d2e4169ee7',
+  balance: 100n,
+  spentToday: 7n,
+  budgetSpent: false,
+  ratePerDay: 7n,
+  daysLeft: 14,
+  waiting: 1,
+  entries: [],
+}
+
 function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   const stopped: string[] = []
   const ended: string[] = []
   const view = new DaemonView(
     {
       node,
-      chain,
+      chain: Object.assign(chain, { account: () => ACCOUNT }),
       clock: world.clock,
       network,
       signer: signerIn(index),
