@@ -30,11 +30,13 @@ import {
 } from '@cairn/protocol'
 import { Checkpointer } from './checkpoints/checkpointer.ts'
 import { Funding } from './checkpoints/funding.ts'
+import { Penalties } from './checkpoints/penalties.ts'
 import { ClockCheck } from './clock-check.ts'
 import type { NodeKind, Voice } from './kinds/kind.ts'
 import { type DrandInit, Epochs } from './ledger/epochs.ts'
 import { type Arrival, Ingest } from './ledger/ingest.ts'
 import { type FoundAs, Ledger } from './ledger/ledger.ts'
+import { Offences } from './ledger/offences.ts'
 import { Settlements } from './ledger/settlements.ts'
 import { StateCache } from './ledger/states.ts'
 import { Sync } from './ledger/sync.ts'
@@ -143,7 +145,10 @@ export class CairnNode {
   readonly #ports: NodePorts
   readonly #init: CairnNodeInit
   readonly #sync: Sync
+  /** What cost bond, or will. */
+  readonly offences: Offences
   readonly #funding: Funding
+  readonly #penalties: Penalties
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
@@ -250,6 +255,18 @@ export class CairnNode {
     )
     const { checkpointer } = this
     this.#funding = new Funding({ chain, clock, checkpointer, epochs, speakers, log })
+    this.offences = new Offences({ store })
+    const { offences } = this
+    this.#penalties = new Penalties({
+      chain,
+      clock,
+      checkpointer,
+      epochs,
+      ledger,
+      offences,
+      speakers,
+      log,
+    })
     for (const seat of this.seats) seat.takeDuties()
     ingest.onArrival(arrival => this.#overhear(arrival))
     this.clockCheck = new ClockCheck(
@@ -316,6 +333,7 @@ export class CairnNode {
     await network.start()
     await chain.start(this.#stopping.signal)
     this.#funding.start()
+    await this.#penalties.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
   }
@@ -327,6 +345,7 @@ export class CairnNode {
     this.#stopping.abort()
     this.epochs.stop()
     for (const seat of this.seats) await seat.dropDuties()
+    await this.#penalties.stop()
     await this.#funding.stop()
     await this.checkpointer.stop()
     for (const seat of this.seats.toReversed()) await seat.stop()

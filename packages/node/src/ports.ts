@@ -9,6 +9,7 @@ import type {
   DepositEntry,
   ParameterChange,
   Payout,
+  PenaltyRecord,
   RegistryEntry,
 } from '@cairn/protocol'
 
@@ -147,9 +148,47 @@ export interface CheckpointPayouts {
 /** `done`: it or a later one was funded before, or the chain has another in its place. */
 export type FundOutcome = 'funded' | 'done' | 'notActive'
 
+/** A vote as its author signed it. */
+export interface CastVote {
+  /** Root voted for. */
+  checkpoint: Uint8Array
+  /** 96 bytes. */
+  signature: Uint8Array
+}
+
+/** Two different votes of one node for one epoch and round. */
+export interface DoubleVote {
+  node: number
+  /** Voting key, 48 bytes. */
+  key: Uint8Array
+  epoch: number
+  round: number
+  votes: readonly [CastVote, CastVote]
+}
+
+/** One penalty of those that an accepted checkpoint commits to. */
+export interface RecordedPenalty {
+  checkpoint: Checkpoint
+  /** All of the checkpoint, by node. */
+  penalties: readonly PenaltyRecord[]
+  position: number
+}
+
+/** What the chain takes bond upon. */
+export type ProvenOffence =
+  | ({ type: 'doubleVote' } & DoubleVote)
+  | ({ type: 'recorded' } & RecordedPenalty)
+
+/**
+ * `done`: the node was punished for that epoch's messages before, has nothing left, the epoch's cap is
+ * reached, or the chain has another checkpoint.
+ */
+export type PunishOutcome = 'taken' | 'done' | 'notActive'
+
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All
- * queries are synchronous reads of the view; only `submit`, `fund` and `start` talk to the chain.
+ * queries are synchronous reads of the view; only `submit`, `fund`, `punish` and `start` talk to the
+ * chain.
  */
 export interface Chain {
   start(signal: AbortSignal): Promise<void>
@@ -197,6 +236,11 @@ export interface Chain {
    * when it is in a block. Rejects with `reverted` or `chainUnavailable`.
    */
   fund(payouts: CheckpointPayouts, signal: AbortSignal): Promise<FundOutcome>
+  /**
+   * Has bond taken, and gets the reporter's share; resolves when it is in a block. Rejects with
+   * `reverted` or `chainUnavailable`.
+   */
+  punish(offence: ProvenOffence, signal: AbortSignal): Promise<PunishOutcome>
 }
 
 export interface Write {

@@ -1,8 +1,11 @@
 /** The chain as the node sees it: an EVM chain behind RPC endpoints. */
 import {
   checkpointsAbi,
+  doubleVoteArguments,
   PayoutClaims,
+  penaliseArguments,
   rewardDistributorAbi,
+  slasherAbi,
   submitArguments,
 } from '@cairn/contracts'
 import {
@@ -22,6 +25,8 @@ import type {
   Clock,
   FundOutcome,
   Log,
+  ProvenOffence,
+  PunishOutcome,
   Store,
   Submission,
 } from '../ports.ts'
@@ -60,6 +65,8 @@ export interface EvmChainInit {
   contracts: FollowedContracts & {
     /** Undefined where nobody is paid on this chain. */
     distributor?: Hex | undefined
+    /** Undefined where no bond is taken on this chain. */
+    slasher?: Hex | undefined
   }
   /** Blocks on top of one before it is final. */
   finality: number
@@ -250,6 +257,41 @@ class EvmChain implements AccountChain {
       }),
     )
     if (last !== GENESIS_EPOCH && last >= epoch) return 'done'
+    const standing = await this.#standing(checkpoint)
+    return standing === 'active' ? 'fundable' : standing
+  }
+
+  async punish(offence: ProvenOffence, signal: AbortSignal): Promise<PunishOutcome> {
+    const { slasher } = this.#init.contracts
+    if (slasher === undefined) return 'done'
+    const { epoch, node, call } = punishment(offence)
+    const punished = await this.#rpc.call(client =>
+      client.readContract({
+        address: slasher,
+        abi: slasherAbi,
+        functionName: 'punished',
+        args: [epoch, node],
+      }),
+    )
+    if (punished) return 'done'
+    const standing =
+      offence.type === 'recorded' ? await this.#standing(offence.checkpoint) : 'active'
+    if (standing !== 'active') return standing
+    try {
+      const data = encodeFunctionData(call)
+      await this.#transactions.send({ to: slasher, data }, { signal, purpose: 'penalty' })
+      return 'taken'
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+      const refused = contractError(slasherAbi, error)
+      if (refused !== undefined && NOTHING_LEFT.has(refused.errorName)) return 'done'
+      throw error
+    }
+  }
+
+  /** `done`: it is too old to be acted upon, or the chain has another. */
+  async #standing(checkpoint: Checkpoint): Promise<'active' | 'notActive' | 'done'> {
+    const { epoch } = checkpoint
     const active = await this.#rpc.call(client =>
       client
         .readContract({
@@ -262,8 +304,35 @@ class EvmChain implements AccountChain {
     )
     if (active === 'NotActive') return 'notActive'
     if (!active.startsWith('0x')) return 'done'
-    return equalBytes(unhex(active), checkpointRoot(checkpoint)) ? 'fundable' : 'done'
+    return equalBytes(unhex(active), checkpointRoot(checkpoint)) ? 'active' : 'done'
   }
+}
+
+/** With these the contract says that others did it, or that no more is taken. */
+const NOTHING_LEFT: ReadonlySet<string> = new Set([
+  'AlreadyPunished',
+  'CapReached',
+  'NothingToTake',
+])
+
+/** The epoch of messages that an offence counts for, the node, and what to call. */
+function punishment(offence: ProvenOffence) {
+  if (offence.type === 'doubleVote') {
+    const call = {
+      abi: slasherAbi,
+      functionName: 'doubleVote' as const,
+      args: doubleVoteArguments(offence),
+    }
+    // Votes are messages of the epoch after the one that they are about.
+    return { epoch: BigInt(offence.epoch) + 1n, node: offence.node, call }
+  }
+  const { checkpoint, penalties, position } = offence
+  const call = {
+    abi: slasherAbi,
+    functionName: 'penalise' as const,
+    args: penaliseArguments(offence),
+  }
+  return { epoch: checkpoint.epoch, node: penalties[position]?.node ?? 0, call }
 }
 
 /** Name of the contract's error that a read ended with; what else went wrong is thrown again. */

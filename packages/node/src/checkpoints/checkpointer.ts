@@ -35,6 +35,7 @@ import {
   type RegistryEntry,
   roundStart,
   type Settlement,
+  unhex,
   type Verifier,
   Vote,
 } from '@cairn/protocol'
@@ -46,7 +47,17 @@ import type { Parent, Settlements } from '../ledger/settlements.ts'
 import type { StateCache } from '../ledger/states.ts'
 import { passCoded, type Sync, withDeadline } from '../ledger/sync.ts'
 import { checkpointTopic } from '../ledger/topics.ts'
-import type { Acceptance, AcceptedCheckpoint, Chain, Clock, Log, Network, Timer } from '../ports.ts'
+import type {
+  Acceptance,
+  AcceptedCheckpoint,
+  CastVote,
+  Chain,
+  Clock,
+  DoubleVote,
+  Log,
+  Network,
+  Timer,
+} from '../ports.ts'
 import type { Speaker } from '../voice.ts'
 import { EpochWork, type Quorum, ROUNDS_MAX, type Settled } from './work.ts'
 
@@ -108,6 +119,7 @@ export class Checkpointer {
   readonly #timers = new Set<Timer>()
   readonly #running = new Set<Promise<void>>()
   readonly #listeners: ((adopted: Adopted) => void)[] = []
+  readonly #doubleVotes: ((found: DoubleVote) => void)[] = []
   readonly #retreats: ((last: number) => void)[] = []
   /** By epoch. */
   readonly #adoptions = new Map<number, Adoption>()
@@ -138,6 +150,11 @@ export class Checkpointer {
   /** Told the last epoch that stays adopted when the chain took later ones back. */
   onRetreat(listener: (last: number) => void): void {
     this.#retreats.push(listener)
+  }
+
+  /** Told of two votes of one member in one round, at the second. */
+  onDoubleVote(listener: (found: DoubleVote) => void): void {
+    this.#doubleVotes.push(listener)
   }
 
   async start(): Promise<void> {
@@ -458,12 +475,27 @@ export class Checkpointer {
     const work = this.#workOf(vote.epoch)
     const parent = this.#acceptedRoot(vote.epoch - 1)
     const quorum = work.count(vote, envelope.signature, committee, parent)
+    this.#tellDoubleVote(work, vote, committee)
     if (quorum === undefined) return
     this.#submitInTurn(base, committee, work, quorum)
     if (!kept && source !== 'disk') this.#run(() => this.#keepQuorum(base, work, quorum))
     // Votes of before a restart: that their quorum was given up is not among what is on disk.
     if (source === 'disk' && parent !== undefined) {
       this.#run(() => this.#revote({ epoch: vote.epoch - 1, root: parent }))
+    }
+  }
+
+  #tellDoubleVote(work: EpochWork, vote: Vote, committee: readonly CommitteeMember[]): void {
+    const { epoch, round, author } = vote
+    const casts = work.contradiction(vote)
+    const key = committee.find(({ index }) => index === author)?.key
+    if (casts === undefined || key === undefined) return
+    const [first, second] = casts.map(({ root, signature }) => ({
+      checkpoint: unhex(root),
+      signature,
+    })) as [CastVote, CastVote]
+    for (const tell of this.#doubleVotes) {
+      tell({ node: author, key, epoch, round, votes: [first, second] })
     }
   }
 

@@ -28,7 +28,7 @@ export const ROUNDS_MAX = 64
 /** One by the next seed and, by who does not know it, one by this seed. */
 const PROPOSALS_MAX = 2 * ROUNDS_MAX
 
-interface Cast {
+export interface Cast {
   readonly root: string
   readonly signature: Uint8Array
 }
@@ -165,6 +165,15 @@ export class EpochWork {
     if (!quorum({ signed, total: totalWeight(committee) })) return undefined
     this.quorum = { round, root: checkpoint }
     return this.quorum
+  }
+
+  /** Two votes of a member in one round, once it cast them; roots in hexadecimal. */
+  contradiction({
+    round,
+    author,
+  }: Pick<Vote, 'round' | 'author'>): readonly [Cast, Cast] | undefined {
+    const [first, second] = this.#votes.get(round)?.get(author) ?? []
+    return first === undefined || second === undefined ? undefined : [first, second]
   }
 
   /**

@@ -13,12 +13,20 @@ import {
   ListDepth,
   listRoot,
   PARAMETERS,
+  penaltyLeaves,
   sha256,
   TESTNET_PROFILE,
   voteSigningRoot,
   type WeightedKey,
 } from '@cairn/protocol'
-import type { BlockHeader, Chain, Submission } from '../ports.ts'
+import type {
+  BlockHeader,
+  CastVote,
+  Chain,
+  DoubleVote,
+  RecordedPenalty,
+  Submission,
+} from '../ports.ts'
 import type { ConformanceCase } from './case.ts'
 
 /**
@@ -30,6 +38,8 @@ export interface ChainWorld {
   chains: readonly [Chain, Chain]
   /** Registers a node in a new block; resolves with its identity key. */
   register(): Promise<Uint8Array>
+  /** Signs with the voting key of the node of this index. */
+  signVoting(node: number, message: Uint8Array): Uint8Array
   /** Puts down base units for the account of this number. */
   deposit(account: number, amount: bigint): Promise<void>
   /** The account of this number asks for base units of its deposit. */
@@ -291,6 +301,76 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       await settled(world, world.cancel(1, zero))
       assert.equal(await fund(next), 'done')
     }),
+    rule('takes the bond that an active checkpoint’s penalties say, once', async world => {
+      const chain = await started(world)
+      for (let i = 0; i < 2; i++) await world.register()
+      await until(world, () => chain.registryAt(headOf(chain).number).length === 2)
+      const network = await beginWith(world, 4)
+      const penalties = [{ node: 1, amount: 7n, evidence: sha256(Uint8Array.of(1)) }]
+      const checkpoint = {
+        ...network.next(network.first),
+        penalties: listRoot(penaltyLeaves(penalties), ListDepth.penalties),
+      }
+      const bond = () => chain.registryAt(headOf(chain).number)[1]?.bond ?? 0n
+      const before = bond()
+      const punish = (change: Partial<RecordedPenalty> = {}) => {
+        const recorded = { checkpoint, penalties, position: 0, ...change }
+        return settled(
+          world,
+          chain.punish({ type: 'recorded', ...recorded }, new AbortController().signal),
+        )
+      }
+      await land(world, chain, network.submission(checkpoint))
+      assert.equal(await punish(), 'notActive')
+      await until(world, () => lastEpoch(chain) === 0)
+      const due = (chain.checkpointsAt(headOf(chain).number)[1]?.block.timestamp ?? 0) + 60
+      await until(world, () => headOf(chain).timestamp >= due)
+      const other = { ...checkpoint, deals: checkpoint.messages }
+      assert.equal(await punish({ checkpoint: other }), 'done', 'not what was accepted')
+      assert.equal(await punish(), 'taken')
+      await until(world, () => bond() === before - 7n)
+      assert.equal(await punish(), 'done')
+      assert.equal(bond(), before - 7n)
+    }),
+    rule(
+      'takes bond of who signed two checkpoints of one round, and of nobody else',
+      async world => {
+        const chain = await started(world)
+        for (let i = 0; i < 2; i++) await world.register()
+        await until(world, () => chain.registryAt(headOf(chain).number).length === 2)
+        const network = await beginWith(world, 4)
+        const entries = () => chain.registryAt(headOf(chain).number)
+        const [first, second] = entries().map(({ bond }) => bond) as [bigint, bigint]
+        const cast = (label: number, round = 3, node = 1) => {
+          const checkpoint = sha256(Uint8Array.of(label))
+          const vote = { epoch: 5n, round: BigInt(round), checkpoint }
+          return {
+            checkpoint,
+            signature: world.signVoting(node, voteSigningRoot(vote, network.id)),
+          }
+        }
+        const punish = (votes: readonly [CastVote, CastVote]) => {
+          const key = entries()[1]?.voting ?? new Uint8Array(48)
+          const found: DoubleVote = { node: 1, key, epoch: 5, round: 3, votes }
+          return settled(
+            world,
+            chain.punish({ type: 'doubleVote', ...found }, new AbortController().signal),
+          )
+        }
+        const refused = (votes: readonly [CastVote, CastVote]) =>
+          assert.rejects(punish(votes), { code: 'reverted' })
+        await refused([cast(1), cast(1)])
+        await refused([cast(1), cast(2, 4)])
+        await refused([cast(1), cast(2, 3, 0)])
+        assert.equal(await punish([cast(1), cast(2)]), 'taken')
+        // A tenth of its bond, or what all nodes together lose for an epoch at most.
+        const cap = ((first + second) * 2n) / 100n
+        const taken = second / 10n < cap ? second / 10n : cap
+        await until(world, () => entries()[1]?.bond === second - taken)
+        assert.equal(await punish([cast(2), cast(1)]), 'done')
+        assert.equal(entries()[0]?.bond, first)
+      },
+    ),
     rule('lets one of two submissions of an epoch land', async world => {
       const [chain, other] = world.chains
       await started(world)
@@ -418,7 +498,7 @@ async function beginWith(world: ChainWorld, size: number) {
       messages: sha256(parent.messages),
       nextCommittee,
     })
-  return { first, next, submission }
+  return { first, next, submission, id: network }
 }
 
 function checkpointWith(fields: Partial<Checkpoint>): Checkpoint {

@@ -373,6 +373,7 @@ export async function openChainWorld(): Promise<ChainWorld> {
   return {
     chains: [chain.chain({ account: account(14) }), chain.chain({ account: account(15) })],
     register: () => chain.register(nodes++),
+    signVoting: (node, message) => nodeSigner(node).signVoting(message),
     deposit: chain.deposit,
     requestWithdrawal: chain.requestWithdrawal,
     nameKey: chain.nameKey,

@@ -13,9 +13,13 @@ import {
   type Clock,
   type DepositChange,
   type DepositsEvent,
+  type DoubleVote,
   depositEntries,
   type FundOutcome,
   leftOf,
+  type ProvenOffence,
+  type PunishOutcome,
+  type RecordedPenalty,
   type Submission,
 } from '@cairn/node'
 import {
@@ -32,13 +36,19 @@ import {
   decode,
   equalBytes,
   hex,
+  inclusionProof,
   type ParameterChange,
+  type PenaltyRecord,
+  PPM,
+  penaltyLeaves,
   quorum,
   type RegistryEntry,
   sha256,
+  TESTNET_PROFILE,
   Uint32,
   Uint64,
   type Verifier,
+  verifyInclusion,
   voteSigningRoot,
 } from '@cairn/protocol'
 
@@ -89,6 +99,10 @@ export class SimulatedChain {
   /** Epochs whose checkpoints are open for claims, as they were funded. */
   readonly #funded: number[] = []
   readonly #parameters: ParameterChange[] = []
+  /** Bonds as they became. */
+  readonly #bonds: BondChange[] = []
+  /** What was taken of whom for the messages of which epoch. */
+  readonly #slashed: Slashed[] = []
   readonly #pending: PendingSubmission[] = []
   readonly #views = new Set<View>()
   #timer: { cancel(): void } | undefined
@@ -114,6 +128,10 @@ export class SimulatedChain {
 
   get funded(): readonly number[] {
     return this.#funded
+  }
+
+  get slashed(): readonly Slashed[] {
+    return this.#slashed
   }
 
   get cancelled(): readonly CancelledCheckpoint[] {
@@ -175,6 +193,10 @@ export class SimulatedChain {
     this.#registry.splice(0, this.#registry.length, ...registered)
     const voted = this.#parameters.filter(({ block }) => block <= number)
     this.#parameters.splice(0, this.#parameters.length, ...voted)
+    const bonds = this.#bonds.filter(({ block }) => block <= number)
+    this.#bonds.splice(0, this.#bonds.length, ...bonds)
+    const slashed = this.#slashed.filter(({ block }) => block <= number)
+    this.#slashed.splice(0, this.#slashed.length, ...slashed)
     this.#forks++
     this.#forkSeed = sha256(ForkPreimage.serialize({ seed: this.#init.seed, fork: this.#forks }))
     this.#produce(() => {})
@@ -184,13 +206,14 @@ export class SimulatedChain {
   port(account: Uint8Array): Chain & { setDown(down: boolean): void } {
     const view = new View({
       blocks: () => this.#blocks,
-      registry: () => this.#registry,
+      registry: block => this.#registryAt(block),
       landings: () => this.#landings,
       deposits: () => this.#deposits,
       parameters: () => this.#parameters,
       founding: this.#init.parameters ?? new Map(),
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
       fund: payouts => this.#fund(payouts),
+      punish: offence => this.#punish(offence, account),
     })
     this.#views.add(view)
     return view
@@ -261,6 +284,64 @@ export class SimulatedChain {
     return 'funded'
   }
 
+  #registryAt(block: bigint): readonly RegistryEntry[] {
+    const bonds = new Map(
+      this.#bonds.filter(change => change.block <= block).map(({ node, bond }) => [node, bond]),
+    )
+    return this.#registry
+      .filter(registered => registered.block <= block)
+      .map(({ entry }) => {
+        const bond = bonds.get(entry.index)
+        return bond === undefined ? entry : { ...entry, bond }
+      })
+  }
+
+  #punish(offence: ProvenOffence, reporter: Uint8Array): PunishOutcome {
+    const found =
+      offence.type === 'doubleVote' ? this.#votedTwice(offence) : this.#recorded(offence)
+    if (typeof found === 'string') return found
+    const { epoch, node, part } = found
+    const entries = this.#registryAt(this.#head().number)
+    const bond = entries.find(({ index }) => index === node)?.bond ?? 0n
+    const before = this.#slashed.filter(taken => taken.epoch === epoch)
+    const total = entries.reduce((sum, entry) => sum + entry.bond, 0n)
+    const cap = before[0]?.cap ?? (total * TESTNET_PROFILE.penaltyCap) / PPM
+    const left = before.reduce((sum, { amount }) => sum - amount, cap)
+    const amount = [part ?? (bond * TESTNET_PROFILE.penalty) / PPM, bond, left].reduce(smaller)
+    if (amount === 0n || before.some(taken => taken.node === node)) return 'done'
+    this.#produce(({ number: block }) => {
+      this.#bonds.push({ block, node, bond: bond - amount })
+      this.#slashed.push({ block, epoch, node, amount, cap, reporter })
+    })
+    return 'taken'
+  }
+
+  #votedTwice({ node, key, epoch, round, votes }: DoubleVote): Finding {
+    const entry = this.#registryAt(this.#head().number)[node]
+    check(entry !== undefined && equalBytes(entry.voting, key), 'reverted', 'another key')
+    const [one, other] = votes
+    check(!equalBytes(one.checkpoint, other.checkpoint), 'reverted', 'one vote twice')
+    for (const { checkpoint, signature } of votes) {
+      const vote = { epoch: BigInt(epoch), round: BigInt(round), checkpoint }
+      const message = voteSigningRoot(vote, this.#init.network)
+      check(this.#components.verifier.bls(message, key, signature), 'reverted', 'wrong signature')
+    }
+    return { epoch: epoch + 1, node }
+  }
+
+  #recorded({ checkpoint, penalties, position }: RecordedPenalty): Finding | 'done' | 'notActive' {
+    const epoch = Number(checkpoint.epoch)
+    const accepted = this.accepted.find(landed => landed.epoch === epoch)
+    if (accepted === undefined) return 'done'
+    if (!this.#isActive(accepted)) return 'notActive'
+    if (!equalBytes(accepted.root, checkpointRoot(checkpoint))) return 'done'
+    const leaves = penaltyLeaves(penalties)
+    const proof = inclusionProof({ checkpoint, field: 'penalties', leaves, position })
+    check(verifyInclusion(accepted.root, proof), 'reverted', 'not of the penalties')
+    const { node, amount } = penalties[position] as PenaltyRecord
+    return { epoch, node, part: amount }
+  }
+
   #include({ submission, submitter, done, failed }: PendingSubmission): void {
     try {
       const checkpoint = decode(Checkpoint, submission.checkpoint)
@@ -318,6 +399,36 @@ export class SimulatedChain {
   }
 }
 
+interface BondChange {
+  readonly block: bigint
+  readonly node: number
+  /** Base units, from this block on. */
+  readonly bond: bigint
+}
+
+/** A penalty as it was taken. */
+export interface Slashed {
+  readonly block: bigint
+  readonly epoch: number
+  readonly node: number
+  /** Base units. */
+  readonly amount: bigint
+  /** Most that is taken for the epoch, base units. */
+  readonly cap: bigint
+  readonly reporter: Uint8Array
+}
+
+/** Whom an offence is of, for which epoch's messages, and what it costs where that is said. */
+interface Finding {
+  readonly epoch: number
+  readonly node: number
+  readonly part?: bigint
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b
+}
+
 /** The codes of the port pass; whatever else the contract meets reverts it. */
 function refusalOf(error: unknown): unknown {
   if (!(error instanceof CairnError)) return error
@@ -327,13 +438,14 @@ function refusalOf(error: unknown): unknown {
 
 interface ViewSource {
   blocks(): readonly BlockHeader[]
-  registry(): readonly { block: bigint; entry: RegistryEntry }[]
+  registry(block: bigint): readonly RegistryEntry[]
   landings(): readonly CheckpointsEvent[]
   deposits(): readonly DepositsEvent[]
   parameters(): readonly ParameterChange[]
   founding: ReadonlyMap<string, bigint>
   submit(submission: Submission, signal: AbortSignal): Promise<void>
   fund(payouts: CheckpointPayouts): FundOutcome
+  punish(offence: ProvenOffence): PunishOutcome
 }
 
 /** What one node sees; while it is down the view stands still. */
@@ -390,10 +502,7 @@ class View implements Chain {
   }
 
   registryAt(block: bigint): readonly RegistryEntry[] {
-    return this.#source
-      .registry()
-      .filter(registered => registered.block <= block)
-      .map(({ entry }) => entry)
+    return this.#source.registry(block)
   }
 
   checkpointsAt(block: bigint): readonly AcceptedCheckpoint[] {
@@ -445,6 +554,12 @@ class View implements Chain {
     signal.throwIfAborted()
     this.#requireUp()
     return this.#source.fund(payouts)
+  }
+
+  async punish(offence: ProvenOffence, signal: AbortSignal): Promise<PunishOutcome> {
+    signal.throwIfAborted()
+    this.#requireUp()
+    return this.#source.punish(offence)
   }
 
   #requireUp(): void {

@@ -1,6 +1,14 @@
 import { strict as assert } from 'node:assert'
 import { type ChainWorld, chainCases } from '@cairn/node'
-import { bls, ed25519, PARAMETERS, plainVerifier, sha256, TESTNET_PROFILE } from '@cairn/protocol'
+import {
+  bls,
+  ed25519,
+  PARAMETERS,
+  plainVerifier,
+  sha256,
+  TESTNET_PROFILE,
+  TOKEN,
+} from '@cairn/protocol'
 import { SimulatedChain, VirtualClock } from '@cairn/testnet'
 
 const START = 1_700_000_000_000
@@ -38,6 +46,7 @@ async function open(): Promise<ChainWorld> {
       assert.ok(entry !== undefined)
       return entry.identity
     },
+    signVoting: (node, message) => bls.sign(message, votingSecret(node)),
     async deposit(number, amount) {
       simulated.deposit([{ account: account(number), type: 'deposited', amount }])
     },
@@ -70,10 +79,13 @@ async function open(): Promise<ChainWorld> {
   }
 }
 
-function registration(number: number) {
-  const secret = sha256(Uint8Array.of(number))
+function votingSecret(number: number): Uint8Array {
   // Below the group's order.
-  secret[0] = 0
+  return sha256(Uint8Array.of(number)).with(0, 0)
+}
+
+function registration(number: number) {
+  const secret = votingSecret(number)
   return {
     operator: account(3),
     payout: account(3),
@@ -85,7 +97,7 @@ function registration(number: number) {
     gain: 0,
     kinds: 0,
     nonceEnd: new Uint8Array(32),
-    bond: 1n,
+    bond: 1_000n * TOKEN,
     exitAt: 0,
   }
 }

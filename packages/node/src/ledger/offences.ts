@@ -1,0 +1,150 @@
+/**
+ * What cost bond, or will: penalties of the checkpoints that this node adopted, and double votes that
+ * it saw. Both are kept until the chain has taken the bond; penalties longer, to be looked at.
+ */
+import {
+  Bytes32,
+  Bytes48,
+  Bytes96,
+  ContainerType,
+  decode,
+  Uint8,
+  Uint16,
+  Uint32,
+  Uint128,
+} from '@cairn/protocol'
+import type { DoubleVote, Store, Write } from '../ports.ts'
+import { key, readU32, u32, withPrefix } from './schema.ts'
+
+/** Penalties kept, the newest: more than 20 a day for half a year. */
+export const PENALTIES_MAX = 4_096
+/** Double votes that wait to be reported: one of each member of the largest committee. */
+export const DOUBLE_VOTES_MAX = 512
+
+/** Whether the bond was taken, as far as this node knows. */
+export type PenaltyState = 'open' | 'taken'
+
+export interface KeptPenalty {
+  /** Of the messages that the offence is in. */
+  readonly epoch: number
+  readonly node: number
+  /** Base units, as the checkpoint says. */
+  readonly amount: bigint
+  /** Id of the message that proves it, and of the one that contradicts it. */
+  readonly evidence: Uint8Array
+  readonly rival: Uint8Array | undefined
+  /** Message type of the two; undefined of an offence that a kind found. */
+  readonly messageType: number | undefined
+  readonly state: PenaltyState
+}
+
+const Entry = new ContainerType(
+  { amount: Uint128, evidence: Bytes32, rival: Bytes32, messageType: Uint16, taken: Uint8 },
+  { typeName: 'KeptPenalty' },
+)
+const Cast = { checkpoint: Bytes32, signature: Bytes96 }
+const Votes = new ContainerType(
+  {
+    key: Bytes48,
+    round: Uint32,
+    first: new ContainerType(Cast),
+    second: new ContainerType(Cast),
+  },
+  { typeName: 'KeptDoubleVote' },
+)
+const NONE = new Uint8Array(32)
+
+export class Offences {
+  readonly #penalties: Store
+  readonly #votes: Store
+
+  constructor({ store }: { store: Store }) {
+    this.#penalties = store.sublevel('penalties')
+    this.#votes = store.sublevel('double-votes')
+  }
+
+  /** Of one epoch, all at once and in the place of those kept of it before. */
+  async put(epoch: number, penalties: readonly KeptPenalty[]): Promise<void> {
+    const writes: Write[] = []
+    for await (const [at] of this.#penalties.range(withPrefix(u32(epoch)))) writes.push({ key: at })
+    for (const penalty of penalties) writes.push(written(penalty))
+    await this.#penalties.batch(writes, { sync: true })
+    const all = await this.all()
+    const oldest = all.slice(0, Math.max(0, all.length - PENALTIES_MAX))
+    await this.#penalties.batch(oldest.map(({ epoch: at, node }) => ({ key: keyOf(at, node) })))
+  }
+
+  async setTaken(penalty: KeptPenalty): Promise<void> {
+    const kept = await this.#penalties.get(keyOf(penalty.epoch, penalty.node))
+    if (kept !== undefined) await this.#penalties.batch([written({ ...penalty, state: 'taken' })])
+  }
+
+  /** Forgets the penalties of checkpoints that the chain took back. */
+  async dropAfter(epoch: number): Promise<void> {
+    const writes: Write[] = []
+    const { lt } = withPrefix(new Uint8Array(0))
+    const later = { gte: u32(Math.max(0, epoch + 1)), lt }
+    for await (const [at] of this.#penalties.range(later)) writes.push({ key: at })
+    await this.#penalties.batch(writes)
+  }
+
+  /** By epoch, then node; of one epoch or of all. */
+  async all(epoch?: number): Promise<KeptPenalty[]> {
+    const prefix = epoch === undefined ? new Uint8Array(0) : u32(epoch)
+    const found: KeptPenalty[] = []
+    for await (const [at, bytes] of this.#penalties.range(withPrefix(prefix))) {
+      const { amount, evidence, rival, messageType, taken } = decode(Entry, bytes)
+      found.push({
+        epoch: readU32(at),
+        node: readU32(at, 4),
+        amount,
+        evidence,
+        rival: messageType === 0 ? undefined : rival,
+        messageType: messageType === 0 ? undefined : messageType,
+        state: taken === 1 ? 'taken' : 'open',
+      })
+    }
+    return found
+  }
+
+  /** Keeps the first of a node for an epoch; false when it is known or there are too many. */
+  async putDoubleVote({ node, key: voting, epoch, round, votes }: DoubleVote): Promise<boolean> {
+    const at = keyOf(epoch, node)
+    if ((await this.#votes.get(at)) !== undefined) return false
+    if ((await this.doubleVotes()).length >= DOUBLE_VOTES_MAX) return false
+    const [first, second] = votes
+    const value = Votes.serialize({ key: voting, round, first, second })
+    await this.#votes.batch([{ key: at, value }], { sync: true })
+    return true
+  }
+
+  async dropDoubleVote({ epoch, node }: Pick<DoubleVote, 'epoch' | 'node'>): Promise<void> {
+    await this.#votes.batch([{ key: keyOf(epoch, node) }])
+  }
+
+  async doubleVotes(): Promise<DoubleVote[]> {
+    const found: DoubleVote[] = []
+    for await (const [at, bytes] of this.#votes.range(withPrefix(new Uint8Array(0)))) {
+      const { key: voting, round, first, second } = decode(Votes, bytes)
+      const votes = [first, second] as const
+      found.push({ epoch: readU32(at), node: readU32(at, 4), key: voting, round, votes })
+    }
+    return found
+  }
+}
+
+function keyOf(epoch: number, node: number): Uint8Array {
+  return key(u32(epoch), u32(node))
+}
+
+function written(penalty: KeptPenalty): Write {
+  const { epoch, node, amount, evidence, rival, messageType, state } = penalty
+  const value = Entry.serialize({
+    amount,
+    evidence,
+    rival: rival ?? NONE,
+    messageType: messageType ?? 0,
+    taken: state === 'taken' ? 1 : 0,
+  })
+  return { key: keyOf(epoch, node), value }
+}
