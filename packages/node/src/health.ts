@@ -3,7 +3,7 @@
  * and the alert rules all show the same objects. A finding whose cause is itself a finding is
  * hidden: an operator whose chain RPC is down need not read that the base is unknown too.
  */
-import type { Facts, Obligations, Profile } from '@cairn/protocol'
+import type { CairnError, Facts, Obligations, Profile } from '@cairn/protocol'
 import type { AccountOutlook } from './chain/transactions.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import {
@@ -28,6 +28,7 @@ export type HealthCode =
   | 'peers'
   | 'registered'
   | 'bonded'
+  | 'parameters'
   | 'base'
   | 'muted'
   | 'radio'
@@ -68,6 +69,8 @@ export interface HealthFacts {
   peers: number
   registered: boolean
   bonded: boolean
+  /** Why the chain's parameters are not the manifest's; absent while they are. */
+  otherParameters?: Pick<CairnError, 'message' | 'facts' | 'next'>
   /** Base and seed of the present epoch are known. */
   baseKnown: boolean
   epoch: number
@@ -125,6 +128,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     clock(facts),
     registered(facts),
     bonded(facts),
+    ...(facts.otherParameters === undefined ? [] : [parameters(facts.otherParameters)]),
     base(facts),
     muted(facts),
   ]
@@ -281,6 +285,16 @@ function bonded({ bonded: yes }: HealthFacts): Health {
   }
 }
 
+function parameters({ message, facts, next }: NonNullable<HealthFacts['otherParameters']>): Health {
+  return {
+    code: 'parameters',
+    severity: 'critical',
+    text: message,
+    facts,
+    ...(next === undefined ? {} : { next }),
+  }
+}
+
 function base({ baseKnown, epoch, slot }: HealthFacts): Health {
   const code = 'base'
   const facts = { epoch }
@@ -294,7 +308,7 @@ function base({ baseKnown, epoch, slot }: HealthFacts): Health {
     severity: 'critical',
     text: `Base or seed of epoch ${epoch} is not known`,
     facts,
-    dependsOn: ['chain', 'peers'],
+    dependsOn: ['chain', 'peers', 'parameters'],
     next: 'check the randomness source and the chain RPC',
   }
 }

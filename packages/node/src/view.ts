@@ -621,6 +621,7 @@ export class DaemonView implements NodeView {
       peers: network.peers().length,
       registered: entry !== undefined,
       bonded: entry !== undefined && entry.bond > 0n,
+      ...(node.epochs.mismatch === undefined ? {} : { otherParameters: node.epochs.mismatch }),
       // Before genesis there is nothing to rest on yet.
       baseKnown: epoch < 0 || node.epochs.base(epoch) !== undefined,
       epoch,

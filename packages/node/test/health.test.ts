@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import { Deal, knownDeal, type Obligations, TESTNET_PROFILE } from '@cairn/protocol'
+import { CairnError, Deal, knownDeal, type Obligations, TESTNET_PROFILE } from '@cairn/protocol'
 import fc from 'fast-check'
 import {
   type Health,
@@ -44,6 +44,24 @@ function shown(change: Partial<HealthFacts>): string[] {
 describe('health', () => {
   it('is ready without reasons when all is well', () => {
     assert.deepEqual(readiness(healthOf(WELL)), { ready: true, reasons: [] })
+  })
+
+  it('is of no use on a chain with other parameters, and says which', () => {
+    const otherParameters = new CairnError('otherParameters', 'feeBurn began as 2', {
+      facts: { name: 'feeBurn' },
+      next: 'get the manifest again',
+    })
+    const { ready, reasons } = readiness(healthOf({ ...WELL, otherParameters, baseKnown: false }))
+    assert.equal(ready, false)
+    assert.deepEqual(reasons, [
+      {
+        code: 'parameters',
+        severity: 'critical',
+        text: 'feeBurn began as 2',
+        facts: { name: 'feeBurn' },
+        next: 'get the manifest again',
+      },
+    ])
   })
 
   it('shows the cause and hides its symptoms', () => {

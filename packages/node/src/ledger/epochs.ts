@@ -101,6 +101,7 @@ export class Epochs implements EpochView {
   readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
   /** Whether the chain began with the manifest's parameters, once it is known. */
   #founded: boolean | undefined
+  #mismatch: CairnError | undefined
 
   constructor(components: EpochsComponents, init: EpochsInit) {
     this.#components = components
@@ -149,6 +150,11 @@ export class Epochs implements EpochView {
       if (base !== undefined) return base.profile
     }
     return this.#init.profile
+  }
+
+  /** `otherParameters`, where the chain did not begin with what the manifest says. */
+  get mismatch(): CairnError | undefined {
+    return this.#mismatch
   }
 
   known(epoch: number): KnownMessages {
@@ -351,6 +357,7 @@ export class Epochs implements EpochView {
       return true
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
+      this.#mismatch = error
       log.error({ err: error }, 'the chain runs on other parameters: this node takes no part')
       return false
     }

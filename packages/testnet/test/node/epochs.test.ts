@@ -84,11 +84,13 @@ describe('the base of an epoch', () => {
         errors.map(({ facts }) => (facts.err as CairnError).code),
         ['otherParameters'],
       )
+      assert.equal(node.epochs.mismatch, errors[0]?.facts.err)
     }
     const same = new NodeWorld({ parameters: new Map([['feeBurn', feeBurn]]) })
     const { node } = await same.listener(0)
     await same.run(1, 1)
     assert.ok(await same.until(node.epochs.resolve(1)))
+    assert.equal(node.epochs.mismatch, undefined)
   })
 
   it('is not known before it is certain: a later block must be', async () => {
