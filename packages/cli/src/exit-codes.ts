@@ -21,6 +21,7 @@ export const EXIT_CODES = {
     meaning: 'The command line is wrong',
     errors: [
       'usage',
+      'badAmount',
       'badRequest',
       'badParameter',
       'badTestnet',

@@ -5,6 +5,7 @@ import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
+import { depositCommands } from './commands/deposit.ts'
 import { earningsCommand, serviceCommand } from './commands/earnings.ts'
 import { filesCommands } from './commands/files.ts'
 import { gatewaysCommand } from './commands/gateways.ts'
@@ -164,6 +165,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   ledgerCommand(commands)
   program.commandsGroup('Money:')
   earningsCommand(commands)
+  depositCommands(commands)
   program.commandsGroup('Governance:')
   voteCommand(commands)
   program.commandsGroup('Develop:')

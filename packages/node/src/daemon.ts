@@ -28,6 +28,7 @@ import {
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
+import { Depositor } from './chain/depositor.ts'
 import type { SpendingLimits } from './chain/transactions.ts'
 import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
@@ -391,10 +392,27 @@ async function build(
     stopped.catch(() => {})
     stop()
   })
+  const depositor = new Depositor(
+    {
+      chain,
+      rpc: chain.rpc,
+      transactions: chain.transactions,
+      async payoutsOf(epoch) {
+        const found = await node.settlements.accepted(epoch)
+        return found?.state.core.payouts
+      },
+    },
+    {
+      chainId: manifest.chain.chainId,
+      contracts: manifest.chain.contracts,
+      dealKey: identityKey(signer),
+    },
+  )
   const view = new DaemonView(
     {
       node,
       chain,
+      depositor,
       clock,
       network,
       signer,

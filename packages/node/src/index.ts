@@ -4,6 +4,7 @@ export type {
   AuditView,
   DealView,
   DelegatedView,
+  DepositView,
   EarningsView,
   FileView,
   ForgottenView,
@@ -36,6 +37,7 @@ export * from './api/server.ts'
 export * from './api/token.ts'
 export * from './chain/backoff.ts'
 export * from './chain/chain.ts'
+export * from './chain/depositor.ts'
 export * from './chain/deposits.ts'
 export * from './chain/entry.ts'
 export * from './chain/registration.ts'

@@ -11,6 +11,7 @@ import {
   dealIndex,
   decode,
   type Envelope,
+  epochAt,
   epochStart,
   equalBytes,
   gatewayStandings,
@@ -46,6 +47,7 @@ import type {
   ContentRange,
   DealView,
   DelegatedView,
+  DepositView,
   EarningsView,
   EpochView,
   FileView,
@@ -80,6 +82,7 @@ import type {
   VolumeView,
 } from './api/node-view.ts'
 import type { AccountChain } from './chain/chain.ts'
+import type { DepositMove, Depositor } from './chain/depositor.ts'
 import type { Entry } from './chain/journal.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
@@ -92,7 +95,7 @@ import { SettledKinds } from './ledger/settled-kinds.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
-import type { AcceptedCheckpoint, Clock, Network } from './ports.ts'
+import type { AcceptedCheckpoint, Chain, Clock, Network } from './ports.ts'
 import type { Gateway } from './radio/gateway.ts'
 import type { Door } from './radio/gwmp-server.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
@@ -138,7 +141,8 @@ export interface RadioSite {
 
 export interface DaemonViewComponents {
   node: CairnNode
-  chain: AccountChain
+  chain: Chain & Pick<AccountChain, 'account'>
+  depositor: Pick<Depositor, 'standing' | 'add' | 'request' | 'withdraw'>
   clock: Clock
   network: Network
   signer: Signer
@@ -574,6 +578,32 @@ export class DaemonView implements NodeView {
     return { epoch, kinds }
   }
 
+  async deposit(): Promise<DepositView> {
+    const { depositor, node, signer } = this.#components
+    const standing = await depositor.standing()
+    const { requestedAt } = standing
+    const base = node.epochs.base(node.epochs.now())
+    const paidFrom = requestedAt === 0n ? undefined : this.#firstBasedOn(requestedAt)
+    return {
+      ...standing,
+      dealKey: signer.identity,
+      available: base?.available(hex(signer.identity)) ?? 0n,
+      ...(paidFrom === undefined ? {} : { paidFrom }),
+    }
+  }
+
+  async addDeposit(amount: bigint): Promise<DepositMove> {
+    return await this.#components.depositor.add(amount, unbroken())
+  }
+
+  async requestDeposit(amount: bigint | undefined): Promise<DepositMove> {
+    return await this.#components.depositor.request(amount, unbroken())
+  }
+
+  async withdrawDeposit(): Promise<DepositMove> {
+    return await this.#components.depositor.withdraw(unbroken())
+  }
+
   subscribe(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -680,6 +710,16 @@ export class DaemonView implements NodeView {
     return head === undefined ? [] : chain.registryAt(head.number)
   }
 
+  /** The first epoch whose base is at this block or later; undefined of a block long past. */
+  #firstBasedOn(block: bigint): number | undefined {
+    const { node, chain } = this.#components
+    const { calendar } = node.epochs
+    const header = chain.block(block)
+    if (header === undefined) return undefined
+    const { lookback } = calendar.profile
+    return Math.max(0, epochAt(calendar, header.timestamp * 1_000) + 1 + lookback)
+  }
+
   #index(): number | undefined {
     const { identity } = this.#components.signer
     return this.#registry().find(entry => equalBytes(entry.identity, identity))?.index
@@ -714,6 +754,11 @@ export class DaemonView implements NodeView {
       signature,
     }
   }
+}
+
+/** Once it is sent it is looked after, whoever still waits. */
+function unbroken(): AbortSignal {
+  return new AbortController().signal
 }
 
 function checkpointView(accepted: AcceptedCheckpoint): CheckpointView {

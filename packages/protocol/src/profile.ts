@@ -7,6 +7,8 @@ import { CairnError, type Facts } from './errors.ts'
 export const PPM = 1_000_000n
 /** Base units of one token. */
 export const TOKEN = 10n ** 18n
+/** Digits of a token after the point. */
+export const TOKEN_DIGITS = 18
 /** Parts of `anchorEpochs` that paid service is carried in: the oldest is forgotten as a whole. */
 export const ANCHOR_PARTS = 24
 /** Most debts that one challenge may ask again: with them a storage proof has 184 KiB. */
@@ -268,4 +270,12 @@ export function checkProfile(p: Profile): void {
   for (const field of ['baseShare', 'dutyShare', 'feeBurn', 'burnMatch'] as const) {
     if (p[field] < 0n || p[field] > PPM) refuse(`${field} <= 1,000,000`, { [field]: p[field] })
   }
+}
+
+/** Base units with every digit, as `12.5 tokens`. */
+export function tokenText(amount: bigint): string {
+  const part = String(amount % TOKEN)
+    .padStart(TOKEN_DIGITS, '0')
+    .replace(/0+$/, '')
+  return `${amount / TOKEN}${part === '' ? '' : `.${part}`} tokens`
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { toJson } from './json.ts'
 
 const STATUS: Readonly<Record<string, number>> = {
+  badAmount: 400,
   badRequest: 400,
   badHex: 400,
   badGrant: 400,

@@ -13,6 +13,7 @@ import type {
   VerdictName,
   VerdictPart,
 } from '@cairn/protocol'
+import type { DepositMove, DepositStanding } from '../chain/depositor.ts'
 import type { EntryState } from '../chain/journal.ts'
 import type { Purpose } from '../chain/spending.ts'
 import type { Health } from '../health.ts'
@@ -224,6 +225,16 @@ export interface EarningView {
 export interface EarningsView {
   epoch: number
   kinds: { kind: string; nodes: EarningView[] }[]
+}
+
+/** A deposit, with what it is good for. */
+export interface DepositView extends DepositStanding {
+  /** The key of this node, which the deposit is to pay for. */
+  dealKey: Uint8Array
+  /** What it still covers at the base of the present epoch. */
+  available: bigint
+  /** With a request: the first epoch whose checkpoint pays it. */
+  paidFrom?: number
 }
 
 /** Bytes delivered and fetched on account. */
@@ -594,6 +605,12 @@ export interface NodeView {
   service(): Promise<ServiceView>
   /** Of an accepted epoch whose messages are all here. */
   earnings(epoch: number): Promise<EarningsView | undefined>
+  /** What this node has put down for its deals. */
+  deposit(): Promise<DepositView>
+  /** Pays base units in; absent amounts mean all there is. */
+  addDeposit(amount: bigint): Promise<DepositMove>
+  requestDeposit(amount: bigint | undefined): Promise<DepositMove>
+  withdrawDeposit(): Promise<DepositMove>
   /** Buys until the signal aborts; the first failure of an order is thrown. */
   packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView>
   subscribe(listener: (event: NodeEvent) => void): () => void

@@ -70,6 +70,12 @@ const account = z
   .regex(/^(0x)?[0-9a-fA-F]{40}$/, 'expected 20 bytes in hexadecimal')
   .transform(unhex)
 
+/** Base units: what fits in a uint128. */
+const amount = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,37})$/, 'expected base units as a whole number')
+  .transform(BigInt)
+
 const location = z.string().min(1).max(4096)
 
 const LINK_MAX_CHARS = 2048
@@ -417,6 +423,36 @@ export const ROUTES: readonly Route[] = [
     answer: async (view, { params }) => ({
       body: toJson(settled(view, params.epoch, await view.earnings(params.epoch))),
     }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/deposit',
+    summary: 'What this node’s account has put down for its deals',
+    response: shapes.DepositShape,
+    answer: async view => ({ body: toJson(await view.deposit()) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/deposit/add',
+    summary: 'Pays base units in; answers when a block has it',
+    query: z.strictObject({ amount }),
+    response: shapes.DepositMoveShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.addDeposit(query.amount)) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/deposit/request',
+    summary: 'Asks base units back, or all; in place of an earlier request',
+    query: z.strictObject({ amount: amount.optional() }),
+    response: shapes.DepositMoveShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.requestDeposit(query.amount)) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/deposit/withdraw',
+    summary: 'Takes out what was asked back, as far as it was not spent',
+    response: shapes.DepositMoveShape,
+    answer: async view => ({ body: toJson(await view.withdrawDeposit()) }),
   }),
   route({
     method: 'POST',

@@ -450,6 +450,28 @@ export const EarningsShape = z.object({
   ),
 })
 
+const DepositStandingShape = z.object({
+  account: hex,
+  key: hex.optional().describe('whose deals it pays for'),
+  deposited: amount,
+  spent: amount.optional(),
+  requested: amount,
+  requestedAt: amount.describe('block of the request; 0: none'),
+  tokens: amount.describe('of the account, not in the deposit'),
+})
+
+export const DepositShape = DepositStandingShape.extend({
+  dealKey: hex.describe('key of this node'),
+  available: amount.describe('at the base of the present epoch'),
+  paidFrom: epoch.optional().describe('first epoch whose checkpoint pays what is asked back'),
+})
+
+export const DepositMoveShape = z.object({
+  amount,
+  transactions: z.array(z.string()),
+  standing: DepositStandingShape,
+})
+
 export const EndingShape = z.object({ id: hex, ending: z.boolean() })
 
 export const EventShape = z.object({

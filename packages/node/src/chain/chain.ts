@@ -55,6 +55,9 @@ export interface EvmChainComponents {
 
 /** The chain with the account that acts on it for this node. */
 export interface AccountChain extends Chain {
+  readonly rpc: Rpc
+  /** The one queue of the account. */
+  readonly transactions: Transactions
   account(): AccountOutlook
 }
 
@@ -129,6 +132,14 @@ class EvmChain implements AccountChain {
     this.#rpc.stop()
     await this.#follower.stop()
     await this.#transactions.stop()
+  }
+
+  get rpc() {
+    return this.#rpc
+  }
+
+  get transactions() {
+    return this.#transactions
   }
 
   account() {
@@ -336,7 +347,7 @@ function punishment(offence: ProvenOffence) {
 }
 
 /** Name of the contract's error that a read ended with; what else went wrong is thrown again. */
-function revertedWith(error: unknown): string {
+export function revertedWith(error: unknown): string {
   const reverted =
     error instanceof BaseError &&
     error.walk(cause => cause instanceof ContractFunctionRevertedError)

@@ -73,6 +73,8 @@ describe('HTTP API', () => {
     const queries: Record<string, string> = {
       'GET /v1/ledger': '?epoch=3',
       'GET /v1/votes/preview': '?set=weight.2=2',
+      'POST /v1/deposit/add': '?amount=12500000000000000000',
+      'POST /v1/deposit/request': '?amount=5',
       'POST /v1/volumes/forget': '?location=/mnt/a',
       'POST /v1/files/delegates': `?link=${encodeURIComponent(link)}&delegates=4,7`,
       'POST /v1/files/remove': `?link=${encodeURIComponent(link)}`,

@@ -35,6 +35,15 @@ import { openLevelStore } from '../../src/store/level.ts'
 
 const NETWORK = new Uint8Array(32).fill(9)
 const MESSAGES = 5
+const STANDING = {
+  account: new Uint8Array(20).fill(1),
+  key: new Uint8Array(32).fill(3),
+  deposited: 100n,
+  spent: 20n,
+  requested: 20n,
+  requestedAt: 8n,
+  tokens: 5n,
+}
 /** A group that lost a place. */
 const GROUP = {
   group: new Uint8Array(32),
@@ -390,6 +399,19 @@ export async function testView(): Promise<TestView> {
         earners: [{ earner: 'ab', before: 2n ** 70n, after: 4n, shares, penalties }],
       }
     },
+    deposit: async () => ({
+      ...STANDING,
+      dealKey: new Uint8Array(32).fill(3),
+      available: 60n,
+      paidFrom: 9,
+    }),
+    addDeposit: async amount => ({ amount, transactions: ['0x01', '0x02'], standing: STANDING }),
+    requestDeposit: async (amount = 100n) => ({
+      amount,
+      transactions: ['0x03'],
+      standing: STANDING,
+    }),
+    withdrawDeposit: async () => ({ amount: 20n, transactions: ['0x04'], standing: STANDING }),
     earnings: async epoch => ({
       epoch,
       kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],

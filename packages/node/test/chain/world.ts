@@ -22,6 +22,7 @@ import {
   testnetContracts,
 } from '@cairn/contracts'
 import {
+  type AccountChain,
   type Chain,
   type ChainAccess,
   type ChainWorld,
@@ -165,7 +166,7 @@ export interface TestChain {
   client: PublicClient<HttpTransport> & TestActions
   access: ChainAccess
   operator(i: number): TestAccount
-  chain(change?: Partial<EvmChainInit>, components?: Partial<EvmChainComponents>): Chain
+  chain(change?: Partial<EvmChainInit>, components?: Partial<EvmChainComponents>): AccountChain
   /** Registers the node of this number, always with the same keys. */
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
   /** Takes the node of this index, which is that of its number, out of the active set. */

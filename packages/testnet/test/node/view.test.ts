@@ -46,6 +46,10 @@ const ACCOUNT: AccountOutlook = {
   entries: [],
 }
 
+async function refuse(): Promise<never> {
+  throw new Error('no chain account')
+}
+
 function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   const stopped: string[] = []
   const ended: string[] = []
@@ -53,6 +57,18 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
     {
       node,
       chain: Object.assign(chain, { account: () => ACCOUNT }),
+      depositor: {
+        standing: async () => ({
+          account: new Uint8Array(20),
+          deposited: 7n,
+          requested: 0n,
+          requestedAt: 0n,
+          tokens: 5n,
+        }),
+        add: refuse,
+        request: refuse,
+        withdraw: refuse,
+      },
       clock: world.clock,
       network,
       signer: signerIn(index),

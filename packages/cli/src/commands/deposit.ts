@@ -1,0 +1,97 @@
+import type { DepositMove, DepositView, Json } from '@cairn/node'
+import { tokenText } from '@cairn/protocol'
+import type { Commands } from '../run.ts'
+import type { Session } from '../session.ts'
+import { tokenAmount } from './numbers.ts'
+
+export function depositCommands({ program, action }: Commands): void {
+  const deposit = program
+    .command('deposit')
+    .description('what this node’s account has put down for its deals and packets')
+  deposit
+    .command('show')
+    .description('how much is there, spent, asked back, and what it still pays for')
+    .action(action(show))
+  deposit
+    .command('add')
+    .description('pay tokens of the account in; the first time this names the node’s key')
+    .argument('<tokens>', 'as in 12.5', tokenAmount)
+    .action(action(add))
+  deposit
+    .command('request')
+    .description('ask for tokens back; deals are paid from the rest, or end')
+    .argument('<tokens>', 'as in 12.5, or `all`; 0 takes a request back', wanted)
+    .action(action(request))
+  deposit
+    .command('withdraw')
+    .description('take out what was asked for, once a checkpoint has seen the request')
+    .action(action(withdraw))
+}
+
+async function show(session: Session) {
+  const api = await session.api()
+  const found = await api.json<Json<DepositView>>('/v1/deposit')
+  const { account, key, dealKey, deposited, spent, requested, requestedAt, tokens } = found
+  const lines = [
+    `account     0x${account}, with ${exact(tokens)} outside of the deposit`,
+    `deposited   ${exact(deposited)}${spent === undefined ? '' : `, ${exact(spent)} of it spent`}`,
+    `can pay     ${exact(found.available)} for deals and packets in this epoch`,
+    ...(requested === '0' ? [] : [`asked back  ${exact(requested)}, in block ${requestedAt}`]),
+  ]
+  session.output.result(found, lines.join('\n'))
+  if (key === undefined) {
+    session.output.note('it pays for no key yet: `cairn deposit add` names the one of this node')
+  } else if (key !== dealKey) {
+    session.output.note(`it pays for the deals of the key ${key}, not for this node’s`)
+  }
+  if (requested !== '0') session.output.note(whenPaid(found))
+  return undefined
+}
+
+async function add(session: Session, amount: bigint) {
+  const api = await session.api()
+  const query = { amount: String(amount) }
+  const moved = await api.json<Json<DepositMove>>('/v1/deposit/add', { method: 'POST', query })
+  const { deposited } = moved.standing
+  session.output.result(moved, `paid in ${exact(moved.amount)}; the deposit is ${exact(deposited)}`)
+  session.output.note('it can be spent from the first epoch on whose base has it')
+  return undefined
+}
+
+async function request(session: Session, amount: bigint | 'all') {
+  const api = await session.api()
+  const query: Record<string, string> = amount === 'all' ? {} : { amount: String(amount) }
+  const path = '/v1/deposit/request'
+  const moved = await api.json<Json<DepositMove>>(path, { method: 'POST', query })
+  if (moved.amount === '0') {
+    session.output.result(moved, 'nothing is asked back any more')
+    return undefined
+  }
+  session.output.result(moved, `asked for ${exact(moved.amount)} back`)
+  session.output.note(whenPaid(await api.json<Json<DepositView>>('/v1/deposit')))
+  return undefined
+}
+
+async function withdraw(session: Session) {
+  const api = await session.api()
+  const path = '/v1/deposit/withdraw'
+  const moved = await api.json<Json<DepositMove>>(path, { method: 'POST' })
+  const { deposited } = moved.standing
+  const text = `took out ${exact(moved.amount)}; the deposit is ${exact(deposited)}, spent or not`
+  session.output.result(moved, text)
+  return undefined
+}
+
+function whenPaid({ paidFrom }: Json<DepositView>): string {
+  const when = paidFrom === undefined ? 'a checkpoint has it' : `epoch ${paidFrom} has a checkpoint`
+  return `take it out with \`cairn deposit withdraw\` once ${when} that is acted upon`
+}
+
+/** Tokens, or all of them. */
+function wanted(text: string): bigint | 'all' {
+  return text === 'all' ? text : tokenAmount(text)
+}
+
+function exact(amount: string): string {
+  return tokenText(BigInt(amount))
+}
