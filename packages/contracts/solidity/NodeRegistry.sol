@@ -122,8 +122,8 @@ contract NodeRegistry is LogCount, Multicall {
     uint128 public totalBond;
 
     mapping(uint32 index => Node) public nodes;
-    /// Bonds of an operator's nodes without a requested exit.
-    mapping(address operator => uint256) public bonded;
+    /// Bonds of an operator's nodes without a requested exit, by time in seconds: its votes.
+    mapping(address operator => History.Trace208) private _bonded;
     /// By keccak256 of the voting key's 128 bytes: node index plus one. A key that was ever used
     /// stays used.
     mapping(bytes32 keyHash => uint32) public indexOfVoting;
@@ -203,7 +203,7 @@ contract NodeRegistry is LogCount, Multicall {
         Node storage node = nodes[index];
         if (node.operator == address(0)) revert NoNode(index);
         if (node.exitAt != 0) revert Leaving(index);
-        bonded[node.operator] += amount;
+        _setBonded(node.operator, bonded(node.operator) + amount);
         _setBond(index, node, node.bond + amount);
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
     }
@@ -214,7 +214,7 @@ contract NodeRegistry is LogCount, Multicall {
         Node storage node = nodes[index];
         if (node.operator == address(0)) revert NoNode(index);
         uint256 bond = node.bond - amount;
-        if (node.exitAt == 0) bonded[node.operator] -= amount;
+        if (node.exitAt == 0) _setBonded(node.operator, bonded(node.operator) - amount);
         _setBond(index, node, bond);
         IERC20(token).safeTransfer(reporter, share);
         token.burn(amount - share);
@@ -258,14 +258,14 @@ contract NodeRegistry is LogCount, Multicall {
 
     /// Takes the node out of the active set; its bond returns after `exitDelay`.
     function requestExit(uint32 index) external {
-        uint256 before = bonded[msg.sender];
+        uint256 before = bonded(msg.sender);
         _leave(index);
         _checkLeft(before);
     }
 
     /// Takes nodes out of the active set at once: what is left need be enough only after the last.
     function requestExits(uint32[] calldata indices) external {
-        uint256 before = bonded[msg.sender];
+        uint256 before = bonded(msg.sender);
         for (uint256 i = 0; i < indices.length; ++i) _leave(indices[i]);
         _checkLeft(before);
     }
@@ -304,6 +304,16 @@ contract NodeRegistry is LogCount, Multicall {
         if (node.operator == address(0) || blockNumber < node.registeredIn) return 0;
         if (_bonds[index].length() == 0) return node.bond;
         return _bonds[index].upperLookupRecent(SafeCast.toUint48(blockNumber));
+    }
+
+    /// What an operator had bonded at a past time, in seconds since 1970; it votes with so much.
+    function bondedAt(address operator, uint256 time) external view returns (uint256) {
+        return _bonded[operator].upperLookupRecent(SafeCast.toUint48(time));
+    }
+
+    /// Bonds of an operator's nodes without a requested exit.
+    function bonded(address operator) public view returns (uint256) {
+        return _bonded[operator].latest();
     }
 
     /// Weight in committees: whole units of the bond, capped.
@@ -364,7 +374,7 @@ contract NodeRegistry is LogCount, Multicall {
     function _leave(uint32 index) private {
         Node storage node = _own(index);
         if (node.exitAt != 0) revert ExitAlreadyRequested(index);
-        bonded[msg.sender] -= node.bond;
+        _setBonded(msg.sender, bonded(msg.sender) - node.bond);
         node.exitAt = uint64(block.timestamp);
         totalWeight -= uint64(weightOf(node.bond));
         logCount++;
@@ -374,17 +384,21 @@ contract NodeRegistry is LogCount, Multicall {
     /// Nothing, or the minimum. Whom a penalty took below it leaves with one node after the other
     /// all the same.
     function _checkLeft(uint256 before) private view {
-        uint256 left = bonded[msg.sender];
+        uint256 left = bonded(msg.sender);
         if (left != 0 && left < operatorMinimum && before >= operatorMinimum) {
             revert OperatorBondTooLow(operatorMinimum, left);
         }
     }
 
+    function _setBonded(address operator, uint256 amount) private {
+        _bonded[operator].push(SafeCast.toUint48(block.timestamp), SafeCast.toUint208(amount));
+    }
+
     function _takeBond(uint256 bond) private {
         if (bond < nodeMinimum) revert NodeBondTooLow(nodeMinimum, bond);
-        uint256 total = bonded[msg.sender] + bond;
+        uint256 total = bonded(msg.sender) + bond;
         if (total < operatorMinimum) revert OperatorBondTooLow(operatorMinimum, total);
-        bonded[msg.sender] = total;
+        _setBonded(msg.sender, total);
         IERC20(token).safeTransferFrom(msg.sender, address(this), bond);
     }
 

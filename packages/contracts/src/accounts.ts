@@ -30,6 +30,11 @@ export function testDeployer(): TestAccount {
   return accountAt(0)
 }
 
+/** The testnet's guardian: it cancels checkpoints and proposals, and can do nothing else. */
+export function testGuardian(): TestAccount {
+  return accountAt(FUNDED_OPERATORS + 1)
+}
+
 function accountAt(index: number): TestAccount {
   accounts ??= HDKey.fromMasterSeed(
     pbkdf2Sync(TEST_MNEMONIC, 'mnemonic', 2048, 64, 'sha512'),

@@ -12,6 +12,7 @@ import {
   type WalletClient,
 } from 'viem'
 import { accessAbi, accessBytecode } from './artifacts/Access.ts'
+import { cairnGovernorAbi, cairnGovernorBytecode } from './artifacts/CairnGovernor.ts'
 import { cairnTokenAbi, cairnTokenBytecode } from './artifacts/CairnToken.ts'
 import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 import { depositsAbi, depositsBytecode } from './artifacts/Deposits.ts'
@@ -19,6 +20,7 @@ import { nodeRegistryAbi, nodeRegistryBytecode } from './artifacts/NodeRegistry.
 import { parametersAbi, parametersBytecode } from './artifacts/Parameters.ts'
 import { rewardDistributorAbi, rewardDistributorBytecode } from './artifacts/RewardDistributor.ts'
 import { slasherAbi, slasherBytecode } from './artifacts/Slasher.ts'
+import { timelockAbi, timelockBytecode } from './artifacts/Timelock.ts'
 import { type FoundingParameter, parameterWord } from './parameters.ts'
 
 /** In the order of their deployment: each knows the others by address from the start. */
@@ -31,9 +33,12 @@ const ORDER = [
   'access',
   'slasher',
   'parameters',
+  'timelock',
+  'governor',
 ] as const
 
 /** Roles of `Access`. */
+const ADMIN = 0n
 const GUARDIAN = 1n
 const COUNCIL = 2n
 
@@ -65,6 +70,18 @@ export interface DeployParameters {
   parameterPeriod: bigint
   /** What is voted on. */
   parameters: readonly FoundingParameter[]
+  /** Cancels checkpoints and proposals, and can do nothing else. */
+  guardian: Hex
+  /** Seconds from a proposal to the vote, of the vote, and of it at least after the quorum. */
+  votingDelay: number
+  votingPeriod: number
+  lateExtension: number
+  /** Base units that who proposes has at least. */
+  proposalThreshold: bigint
+  /** Votes that a proposal needs: parts per million of all tokens. */
+  quorum: bigint
+  /** Seconds from the end of a vote to its being carried out, at least. */
+  timelockDelay: bigint
 }
 
 export interface DeployInit extends DeployParameters {
@@ -79,8 +96,9 @@ interface Deployment {
 }
 
 /**
- * Deploys the contracts with the wallet's next transactions and names the distributor the token's
- * minter. The wallet's account becomes the starter of `Checkpoints`, and has every role of `Access`.
+ * Deploys the contracts with the wallet's next transactions, names the distributor the token's
+ * minter, and hands every role of `Access` to the timelock and the guardian. All that is left to the
+ * wallet's account is to start `Checkpoints`, once.
  * Throws `deployReverted`.
  */
 export async function deploy(init: DeployInit): Promise<ContractAddresses> {
@@ -93,7 +111,7 @@ export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   for (const [i, deployment] of deployments(init, contracts, from).entries()) {
     hashes.push(await wallet.deployContract({ ...common, nonce: first + i, ...deployment }))
   }
-  for (const [i, call] of settings(contracts, from).entries()) {
+  for (const [i, call] of settings(contracts, from, init.guardian).entries()) {
     const nonce = first + ORDER.length + i
     hashes.push(await wallet.writeContract({ ...common, nonce, ...call }))
   }
@@ -104,34 +122,33 @@ export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   return contracts
 }
 
-/** What is left to say once all stand: who mints, and who has which role. */
-function settings(contracts: ContractAddresses, deployer: Hex) {
-  const { token, checkpoints, distributor, access, parameters } = contracts
+/** What is left to say once all stand: who mints, who may call what, and who has which role. */
+function settings(contracts: ContractAddresses, deployer: Hex, guardian: Hex) {
+  const { token, checkpoints, distributor, access, parameters, timelock } = contracts
   const ofCheckpoints = (name: 'cancel' | 'setCommittee') =>
     toFunctionSelector(getAbiItem({ abi: checkpointsAbi, name }))
   const ofParameters = (name: 'set' | 'add') =>
     toFunctionSelector(getAbiItem({ abi: parametersAbi, name }))
-  const roles = [
-    { role: GUARDIAN, target: checkpoints, selectors: [ofCheckpoints('cancel')] },
-    { role: COUNCIL, target: checkpoints, selectors: [ofCheckpoints('setCommittee')] },
-    { role: COUNCIL, target: parameters, selectors: [ofParameters('set'), ofParameters('add')] },
-  ]
+  const onAccess = (functionName: string, ...args: readonly unknown[]) => ({
+    address: access,
+    abi: accessAbi as Abi,
+    functionName,
+    args,
+  })
   return [
     { address: token, abi: cairnTokenAbi as Abi, functionName: 'setMinter', args: [distributor] },
-    ...roles.flatMap(({ role, target, selectors }) => [
-      {
-        address: access,
-        abi: accessAbi as Abi,
-        functionName: 'setTargetFunctionRole',
-        args: [target, selectors, role],
-      },
-      {
-        address: access,
-        abi: accessAbi as Abi,
-        functionName: 'grantRole',
-        args: [role, deployer, 0],
-      },
-    ]),
+    onAccess('setTargetFunctionRole', checkpoints, [ofCheckpoints('cancel')], GUARDIAN),
+    onAccess('setTargetFunctionRole', checkpoints, [ofCheckpoints('setCommittee')], COUNCIL),
+    onAccess(
+      'setTargetFunctionRole',
+      parameters,
+      [ofParameters('set'), ofParameters('add')],
+      COUNCIL,
+    ),
+    onAccess('grantRole', GUARDIAN, guardian, 0),
+    onAccess('grantRole', COUNCIL, timelock, 0),
+    onAccess('grantRole', ADMIN, timelock, 0),
+    onAccess('renounceRole', ADMIN, deployer),
   ]
 }
 
@@ -146,8 +163,8 @@ function deployments(
   contracts: ContractAddresses,
   deployer: Hex,
 ): Deployment[] {
-  const { token, registry, checkpoints, distributor, deposits, access, slasher, parameters } =
-    contracts
+  const { token, registry, checkpoints, distributor, deposits, access, slasher } = contracts
+  const { parameters, timelock, governor } = contracts
   const { operatorMinimum, nodeMinimum, exitDelay, weightCap } = init
   const byName: Record<(typeof ORDER)[number], Deployment> = {
     token: {
@@ -189,6 +206,28 @@ function deployments(
       abi: slasherAbi,
       bytecode: slasherBytecode,
       args: [registry, checkpoints, parameters],
+    },
+    timelock: {
+      abi: timelockAbi,
+      bytecode: timelockBytecode,
+      args: [init.timelockDelay, governor],
+    },
+    governor: {
+      abi: cairnGovernorAbi,
+      bytecode: cairnGovernorBytecode,
+      args: [
+        token,
+        registry,
+        access,
+        timelock,
+        {
+          votingDelay: init.votingDelay,
+          votingPeriod: init.votingPeriod,
+          lateExtension: init.lateExtension,
+          threshold: init.proposalThreshold,
+          quorum: init.quorum,
+        },
+      ],
     },
     access: { abi: accessAbi, bytecode: accessBytecode, args: [deployer] },
     parameters: {

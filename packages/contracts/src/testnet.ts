@@ -1,7 +1,13 @@
 /** What the contracts of a network on one machine are deployed with, and where they stand. */
 import { check, TESTNET_PROFILE } from '@cairn/protocol'
 import { createPublicClient, createWalletClient, maxUint256, parseEther } from 'viem'
-import { FUNDED_OPERATORS, type TestAccount, testAccounts, testDeployer } from './accounts.ts'
+import {
+  FUNDED_OPERATORS,
+  type TestAccount,
+  testAccounts,
+  testDeployer,
+  testGuardian,
+} from './accounts.ts'
 import { cairnTokenAbi } from './artifacts/CairnToken.ts'
 import { type ContractAddresses, type DeployParameters, deploy, deployedAt } from './deploy.ts'
 import { foundingParameters } from './parameters.ts'
@@ -32,6 +38,15 @@ export const TESTNET_PARAMETERS: DeployParameters = {
     reporterShare: 250_000n,
     placeFee: parseEther('10'),
   }),
+  guardian: testGuardian().address,
+  // Long enough to vote by hand at two or three nodes.
+  votingDelay: 2,
+  votingPeriod: 40,
+  lateExtension: 10,
+  proposalThreshold: parseEther('1000'),
+  // 2,000 tokens: the least bonds of two operators.
+  quorum: 2n,
+  timelockDelay: 5n,
 }
 
 /** What each operator is given, base units. */

@@ -13,6 +13,7 @@ const PACKAGE = fileURLToPath(new URL('..', import.meta.url))
 const LIMIT_MS = 600_000
 /** Contracts with tests: should forge find none, that is no success. */
 const SUITES = [
+  'CairnGovernor',
   'CairnToken',
   'Checkpoints',
   'Deposits',

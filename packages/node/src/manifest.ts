@@ -47,6 +47,8 @@ export interface Manifest {
       distributor?: `0x${string}` | undefined
       access?: `0x${string}` | undefined
       slasher?: `0x${string}` | undefined
+      timelock?: `0x${string}` | undefined
+      governor?: `0x${string}` | undefined
     }
     /** Blocks on top of one before it counts as final. */
     finality: number
@@ -160,6 +162,8 @@ const ManifestFile = z.strictObject({
       distributor: address.optional(),
       access: address.optional(),
       slasher: address.optional(),
+      timelock: address.optional(),
+      governor: address.optional(),
     }),
     finality: count,
     fromBlock: count.optional(),

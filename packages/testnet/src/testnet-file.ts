@@ -29,6 +29,8 @@ export const TestnetFile = z.strictObject({
       access: Hex,
       slasher: Hex,
       parameters: Hex,
+      timelock: Hex,
+      governor: Hex,
     }),
     /** Development accounts whose keys everybody knows. */
     accounts: z.array(z.strictObject({ address: Hex, privateKey: Hex })),

@@ -20,6 +20,8 @@ export function fileOf(change: Partial<TestnetFile> = {}): TestnetFile {
         access: '0x08',
         slasher: '0x09',
         parameters: '0x0a',
+        timelock: '0x0b',
+        governor: '0x0c',
       },
       accounts: [{ address: '0x04', privateKey: '0x05' }],
     },

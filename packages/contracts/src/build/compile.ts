@@ -23,6 +23,8 @@ export const DEPLOYED = [
   'Access',
   'Slasher',
   'Parameters',
+  'Timelock',
+  'CairnGovernor',
 ] as const
 
 /**

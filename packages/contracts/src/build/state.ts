@@ -6,7 +6,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { check } from '@cairn/protocol'
 import { createTestClient, type Hex, hexToBytes, parseEther, publicActions } from 'viem'
-import { FUNDED_OPERATORS, testAccounts, testDeployer } from '../accounts.ts'
+import { FUNDED_OPERATORS, testAccounts, testDeployer, testGuardian } from '../accounts.ts'
 import { startAnvil } from '../anvil.ts'
 import { deployFunded, testnetContracts } from '../testnet.ts'
 import { anvilTransport } from '../transport.ts'
@@ -40,7 +40,7 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
   )
   const deployer = testDeployer()
   const operators = testAccounts(FUNDED_OPERATORS)
-  const everyone = [deployer, ...operators]
+  const everyone = [deployer, ...operators, testGuardian()]
   const setEther = () =>
     Promise.all(everyone.map(({ address }) => test.setBalance({ address, value: ETHER })))
 
@@ -48,7 +48,7 @@ async function populate(rpcUrl: string): Promise<AnvilState['accounts']> {
   await test.setBlockTimestampInterval({ interval: 1 })
   const contracts = await deployFunded({ rpcUrl })
   check(
-    contracts.parameters === testnetContracts().parameters,
+    contracts.governor === testnetContracts().governor,
     'wrongAddress',
     'the contracts do not stand where they are expected',
   )

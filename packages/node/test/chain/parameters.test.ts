@@ -1,8 +1,7 @@
 import { strict as assert } from 'node:assert'
-import { parametersAbi, parameterWord, testDeployer } from '@cairn/contracts'
+import { parameterWord } from '@cairn/contracts'
 import type { Chain } from '@cairn/node'
 import { PARAMETERS, TESTNET_PROFILE } from '@cairn/protocol'
-import { createWalletClient, http } from 'viem'
 import { advanced, openChain, type TestChain } from './world.ts'
 
 describe('parameters on an EVM chain', function () {
@@ -59,19 +58,8 @@ describe('parameters on an EVM chain', function () {
   })
 
   it('that were added later begin with the event that says so', async () => {
-    const wallet = createWalletClient({
-      account: testDeployer().account,
-      transport: http(world.anvil.rpcUrl),
-    })
     const parameter = { value: 5n, least: 1n, most: 9n, step: 1n }
-    const hash = await wallet.writeContract({
-      address: world.access.contracts.parameters as `0x${string}`,
-      abi: parametersAbi,
-      functionName: 'add',
-      args: [{ name: parameterWord('weight.3'), ...parameter }],
-      chain: null,
-    })
-    await world.client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+    await world.decide('add', [{ name: parameterWord('weight.3'), ...parameter }])
     await start()
     assert.equal(chain.foundingParameters()?.has('weight.3'), false)
     assert.deepEqual(changes(), [['weight.3', 5n]])

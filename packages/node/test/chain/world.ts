@@ -19,6 +19,7 @@ import {
   type TestAccount,
   testAccounts,
   testDeployer,
+  testGuardian,
   testnetContracts,
 } from '@cairn/contracts'
 import {
@@ -184,6 +185,8 @@ export interface TestChain {
   changeKinds(index: number, kinds: number): Promise<void>
   /** Sets a parameter, as who carries out what was voted. */
   vote(name: string, value: bigint): Promise<void>
+  /** Calls `Parameters`, as the timelock. */
+  decide(functionName: 'set' | 'add', args: readonly unknown[]): Promise<void>
   begin(genesis: Checkpoint): Promise<Uint8Array>
   /** As the guardian. */
   cancel(epoch: number, before: Checkpoint): Promise<void>
@@ -264,6 +267,21 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
     const data = encodeFunctionData({ abi: depositsAbi as Abi, functionName, args })
     return send(account, contracts.deposits, data)
   }
+  const decide: TestChain['decide'] = async (functionName, args) => {
+    const account = contracts.timelock
+    await client.impersonateAccount({ address: account })
+    await client.setBalance({ address: account, value: 10n ** 18n })
+    const transport = anvilTransport(anvil.rpcUrl)
+    const hash = await createWalletClient({ account, transport }).writeContract({
+      address: contracts.parameters,
+      abi: parametersAbi as Abi,
+      functionName,
+      args,
+      chain: null,
+    })
+    const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
+    assert.equal(status, 'success')
+  }
   return {
     anvil,
     endpoint,
@@ -331,26 +349,13 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
       const id = { chainId: BigInt(chainId), checkpoints: unhex(contracts.checkpoints) }
       return networkId({ ...id, genesis: BigInt(genesis) })
     },
-    async vote(name, value) {
-      const wallet = createWalletClient({
-        account: testDeployer().account,
-        transport: anvilTransport(anvil.rpcUrl),
-      })
-      const hash = await wallet.writeContract({
-        address: contracts.parameters,
-        abi: parametersAbi,
-        functionName: 'set',
-        args: [parameterWord(name), value],
-        chain: null,
-      })
-      const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
-      assert.equal(status, 'success')
-    },
+    decide,
+    vote: (name, value) => decide('set', [parameterWord(name), value]),
     async cancel(epoch, before) {
       const args = [BigInt(epoch), toHex(Checkpoint.serialize(before))]
       const data = encodeFunctionData({ abi: checkpointsAbi as Abi, functionName: 'cancel', args })
       const wallet = createWalletClient({
-        account: testDeployer().account,
+        account: testGuardian().account,
         transport: anvilTransport(anvil.rpcUrl),
       })
       const hash = await wallet.sendTransaction({ chain: null, to: contracts.checkpoints, data })
