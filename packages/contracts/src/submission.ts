@@ -1,4 +1,4 @@
-/** A submission as `Checkpoints.submit` takes it. */
+/** Submissions and vetoes as `Checkpoints` takes them. */
 import { absentProof, bls, type CommitteeTree, check } from '@cairn/protocol'
 import { bytesToHex, type Hex } from 'viem'
 
@@ -19,27 +19,58 @@ type Words<N extends 4 | 8> = N extends 4
 
 /** Arguments in the order of the contract. Throws `absentOrder` and `blsPoint`. */
 export function submitArguments(init: SubmissionInit) {
-  const { committee } = init
-  const { members, proof } = absentProof(committee, init.absent)
   return [
     bytesToHex(init.checkpoint),
     BigInt(init.round),
-    {
-      count: BigInt(committee.count),
-      weight: BigInt(committee.weight),
-      key: keyWords(committee.key),
-      members: bytesToHex(committee.root),
-    },
-    {
-      members: members.map(({ index, key, weight }) => ({
-        index: BigInt(index),
-        key: keyWords(key),
-        weight: BigInt(weight),
-      })),
-      proof: proof.map(node => bytesToHex(node)),
-    },
+    committeeArgument(init.committee),
+    membersArgument(init.committee, init.absent),
     signatureWords(bls.signatureToEvm(init.signature)),
   ] as const
+}
+
+export interface VetoInit {
+  epoch: number
+  /** SSZ bytes of the checkpoint of the epoch before, and of the one that names the committee. */
+  before: Uint8Array
+  checkpoint: Uint8Array
+  /** That of the first epoch of the term; absent where the term has no checkpoint yet. */
+  term?: Uint8Array | undefined
+  committee: CommitteeTree
+  /** Position of the member that is not registered so. */
+  place: number
+}
+
+/** Arguments of `Checkpoints.veto` in its order. */
+export function vetoArguments(init: VetoInit) {
+  return [
+    BigInt(init.epoch),
+    bytesToHex(init.before),
+    bytesToHex(init.checkpoint),
+    bytesToHex(init.term ?? new Uint8Array()),
+    committeeArgument(init.committee),
+    membersArgument(init.committee, [init.place]),
+  ] as const
+}
+
+function committeeArgument({ count, weight, key, root }: CommitteeTree) {
+  return {
+    count: BigInt(count),
+    weight: BigInt(weight),
+    key: keyWords(key),
+    members: bytesToHex(root),
+  }
+}
+
+function membersArgument(committee: CommitteeTree, places: readonly number[]) {
+  const { members, proof } = absentProof(committee, places)
+  return {
+    members: members.map(({ index, key, weight }) => ({
+      index: BigInt(index),
+      key: keyWords(key),
+      weight: BigInt(weight),
+    })),
+    proof: proof.map(node => bytesToHex(node)),
+  }
 }
 
 /** A G1 point of 128 bytes as the contracts take it. */

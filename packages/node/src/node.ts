@@ -31,6 +31,7 @@ import {
 import { Checkpointer } from './checkpoints/checkpointer.ts'
 import { Funding } from './checkpoints/funding.ts'
 import { Penalties } from './checkpoints/penalties.ts'
+import { Vetoes } from './checkpoints/vetoes.ts'
 import { ClockCheck } from './clock-check.ts'
 import type { NodeKind, Voice } from './kinds/kind.ts'
 import { type DrandInit, Epochs } from './ledger/epochs.ts'
@@ -149,6 +150,7 @@ export class CairnNode {
   readonly offences: Offences
   readonly #funding: Funding
   readonly #penalties: Penalties
+  readonly #vetoes: Vetoes
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
@@ -267,6 +269,7 @@ export class CairnNode {
       speakers,
       log,
     })
+    this.#vetoes = new Vetoes({ chain, clock, epochs, sync, speakers, log })
     for (const seat of this.seats) seat.takeDuties()
     ingest.onArrival(arrival => this.#overhear(arrival))
     this.clockCheck = new ClockCheck(
@@ -334,6 +337,7 @@ export class CairnNode {
     await chain.start(this.#stopping.signal)
     this.#funding.start()
     await this.#penalties.start()
+    this.#vetoes.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
   }
@@ -346,6 +350,7 @@ export class CairnNode {
     this.epochs.stop()
     for (const seat of this.seats) await seat.dropDuties()
     await this.#penalties.stop()
+    await this.#vetoes.stop()
     await this.#funding.stop()
     await this.checkpointer.stop()
     for (const seat of this.seats.toReversed()) await seat.stop()

@@ -139,6 +139,19 @@ export interface Submission {
   signature: Uint8Array
 }
 
+/** The committee that the checkpoint of an epoch names, and a member of it that is not registered so. */
+export interface Veto {
+  epoch: number
+  /** First epoch of the term that the next epoch is in. */
+  term: number
+  members: CommitteeProof['members']
+  /** Position in `members`. */
+  place: number
+}
+
+/** `refused`: the contract finds no fault with this member; `done`: nothing is left to be cancelled. */
+export type VetoOutcome = 'vetoed' | 'refused' | 'done'
+
 /** An accepted checkpoint with all payouts of its state, by account. */
 export interface CheckpointPayouts {
   checkpoint: Checkpoint
@@ -187,8 +200,8 @@ export type PunishOutcome = 'taken' | 'done' | 'notActive'
 
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All
- * queries are synchronous reads of the view; only `submit`, `fund`, `punish` and `start` talk to the
- * chain.
+ * queries are synchronous reads of the view; only `submit`, `fund`, `veto`, `punish` and `start` talk
+ * to the chain.
  */
 export interface Chain {
   start(signal: AbortSignal): Promise<void>
@@ -241,6 +254,11 @@ export interface Chain {
    * `reverted` or `chainUnavailable`.
    */
   punish(offence: ProvenOffence, signal: AbortSignal): Promise<PunishOutcome>
+  /**
+   * Has a checkpoint cancelled for the committee that it names; resolves when it is in a block. Rejects
+   * with `reverted` or `chainUnavailable`.
+   */
+  veto(veto: Veto, signal: AbortSignal): Promise<VetoOutcome>
 }
 
 export interface Write {

@@ -53,6 +53,7 @@ export function drawCommittee(
   return chosen.sort((a, b) => a.index - b.index)
 }
 
-function weightOf(bond: bigint, { bondCap }: Pick<Profile, 'bondCap'>): number {
+/** Weight of a bond in a committee: whole tokens, capped. */
+export function weightOf(bond: bigint, { bondCap }: Pick<Profile, 'bondCap'>): number {
   return Number((bond < bondCap ? bond : bondCap) / TOKEN)
 }

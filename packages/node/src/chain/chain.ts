@@ -7,6 +7,7 @@ import {
   rewardDistributorAbi,
   slasherAbi,
   submitArguments,
+  vetoArguments,
 } from '@cairn/contracts'
 import {
   CairnError,
@@ -29,6 +30,8 @@ import type {
   PunishOutcome,
   Store,
   Submission,
+  Veto,
+  VetoOutcome,
 } from '../ports.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
@@ -92,6 +95,9 @@ export interface EvmChainInit {
 export function evmChain(components: EvmChainComponents, init: EvmChainInit): AccountChain {
   return new EvmChain(components, init)
 }
+
+/** What the contract says of a veto that comes too late, or after another's. */
+const OVER: ReadonlySet<string> = new Set(['IsActive', 'EpochNotKept', 'WrongCheckpoint'])
 
 class EvmChain implements AccountChain {
   readonly #log: Log
@@ -250,6 +256,36 @@ class EvmChain implements AccountChain {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
       const refused = contractError(rewardDistributorAbi, error)
       if (refused?.errorName === 'EpochFunded') return 'done'
+      throw error
+    }
+  }
+
+  async veto({ epoch, term, members, place }: Veto, signal: AbortSignal): Promise<VetoOutcome> {
+    const [before, named] = [this.#view.accepted(epoch - 1), this.#view.accepted(epoch)]
+    if (before === undefined || named === undefined) return 'done'
+    const committee = committeeTree(members)
+    const { nextCommittee } = decode(Checkpoint, named.checkpoint)
+    if (!equalBytes(committee.word, nextCommittee)) return 'refused'
+    const data = encodeFunctionData({
+      abi: checkpointsAbi,
+      functionName: 'veto',
+      args: vetoArguments({
+        epoch,
+        before: before.checkpoint,
+        checkpoint: named.checkpoint,
+        term: term <= epoch ? this.#view.accepted(term)?.checkpoint : undefined,
+        committee,
+        place,
+      }),
+    })
+    try {
+      await this.#transactions.send({ to: this.#init.contracts.checkpoints, data }, { signal })
+      return 'vetoed'
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+      const refused = contractError(checkpointsAbi, error)?.errorName
+      if (refused === 'NoFault') return 'refused'
+      if (refused !== undefined && OVER.has(refused)) return 'done'
       throw error
     }
   }

@@ -16,6 +16,7 @@ import {
   penaltyLeaves,
   sha256,
   TESTNET_PROFILE,
+  TOKEN,
   voteSigningRoot,
   type WeightedKey,
 } from '@cairn/protocol'
@@ -279,6 +280,37 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       await land(world, chain, network.submission(two))
       await until(world, () => lastEpoch(chain) === 2)
     }),
+    rule('cancels upon a member that is not registered so, and upon no other', async world => {
+      const chain = await started(world)
+      for (let nodes = 0; nodes < 2; nodes++) await world.register()
+      await until(world, () => chain.registryAt(headOf(chain).number).length === 2)
+      const registered = chain.registryAt(headOf(chain).number)
+      const network = await beginWith(world, 3)
+      const { number, hash } = headOf(chain)
+      const zero = { ...network.next(network.first), base: { number, hash } }
+      const members = [
+        ...registered.map(({ voting, bond }) => ({ key: voting, weight: Number(bond / TOKEN) })),
+        ...network.members,
+      ]
+      const one = { ...network.next(zero), nextCommittee: committeeWord(members) }
+      await land(world, chain, network.submission(zero))
+      await land(world, chain, network.submission(one))
+      await until(world, () => lastEpoch(chain) === 1)
+      const veto = (place: number, who: readonly WeightedKey[] = members) => {
+        const { signal } = new AbortController()
+        return settled(world, chain.veto({ epoch: 1, term: 0, members: who, place }, signal))
+      }
+      assert.equal(await veto(0), 'refused')
+      assert.equal(await veto(1), 'refused')
+      assert.equal(await veto(2, network.members), 'refused', 'not the committee that it names')
+      assert.equal(await veto(2), 'vetoed')
+      await until(world, () => lastEpoch(chain) === 0)
+      assert.equal(await veto(2), 'done')
+      assert.deepEqual(
+        chain.cancelled().map(({ root }) => root),
+        [checkpointRoot(one)],
+      )
+    }),
     rule('opens an active checkpoint for claims, once', async world => {
       const chain = await started(world)
       const network = await beginWith(world, 4)
@@ -498,7 +530,7 @@ async function beginWith(world: ChainWorld, size: number) {
       messages: sha256(parent.messages),
       nextCommittee,
     })
-  return { first, next, submission, id: network }
+  return { first, next, submission, members, id: network }
 }
 
 function checkpointWith(fields: Partial<Checkpoint>): Checkpoint {

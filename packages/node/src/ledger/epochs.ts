@@ -8,12 +8,14 @@ import {
   type CommitteeMember,
   chargeable,
   checkFounding,
+  committeeWord,
   drawCommittee,
   type EpochBase,
   epochAt,
   epochBase,
   epochSeed,
   epochStart,
+  equalBytes,
   isActive,
   type KnownMessages,
   MessageSet,
@@ -219,6 +221,14 @@ export class Epochs implements EpochView {
     const committee = drawCommittee(active, profile, seed)
     this.#committees.set(start, committee)
     return committee
+  }
+
+  /** A committee of a term that this node has drawn lately, by its word. */
+  committeeOf(word: Uint8Array): readonly CommitteeMember[] | undefined {
+    for (const committee of this.#committees.values()) {
+      if (committee.length > 0 && equalBytes(committeeWord(committee), word)) return committee
+    }
+    return undefined
   }
 
   /** An epoch's seed; learnt once, verified, and kept in the ledger. */

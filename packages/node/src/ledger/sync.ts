@@ -5,8 +5,12 @@
 
 import {
   Bytes32,
+  Bytes48,
+  bls,
   CairnError,
   ContainerType,
+  check,
+  committeeWord,
   concatBytes,
   DIRECT_MAX_BYTES,
   decode,
@@ -24,6 +28,7 @@ import {
   Uint32,
   Uint64,
   type ValueOf,
+  type WeightedKey,
   WIRE_LIST_MAX,
 } from '@cairn/protocol'
 import { ByteListType, ListCompositeType } from '@chainsafe/ssz'
@@ -35,6 +40,7 @@ export const Protocol = {
   epoch: 'epoch',
   fetch: 'fetch',
   state: 'state',
+  committee: 'committee',
   status: 'status',
 } as const
 
@@ -48,6 +54,8 @@ const IDS_MAX = 1_000_000
 const STATE_MAX_BYTES = 256 * 1024 * 1024
 /** What one `fetch` takes from a peer: the set of a whole shard is about half of it. */
 const FETCH_MAX_BYTES = 64 * 1024 * 1024
+/** Whole tokens: the sum of as many members is a number that floats hold exactly. */
+const WEIGHT_MAX = BigInt(Math.floor(Number.MAX_SAFE_INTEGER / WIRE_LIST_MAX))
 /** A page of messages ends where the next one might not fit. */
 const FETCH_PAGE_BYTES = DIRECT_MAX_BYTES - 1024
 /** A shorter page was not cut by its size: what it lacks the peer does not have. */
@@ -88,6 +96,13 @@ const StateRequest = new ContainerType(
 const StateResponse = new ContainerType(
   { total: Uint32, bytes: new ByteListType(STATE_PAGE_BYTES) },
   { typeName: 'StateResponse' },
+)
+const CommitteeRequest = new ContainerType({ word: Bytes32 }, { typeName: 'CommitteeRequest' })
+const MemberType = new ContainerType({ key: Bytes48, weight: Uint64 }, { typeName: 'Member' })
+/** In the order of their tree. */
+const CommitteeResponse = new ContainerType(
+  { members: new ListCompositeType(MemberType, WIRE_LIST_MAX) },
+  { typeName: 'CommitteeResponse' },
 )
 const StatusRequest = new ContainerType({ sent: Uint64 }, { typeName: 'StatusRequest' })
 /** Time in ms since 1970, and one more than the last accepted epoch (0: the genesis one). */
@@ -146,6 +161,7 @@ export class Sync {
     network.serve(Protocol.epoch, options, request => this.#answerEpoch(request))
     network.serve(Protocol.fetch, options, request => this.#answerFetch(request))
     network.serve(Protocol.state, options, request => this.#answerState(request))
+    network.serve(Protocol.committee, options, async request => this.#answerCommittee(request))
     network.serve(Protocol.status, options, request => this.#answerStatus(request))
   }
 
@@ -218,6 +234,37 @@ export class Sync {
       wanted = [...(cut ? missing.values() : []), ...wanted.slice(page.length)]
     }
     return found
+  }
+
+  /**
+   * The members behind a committee's word, from the first peer that knows them; undefined when none
+   * does.
+   */
+  async committee(word: Uint8Array): Promise<readonly WeightedKey[] | undefined> {
+    const body = CommitteeRequest.serialize({ word })
+    for (const peer of this.#components.network.peers()) {
+      const found = await this.#committeeFrom(peer, body).catch(passCoded)
+      if (found !== undefined && equalBytes(committeeWord(found), word)) return found
+    }
+    return undefined
+  }
+
+  /** Throws `badMembers` for what can be no committee. */
+  async #committeeFrom(peer: string, body: Uint8Array): Promise<readonly WeightedKey[]> {
+    const { members } = decode(CommitteeResponse, await this.#ask(peer, Protocol.committee, body))
+    const safe = members.every(({ key, weight }) => weight <= WEIGHT_MAX && bls.isValidKey(key))
+    check(members.length > 0 && safe, 'badMembers', 'a peer sent what can be no committee', {
+      facts: { peer },
+    })
+    return members.map(({ key, weight }) => ({ key, weight: Number(weight) }))
+  }
+
+  #answerCommittee(request: Uint8Array): Uint8Array {
+    const { word } = decode(CommitteeRequest, request)
+    const known = this.#components.epochs.committeeOf(word)
+    check(known !== undefined, 'notFound', 'no committee of this word is known here')
+    const members = known.map(({ key, weight }) => ({ key, weight: BigInt(weight) }))
+    return CommitteeResponse.serialize({ members })
   }
 
   /** A state by its root, from the first peer that has it; verified before it is stored. */

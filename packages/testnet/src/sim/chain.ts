@@ -21,6 +21,8 @@ import {
   type PunishOutcome,
   type RecordedPenalty,
   type Submission,
+  type Veto,
+  type VetoOutcome,
 } from '@cairn/node'
 import {
   Bytes32,
@@ -31,6 +33,7 @@ import {
   check,
   checkpointRoot,
   committeeTree,
+  committeeWord,
   type Deposit,
   type DepositEntry,
   decode,
@@ -45,11 +48,13 @@ import {
   type RegistryEntry,
   sha256,
   TESTNET_PROFILE,
+  TOKEN,
   Uint32,
   Uint64,
   type Verifier,
   verifyInclusion,
   voteSigningRoot,
+  weightOf,
 } from '@cairn/protocol'
 
 export interface SimulatedChainComponents {
@@ -69,6 +74,9 @@ export interface SimulatedChainInit {
   /** Parameters that can be voted on, as they begin; none unless given. */
   parameters?: ReadonlyMap<string, bigint>
 }
+
+/** Of the contract: bonds count up to it. */
+const WEIGHT = { bondCap: 10_000n * TOKEN }
 
 const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
 /** Of the blocks that come after a reorganisation. */
@@ -214,6 +222,7 @@ export class SimulatedChain {
       submit: (submission, signal) => this.#submit({ submission, submitter: account }, signal),
       fund: payouts => this.#fund(payouts),
       punish: offence => this.#punish(offence, account),
+      veto: veto => this.#veto(veto),
     })
     this.#views.add(view)
     return view
@@ -271,6 +280,21 @@ export class SimulatedChain {
 
   #isActive({ block }: AcceptedCheckpoint): boolean {
     return this.#head().timestamp >= block.timestamp + (this.#init.activationDelay ?? 0)
+  }
+
+  #veto({ epoch, term, members, place }: Veto): VetoOutcome {
+    const accepted = this.accepted.find(landed => landed.epoch === epoch)
+    if (accepted === undefined || this.#isActive(accepted)) return 'done'
+    const { nextCommittee } = decode(Checkpoint, accepted.checkpoint)
+    const shown = members[place]
+    if (shown === undefined || !equalBytes(committeeWord(members), nextCommittee)) return 'refused'
+    const first = term <= epoch && this.accepted.find(landed => landed.epoch === term)
+    const base = first && decode(Checkpoint, first.checkpoint).base.number
+    const known = this.#registry.find(({ entry }) => equalBytes(entry.voting, shown.key))
+    const inTime = known !== undefined && known.block <= (base || accepted.block.number)
+    if (inTime && weightOf(known.entry.bond, WEIGHT) === shown.weight) return 'refused'
+    this.cancel(epoch)
+    return 'vetoed'
   }
 
   #fund({ checkpoint }: CheckpointPayouts): FundOutcome {
@@ -446,6 +470,7 @@ interface ViewSource {
   submit(submission: Submission, signal: AbortSignal): Promise<void>
   fund(payouts: CheckpointPayouts): FundOutcome
   punish(offence: ProvenOffence): PunishOutcome
+  veto(veto: Veto): VetoOutcome
 }
 
 /** What one node sees; while it is down the view stands still. */
@@ -560,6 +585,12 @@ class View implements Chain {
     signal.throwIfAborted()
     this.#requireUp()
     return this.#source.punish(offence)
+  }
+
+  async veto(veto: Veto, signal: AbortSignal): Promise<VetoOutcome> {
+    signal.throwIfAborted()
+    this.#requireUp()
+    return this.#source.veto(veto)
   }
 
   #requireUp(): void {
