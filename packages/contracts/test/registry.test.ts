@@ -69,6 +69,8 @@ describe('NodeRegistry', () => {
         functionName,
         args: [index],
         account: world.operator(operator).account,
+        // More than an estimate at the time of the last block, whose entry of votes would do.
+        gas: 300_000n,
       },
     }) as const
   const withKey = (args: Arguments, voting: Arguments[0]['voting']): Arguments => [

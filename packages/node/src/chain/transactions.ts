@@ -38,6 +38,11 @@ const RAISE_AFTER_MS = 45_000
 const PATIENCE_MS = 5 * RAISE_AFTER_MS
 /** Gas limit over the estimate: state moves between estimate and block. */
 const GAS_PERCENT = 110n
+/**
+ * And so much beside: histories of bonds and votes have one entry for a block and a second, which the
+ * estimate may find written by the block before. Two new slots and two lengths.
+ */
+const GAS_HISTORIES = 50_000n
 /** Transactions that wait for their turn, the one whose turn it is among them. */
 const QUEUE_MAX = 64
 /** A nonce that others used is given time to show its receipt, ms: endpoints lag. */
@@ -252,7 +257,7 @@ export class Transactions {
       if (reason !== undefined) throw reason
       const estimate = await rpc.call(client => this.#estimate(client, call))
       if ('refused' in estimate) throw this.#refusal(estimate.refused)
-      const gas = (estimate.gas * GAS_PERCENT) / 100n
+      const gas = (estimate.gas * GAS_PERCENT) / 100n + GAS_HISTORIES
       // Not the pending count: what a lost journal left waiting is replaced, not repeated.
       const nonce = await rpc.call(client => readNonce(client, this.address))
       const fees = await this.#firstFees(journal, nonce)

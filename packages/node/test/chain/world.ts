@@ -278,6 +278,8 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
       functionName,
       args,
       chain: null,
+      // An unlocked account's default is more than a transaction may have.
+      gas: 1_000_000n,
     })
     const { status } = await client.waitForTransactionReceipt({ hash, pollingInterval: 5 })
     assert.equal(status, 'success')
