@@ -2,6 +2,7 @@
 import { CairnError } from '@cairn/protocol'
 import { Command, CommanderError, Option } from 'commander'
 import { auditCommand } from './commands/audit.ts'
+import { claimCommand } from './commands/claim.ts'
 import { configCommand } from './commands/config.ts'
 import { coverageCommand } from './commands/coverage.ts'
 import { dealsCommand } from './commands/deals.ts'
@@ -13,6 +14,7 @@ import { getCommand } from './commands/get.ts'
 import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
+import { operatorCommands } from './commands/operator.ts'
 import { packetsCommand } from './commands/packets.ts'
 import { peersCommand } from './commands/peers.ts'
 import { pieceCommand } from './commands/piece.ts'
@@ -164,8 +166,10 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
   program.commandsGroup('Money:')
+  operatorCommands(commands)
   earningsCommand(commands)
   depositCommands(commands)
+  claimCommand(commands)
   program.commandsGroup('Governance:')
   voteCommand(commands)
   program.commandsGroup('Develop:')

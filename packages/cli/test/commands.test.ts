@@ -105,6 +105,72 @@ describe('commands of a running node', () => {
     assert.equal(jsonOf<CairnFailure>(status).error.code, 'unknownConfigKey')
   })
 
+  it('do what an operator does with the chain, and say what it came to', async () => {
+    const plain = ['--data-dir', directory()]
+    const said = async (...args: string[]) => {
+      const ended = await cairn([...args, ...plain])
+      assert.equal(ended.code, 0, ended.stderr)
+      return ended.stdout
+    }
+    const registered = await said('register', '--kinds', 'coverage', '--at', '64.99,25.43')
+    assert.match(registered, /^this is node 3 already, with a bond of 1000 tokens\n/)
+    const shown = await said('bond')
+    assert.match(shown, /holds +1 ether, 500 tokens\nnode 3, registered\n +bond +1000 tokens/)
+    assert.match(shown, /offers +storage and coverage; cell 8c2a100d2c8a1ff, EU868, gain 2 dBi/)
+    assert.match(
+      await said('bond', 'add', '250.5'),
+      /^node 3 has a bond of 1000 tokens\n +cost 50000 gas, 0.0001 ether, transaction 0x77/,
+    )
+    assert.match(
+      await said('place', '--gain', '7'),
+      /would move for 0 tokens, which are burned; pass --yes/,
+    )
+    assert.match(
+      await said('offer', '--kinds', 'none', '--payout', '07'.repeat(20)),
+      /^node 3 offers/,
+    )
+    assert.match(
+      await said('exit'),
+      /takes part.*\n.*the bond is free 72 seconds later\n.*kept: .*\n.*lost: /,
+    )
+    assert.deepEqual(
+      node.orders.map(({ act }) => act),
+      ['register', 'bond', 'place', 'offer'],
+    )
+    const [first, bond, place, offer] = node.orders
+    assert.ok(first?.act === 'register')
+    assert.deepEqual([first.kinds, first.region, (first.cell >> 52n) & 15n], [4, 1, 12n])
+    assert.equal(bond?.act === 'bond' && bond.amount, 2505n * 10n ** 17n)
+    assert.deepEqual(place, { act: 'place', gain: 7 })
+    assert.deepEqual(offer, { act: 'offer', kinds: 0, payout: new Uint8Array(20).fill(7) })
+    const nowhere = await cairn(['register', '--kinds', 'coverage', ...base])
+    assert.equal(jsonOf<CairnFailure>(nowhere).error.code, 'usage')
+    const nothing = await cairn(['offer', ...base])
+    assert.equal(jsonOf<CairnFailure>(nothing).error.code, 'usage')
+  })
+
+  it('claim, and show exactly what was earned and claimed', async () => {
+    const plain = ['--data-dir', directory()]
+    const { stdout: paid } = await cairn(['claim', ...plain])
+    assert.match(paid, /^paid 1 tokens up to epoch 2\n +0x0505.* 1\n +opened the checkpoint/)
+    const { stdout: dry } = await cairn(['claim', '--for', '07'.repeat(20), '--dry-run', ...plain])
+    assert.match(dry, /^would pay 1 tokens.*\n +0x0707.*\n.*nothing was sent/)
+    const { stdout: shown } = await cairn(['earnings', ...plain])
+    assert.match(
+      shown,
+      /earned +3.000000000000000001 tokens up to epoch 3\n +spent +0\n +claimed +1\n/,
+    )
+    assert.match(
+      shown,
+      /claimable +1\n +waiting +1.000000000000000001\n.*`cairn claim` opens first/,
+    )
+    assert.match(shown, /can be claimed from at 2027-01-15T08:00:00.000Z/)
+    const both = await cairn(['claim', '--all', '--bond', '3', ...base])
+    assert.equal(jsonOf<CairnFailure>(both).error.code, 'usage')
+    const wrong = await cairn(['claim', '--for', 'me', ...base])
+    assert.equal(jsonOf<CairnFailure>(wrong).error.code, 'usage')
+  })
+
   it('put a file and get it back', async () => {
     const source = join(directory(), 'photo.jpg')
     await writeFile(source, new Uint8Array(3_000_000).fill(1))

@@ -28,7 +28,9 @@ import {
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
 import { evmChain } from './chain/chain.ts'
+import { Claims, claimableOf } from './chain/claims.ts'
 import { Depositor } from './chain/depositor.ts'
+import { Operator } from './chain/operator.ts'
 import type { SpendingLimits } from './chain/transactions.ts'
 import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
@@ -408,11 +410,48 @@ async function build(
       dealKey: identityKey(signer),
     },
   )
+  const { rpc, transactions } = chain
+  const operator = new Operator(
+    { rpc, transactions, clock },
+    {
+      chainId: manifest.chain.chainId,
+      contracts: manifest.chain.contracts,
+      account: keys.account.secret,
+      nodes: [
+        { signer, nonceEnd: nonceChainOf(keys, id).end },
+        ...sites
+          .filter(site => site.keys !== keys)
+          .map(site => ({ signer: signerOf(site.keys), nonceEnd: site.chain.end })),
+      ],
+    },
+  )
+  const { checkpoints, distributor } = manifest.chain.contracts
+  const claims =
+    distributor &&
+    new Claims(
+      {
+        rpc,
+        transactions,
+        clock,
+        payouts: {
+          last: () => node.checkpointer.adopted,
+          async of(epoch) {
+            const found = epoch < 0 ? undefined : await node.settlements.accepted(epoch)
+            if (found === undefined) return undefined
+            const { checkpoint, state } = found
+            return claimableOf({ checkpoint, payouts: state.core.payouts })
+          },
+        },
+      },
+      { contracts: { checkpoints, distributor } },
+    )
   const view = new DaemonView(
     {
       node,
       chain,
       depositor,
+      operator,
+      claims,
       clock,
       network,
       signer,

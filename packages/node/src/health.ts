@@ -268,7 +268,7 @@ function registered({ registered: yes }: HealthFacts): Health {
     text: 'The node is not in the registry',
     facts: {},
     dependsOn: ['chain'],
-    next: "register the node's keys with the registry contract",
+    next: 'send ether and tokens to its account (`cairn bond show`), then run `cairn register`',
   }
 }
 
@@ -281,7 +281,7 @@ function bonded({ bonded: yes }: HealthFacts): Health {
     text: "The node's bond is missing or is being withdrawn",
     facts: {},
     dependsOn: ['registered', 'chain'],
-    next: "bond the operator's tokens for this node",
+    next: 'see `cairn bond show` and `cairn exit`; a node that has left wants new words to return',
   }
 }
 

@@ -82,8 +82,10 @@ import type {
   VolumeView,
 } from './api/node-view.ts'
 import type { AccountChain } from './chain/chain.ts'
+import type { ClaimDone, Claims, ClaimWish, EarningsStanding } from './chain/claims.ts'
 import type { DepositMove, Depositor } from './chain/depositor.ts'
 import type { Entry } from './chain/journal.ts'
+import type { Choice, Done, Operator, OperatorStanding, Order } from './chain/operator.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
@@ -143,6 +145,9 @@ export interface DaemonViewComponents {
   node: CairnNode
   chain: Chain & Pick<AccountChain, 'account'>
   depositor: Pick<Depositor, 'standing' | 'add' | 'request' | 'withdraw'>
+  operator: Pick<Operator, 'standing' | 'carryOut'>
+  /** Absent where the manifest names no distributor. */
+  claims: Pick<Claims, 'earnings' | 'claim'> | undefined
   clock: Clock
   network: Network
   signer: Signer
@@ -604,6 +609,28 @@ export class DaemonView implements NodeView {
     return await this.#components.depositor.withdraw(unbroken())
   }
 
+  async operator(choice: Choice): Promise<OperatorStanding> {
+    return await this.#components.operator.standing(choice)
+  }
+
+  async order(order: Order, { dryRun }: { dryRun: boolean }): Promise<Done> {
+    return await this.#components.operator.carryOut(order, { dryRun, signal: unbroken() })
+  }
+
+  async accounts(accounts: readonly Uint8Array[]): Promise<EarningsStanding> {
+    return await this.#desk().earnings(accounts.length === 0 ? this.#paid() : accounts)
+  }
+
+  async claim(wish: Omit<ClaimWish, 'signal'>): Promise<ClaimDone> {
+    const accounts =
+      wish.accounts.length > 0
+        ? wish.accounts
+        : wish.bond === undefined
+          ? this.#paid()
+          : [this.#init.account]
+    return await this.#desk().claim({ ...wish, accounts, signal: unbroken() })
+  }
+
   subscribe(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -694,6 +721,25 @@ export class DaemonView implements NodeView {
         }),
       }
     })
+  }
+
+  #desk(): Pick<Claims, 'earnings' | 'claim'> {
+    const { claims } = this.#components
+    check(claims !== undefined, 'noDistributor', 'the manifest names no contract that pays', {
+      next: 'get the manifest again from where the network is announced',
+    })
+    return claims
+  }
+
+  /** Accounts that the rewards of this daemon's nodes go to, and its own. */
+  #paid(): Uint8Array[] {
+    const { signer, radios } = this.#components
+    const own = [signer.identity, ...radios.map(({ keys }) => keys.identity.publicKey)]
+    const payouts = this.#registry()
+      .filter(({ identity }) => own.some(key => equalBytes(key, identity)))
+      .map(({ payout }) => payout)
+    const all = [...payouts, this.#init.account]
+    return all.filter((account, i) => all.findIndex(other => equalBytes(other, account)) === i)
   }
 
   #shelf(): PieceShelf {

@@ -1,15 +1,20 @@
 import type { EarningsView, Json, ServiceView } from '@cairn/node'
 import { TOKEN } from '@cairn/protocol'
+import { accountGiven } from '../amounts.ts'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
+import { totals } from './claim.ts'
 import { whole } from './numbers.ts'
 
 export function earningsCommand({ program, action }: Commands): void {
   program
     .command('earnings')
-    .description('what each node proved, served and earned in an accepted epoch')
-    .argument('<epoch>', '', whole)
+    .description(
+      'what this node earned, spent and claimed in all; of an epoch, what each node proved, served and earned',
+    )
+    .argument('[epoch]', '', whole)
+    .option('--account <account...>', 'totals of these accounts instead of the own')
     .action(action(earnings))
 }
 
@@ -20,7 +25,12 @@ export function serviceCommand({ program, action }: Commands): void {
     .action(action(service))
 }
 
-async function earnings(session: Session, epoch: number) {
+async function earnings(
+  session: Session,
+  epoch: number | undefined,
+  { account = [] }: { account?: string[] },
+) {
+  if (epoch === undefined) return await totals(session, account.map(accountGiven))
   const api = await session.api()
   const path = `/v1/earnings/${epoch}`
   const found = await api.json<Json<EarningsView>>(path)

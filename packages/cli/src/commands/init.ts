@@ -49,7 +49,7 @@ async function init(session: Session, mnemonicFile: string | undefined): Promise
     ...(copies.length === 0
       ? [`the network manifest: copy it to ${join(dataDir, 'network.json')}, or pass --network`]
       : []),
-    `a bond: fund ${facts.account} and register the node`,
+    `a bond: send ether and tokens to ${facts.account}, then run \`cairn register\``,
     `something to offer: set storage.quota or radio.port in ${join(dataDir, 'config.yaml')}`,
   ]
   const words = facts.mnemonic === undefined ? [] : wordLines(facts.mnemonic)

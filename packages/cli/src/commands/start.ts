@@ -9,6 +9,7 @@ import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
 import { readSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
+import { spendingOf } from '../spending.ts'
 import { healthLine } from './status.ts'
 
 export function startCommand({ program, action }: Commands): void {
@@ -86,12 +87,9 @@ type Settings = Omit<DaemonOptions, 'dataDir' | 'manifest' | 'manifestDir' | 'ke
 
 /** Peers behind one address weigh less where addresses are scarce; inside a site they all do. */
 const COLOCATION_WEIGHT = -5
-/** Base units of ether. */
-const GWEI = 1_000_000_000n
 
 function settingsOf(values: Values, mnemonic: string): Settings {
   const rpc = values['chain.rpc']
-  const budgetPerDay = values['chain.budgetPerDay']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -111,10 +109,7 @@ function settingsOf(values: Values, mnemonic: string): Settings {
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
     ...(rpc.length === 0 ? {} : { rpc }),
-    spending: {
-      maxFeePerGas: BigInt(values['chain.maxGasPrice']) * GWEI,
-      ...(budgetPerDay === 0n ? {} : { budgetPerDay }),
-    },
+    spending: spendingOf(values),
     ...(volumes.length === 0
       ? {}
       : {

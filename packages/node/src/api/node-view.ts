@@ -3,6 +3,7 @@
  * it built; the API knows nothing else. Bytes and big integers stay what they are here and get
  * their JSON form in `json.ts`.
  */
+
 import type {
   GatewayStanding,
   PenaltyRecord,
@@ -13,8 +14,10 @@ import type {
   VerdictName,
   VerdictPart,
 } from '@cairn/protocol'
+import type { ClaimDone, ClaimWish, EarningsStanding } from '../chain/claims.ts'
 import type { DepositMove, DepositStanding } from '../chain/depositor.ts'
 import type { EntryState } from '../chain/journal.ts'
+import type { Choice, Done, OperatorStanding, Order } from '../chain/operator.ts'
 import type { Purpose } from '../chain/spending.ts'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
@@ -611,6 +614,14 @@ export interface NodeView {
   addDeposit(amount: bigint): Promise<DepositMove>
   requestDeposit(amount: bigint | undefined): Promise<DepositMove>
   withdrawDeposit(): Promise<DepositMove>
+  /** What the chain has of this node, or another, and of the operator's account. */
+  operator(choice: Choice): Promise<OperatorStanding>
+  /** Registers, bonds, changes or takes out a node. */
+  order(order: Order, options: { dryRun: boolean }): Promise<Done>
+  /** Totals of these accounts; none: of those that this node's rewards go to, and its own. */
+  accounts(accounts: readonly Uint8Array[]): Promise<EarningsStanding>
+  /** Has accounts paid; none: the same. */
+  claim(wish: Omit<ClaimWish, 'signal'>): Promise<ClaimDone>
   /** Buys until the signal aborts; the first failure of an order is thrown. */
   packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView>
   subscribe(listener: (event: NodeEvent) => void): () => void

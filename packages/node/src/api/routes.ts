@@ -8,6 +8,7 @@ import {
   unhex,
 } from '@cairn/protocol'
 import { z } from 'zod'
+import type { Order } from '../chain/operator.ts'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
 import { PAGE_MAX, PREVIEW_EPOCHS_MAX } from './limits.ts'
@@ -75,6 +76,52 @@ const amount = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,37})$/, 'expected base units as a whole number')
   .transform(BigInt)
+const accounts = z
+  .string()
+  .regex(
+    /^((0x)?[0-9a-fA-F]{40})(,(0x)?[0-9a-fA-F]{40}){0,255}$/,
+    'expected accounts of 20 bytes in hexadecimal, at most 256',
+  )
+  .transform(text => text.split(',').map(unhex))
+const flag = z.stringbool().default(false)
+/** A node by its index, or one of the own by its identity. */
+const choice = { node: integer(0, EPOCH_MAX).optional(), identity: id.optional() }
+const cell = z
+  .string()
+  .regex(/^(0|[0-9a-fA-F]{15,16})$/, 'expected an H3 cell in hexadecimal')
+  .transform(text => BigInt(`0x${text}`))
+const GAIN_MAX = 32_767
+const place = {
+  cell,
+  region: integer(0, 65_535),
+  subBand: integer(0, 255),
+  gain: z.coerce.number().int().min(-GAIN_MAX).max(GAIN_MAX),
+}
+const kinds = integer(0, EPOCH_MAX)
+/** What each order takes; all take `dryRun`. */
+const ORDERS = {
+  register: {
+    summary: 'Registers a node whose keys are here, and bonds it',
+    query: { ...choice, ...place, kinds, bond: amount.optional(), payout: account.optional() },
+  },
+  bond: { summary: 'Adds to the bond of a node', query: { ...choice, amount } },
+  place: {
+    summary: 'Changes where a node’s antenna is, for a fee that is burned',
+    query: {
+      ...choice,
+      cell: place.cell.optional(),
+      region: place.region.optional(),
+      subBand: place.subBand.optional(),
+      gain: place.gain.optional(),
+    },
+  },
+  offer: {
+    summary: 'Changes the account that a node’s rewards go to, and the kinds that it offers',
+    query: { ...choice, payout: account.optional(), kinds: kinds.optional() },
+  },
+  exit: { summary: 'Asks to take a node out; its bond is free after a while', query: choice },
+  withdraw: { summary: 'Takes the bond back of a node that has left', query: choice },
+} as const
 
 const location = z.string().min(1).max(4096)
 
@@ -453,6 +500,52 @@ export const ROUTES: readonly Route[] = [
     summary: 'Takes out what was asked back, as far as it was not spent',
     response: shapes.DepositMoveShape,
     answer: async view => ({ body: toJson(await view.withdrawDeposit()) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/operator',
+    summary:
+      'The operator’s account, what a registration takes, and the node as the chain has it now',
+    query: z.strictObject(choice),
+    response: shapes.OperatorShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.operator(query)) }),
+  }),
+  ...Object.entries(ORDERS).map(([act, { summary, query: fields }]) =>
+    route({
+      method: 'POST',
+      path: `/v1/operator/${act}`,
+      summary,
+      query: z.strictObject({ ...fields, dryRun: flag }),
+      response: shapes.DoneShape,
+      answer: async (view, { query: { dryRun, ...wish } }) => ({
+        body: toJson(await view.order({ act, ...wish } as Order, { dryRun })),
+      }),
+    }),
+  ),
+  route({
+    method: 'GET',
+    path: '/v1/claims',
+    summary: 'What accounts have earned, spent and claimed, and what can be claimed now',
+    query: z.strictObject({ accounts: accounts.optional() }),
+    response: shapes.AccountsShape,
+    answer: async (view, { query }) => ({
+      body: toJson(await view.accounts(query.accounts ?? [])),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/claims',
+    summary: 'Has accounts paid what they earned, or adds it to the bond of a node',
+    query: z.strictObject({
+      accounts: accounts.optional(),
+      all: flag,
+      bond: integer(0, EPOCH_MAX).optional(),
+      dryRun: flag,
+    }),
+    response: shapes.ClaimedShape,
+    answer: async (view, { query: { accounts: whom, ...wish } }) => ({
+      body: toJson(await view.claim({ accounts: whom ?? [], ...wish })),
+    }),
   }),
   route({
     method: 'POST',

@@ -481,3 +481,70 @@ export const EventShape = z.object({
 })
 
 export const StoppingShape = z.object({ stopping: z.boolean() })
+
+const address = hex.describe('account, 20 bytes')
+const registered = z.object({
+  index: z.int(),
+  operator: address,
+  payout: address,
+  bond: amount,
+  cell: amount,
+  region: z.int(),
+  subBand: z.int(),
+  gain: z.int(),
+  kinds: z.int(),
+  exitAt: z.int().describe('s since 1970; 0: it did not ask to leave'),
+  returnsAt: z.int(),
+  state: z.enum(['registered', 'leaving', 'left']),
+})
+
+export const OperatorShape = z.object({
+  account: address,
+  ether: amount,
+  tokens: amount,
+  leastBond: amount,
+  placeFee: amount,
+  exitDelay: z.int(),
+  node: registered.optional(),
+})
+
+const done = z.enum(['now', 'before', 'dryRun'])
+
+export const DoneShape = z.object({
+  act: z.string(),
+  done,
+  gas: amount,
+  fee: amount,
+  tokens: amount,
+  transaction: z.string().optional(),
+  node: registered.optional(),
+})
+
+export const AccountsShape = z.object({
+  accounts: z.array(
+    z.object({
+      account: address,
+      earned: amount,
+      spent: amount,
+      claimed: amount,
+      claimable: amount,
+      waiting: amount,
+    }),
+  ),
+  epoch,
+  active: epoch.optional(),
+  funded: epoch.optional(),
+  nextActiveAt: z.int().optional(),
+  outflowLeft: amount,
+})
+
+export const ClaimedShape = z.object({
+  done,
+  epoch,
+  paid: z.array(z.object({ account: address, amount })),
+  total: amount,
+  funded: z.boolean(),
+  gas: amount,
+  fee: amount,
+  transactions: z.array(z.string()),
+})

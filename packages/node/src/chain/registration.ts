@@ -145,7 +145,7 @@ const PERMIT_LIFE_S = 3_600
 
 interface PermitWish {
   rpc: Rpc
-  chain: Pick<ChainAccess, 'chainId' | 'contracts'>
+  chain: { chainId: number; contracts: Pick<ContractAddresses, 'token' | 'registry'> }
   account: PrivateKeyAccount
   /** Base units that the registry is to take. */
   amount: bigint
@@ -153,7 +153,7 @@ interface PermitWish {
 
 /** Data of `NodeRegistry.permit`; undefined where the account has approved enough already. */
 export async function permitFor(
-  { clock }: Pick<RegisterComponents, 'clock'>,
+  { clock }: { clock: Pick<Clock, 'now'> },
   { rpc, chain: { chainId, contracts }, account, amount }: PermitWish,
 ): Promise<Hex | undefined> {
   const token = { address: contracts.token, abi: cairnTokenAbi } as const

@@ -47,13 +47,14 @@ export function lacksOf({ online, status, plan, entry, nonceEnd, door }: Gateway
     }
   }
   if (entry === undefined) {
-    const next = 'register its keys (`cairn gateways`) with the registry contract'
+    const next =
+      'run `cairn register --key N --at LATITUDE,LONGITUDE`; `cairn gateways` names the keys'
     lack('unregistered', 'its node is not in the registry', next)
     return lacks
   }
   const registered = REGIONAL_PLANS.find(({ code }) => code === entry.region)?.name
   if (entry.bond === 0n) {
-    lack('unbonded', "its node's bond is missing", "bond the operator's tokens for it")
+    lack('unbonded', "its node's bond is missing", 'run `cairn bond add TOKENS --key N`')
   }
   if (entry.exitAt !== 0) {
     lack('leaving', 'its node has asked to leave', 'register it again under other keys to return')

@@ -78,6 +78,9 @@ describe('HTTP API', () => {
       'POST /v1/volumes/forget': '?location=/mnt/a',
       'POST /v1/files/delegates': `?link=${encodeURIComponent(link)}&delegates=4,7`,
       'POST /v1/files/remove': `?link=${encodeURIComponent(link)}`,
+      'POST /v1/operator/register':
+        '?cell=8c2a100d2c8a1ff&region=1&subBand=0&gain=-12&kinds=6&bond=1000',
+      'POST /v1/operator/bond': '?amount=7',
       'POST /v1/grants': '?link=cairn:some&peer=anna',
       'POST /v1/grants/revoke': '?link=cairn:some&peer=anna',
     }
@@ -92,6 +95,24 @@ describe('HTTP API', () => {
       const body = await found.json()
       assert.deepEqual(response.parse(body), body, path)
     }
+  })
+
+  it('takes orders of an operator as they are meant, and refuses what is none', async () => {
+    const order = (act: string) => call(`/v1/operator/${act}`, { method: 'POST' })
+    await order('register?cell=8c2a100d2c8a1ff&region=1&subBand=0&gain=-12&kinds=6&dryRun=true')
+    await order('offer?node=4&payout=0x0707070707070707070707070707070707070707')
+    assert.deepEqual(node.orders, [
+      { act: 'register', cell: 0x8c2a100d2c8a1ffn, region: 1, subBand: 0, gain: -12, kinds: 6 },
+      { act: 'offer', node: 4, payout: new Uint8Array(20).fill(7) },
+    ])
+    const wrong = ['bond', 'bond?amount=-1', 'bond?amount=1.5', 'place?cell=zz', 'exit?node=x']
+    for (const text of wrong) {
+      assert.deepEqual(await refused(await order(text)), [400, 'badRequest'], text)
+    }
+    assert.deepEqual(await refused(await order('sell')), [404, 'notFound'])
+    const many = Array.from({ length: 257 }, () => '05'.repeat(20)).join(',')
+    assert.equal((await call(`/v1/claims?accounts=${many}`)).status >= 400, true)
+    assert.equal(node.orders.length, 2)
   })
 
   it('writes big integers as decimal strings and bytes as hexadecimal', async () => {

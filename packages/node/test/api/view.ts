@@ -29,6 +29,7 @@ import type {
   Status,
   VolumeView,
 } from '../../src/api/node-view.ts'
+import type { Order, RegisteredNode } from '../../src/chain/operator.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { Metrics } from '../../src/metrics.ts'
 import { openLevelStore } from '../../src/store/level.ts'
@@ -68,6 +69,22 @@ const GROUP = {
 
 export const EPOCH = 3
 
+const ACCOUNT = new Uint8Array(20).fill(5)
+const REGISTERED: RegisteredNode = {
+  index: 3,
+  operator: ACCOUNT,
+  payout: ACCOUNT,
+  bond: 1_000n * 10n ** 18n,
+  cell: 0x8c2a100d2c8a1ffn,
+  region: 1,
+  subBand: 0,
+  gain: 20,
+  kinds: 6,
+  exitAt: 0,
+  returnsAt: 0,
+  state: 'registered',
+}
+
 export interface TestView {
   view: NodeView
   metrics: Metrics
@@ -84,6 +101,8 @@ export interface TestView {
   readonly given: () => number
   stopped: Promise<void>
   health: { ready: boolean }
+  /** What the operator asked for. */
+  orders: Order[]
   close(): Promise<void>
 }
 
@@ -142,6 +161,7 @@ export async function testView(): Promise<TestView> {
   const health = { ready: true }
   const stopped = Promise.withResolvers<void>()
   let given = 0
+  const orders: Order[] = []
 
   const proofOf = (field: 'messages' | 'payouts', leaves: Uint8Array[], position: number) => ({
     network: NETWORK,
@@ -416,6 +436,46 @@ export async function testView(): Promise<TestView> {
       epoch,
       kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],
     }),
+    operator: async ({ node }) => ({
+      account: ACCOUNT,
+      ether: 10n ** 18n,
+      tokens: 5n * 10n ** 20n,
+      leastBond: 10n ** 20n,
+      placeFee: 10n ** 19n,
+      exitDelay: 72,
+      ...(node === 9 ? {} : { node: REGISTERED }),
+    }),
+    order: async (order, { dryRun }) => {
+      orders.push(order)
+      const done = dryRun ? 'dryRun' : order.act === 'register' ? 'before' : 'now'
+      const sent = done === 'now' ? { gas: 50_000n, fee: 10n ** 14n, transaction: '0x77' } : {}
+      return { act: order.act, done, gas: 0n, fee: 0n, tokens: 0n, ...sent, node: REGISTERED }
+    },
+    accounts: async wanted => ({
+      accounts: (wanted.length === 0 ? [ACCOUNT] : wanted).map(account => ({
+        account,
+        earned: 3n * 10n ** 18n + 1n,
+        spent: 0n,
+        claimed: 10n ** 18n,
+        claimable: 10n ** 18n,
+        waiting: 10n ** 18n + 1n,
+      })),
+      epoch: EPOCH,
+      active: EPOCH - 1,
+      funded: EPOCH - 2,
+      nextActiveAt: 1_800_000_000,
+      outflowLeft: 10n ** 24n,
+    }),
+    claim: async ({ accounts, all, dryRun }) => ({
+      done: all ? 'before' : dryRun ? 'dryRun' : 'now',
+      epoch: EPOCH - 1,
+      paid: all ? [] : [{ account: accounts[0] ?? ACCOUNT, amount: 10n ** 18n }],
+      total: all ? 0n : 10n ** 18n,
+      funded: true,
+      gas: 300_000n,
+      fee: 10n ** 15n,
+      transactions: all || dryRun ? [] : ['0x1', '0x2'],
+    }),
     subscribe: listener => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -424,6 +484,7 @@ export async function testView(): Promise<TestView> {
     stop: () => stopped.resolve(),
   }
   return {
+    orders,
     view,
     metrics,
     ids,

@@ -11,7 +11,7 @@
  * the result is within 1 m everywhere, within 0.1 % plus the rounding to whole metres from 1 m on.
  * (The sphere itself differs from the ellipsoid by up to 0.56 %.)
  */
-import { cellToBoundary, cellToLatLng, isValidCell } from 'h3-js'
+import { cellToBoundary, cellToLatLng, isValidCell, latLngToCell } from 'h3-js'
 import { check, invariant } from '../errors.ts'
 
 const BITS = 62n
@@ -53,6 +53,15 @@ export interface Position {
 
 export function isCell(cell: bigint): boolean {
   return cell > 0n && cell < 1n << 64n && isValidCell(cell.toString(16))
+}
+
+/** The H3 cell of a resolution that a place in degrees is in. Errors: `badPlace`. */
+export function cellAt(lat: number, lng: number, resolution: number): bigint {
+  check(Math.abs(lat) <= 90 && Math.abs(lng) <= 180, 'badPlace', 'expected degrees on the earth', {
+    facts: { lat, lng },
+    next: 'give the latitude first, as in 64.9916,25.4320',
+  })
+  return BigInt(`0x${latLngToCell(lat, lng, resolution)}`)
 }
 
 /** Centre of an H3 cell. Errors: `badCell`. */

@@ -69,6 +69,15 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
         request: refuse,
         withdraw: refuse,
       },
+      operator: {
+        standing: async () => {
+          throw new Error('no chain that takes orders')
+        },
+        carryOut: async () => {
+          throw new Error('no chain that takes orders')
+        },
+      },
+      claims: undefined,
       clock: world.clock,
       network,
       signer: signerIn(index),
