@@ -635,6 +635,7 @@ export class Checkpointer {
     const head = chain.head()
     if (head === undefined) return
     const landed = chain.checkpointsAt(head.number)
+    await this.#reconsider()
     await this.#retreat(landed, head.number)
     await this.#dropCancelled()
     const newest = landed.at(-1)?.epoch ?? -1
@@ -701,6 +702,22 @@ export class Checkpointer {
     await this.#revote(accepted)
     await this.#prune(epoch)
     for (const listener of this.#listeners) listener({ accepted, settled })
+  }
+
+  /**
+   * Begins epochs anew whose base a reorganisation took away: settlements and votes about them are of
+   * no use. What this node said in the present one it does not say again.
+   */
+  async #reconsider(): Promise<void> {
+    const { epochs, ledger, log } = this.#components
+    const now = epochs.now()
+    for (const epoch of epochs.reconsider()) {
+      log.warn({ epoch }, 'the chain no longer has the block that an epoch rested on')
+      this.#work.delete(epoch)
+      await ledger.dropQuorum(epoch)
+      if (epoch >= now) this.#run(() => epochs.follow(epoch))
+      else if (epoch > this.#adopted) this.#scheduleRound(epoch)
+    }
   }
 
   /** Goes back to the last adopted epoch that the chain has as this node adopted it. */

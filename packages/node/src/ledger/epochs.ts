@@ -90,6 +90,12 @@ export interface EpochRecord {
   readonly waiting: Waiting
 }
 
+interface DrawnCommittee {
+  readonly members: readonly CommitteeMember[]
+  /** Hash of the block that it was drawn at. */
+  readonly block: Uint8Array
+}
+
 export class Epochs implements EpochView {
   readonly calendar: Calendar & { profile: Profile }
   readonly #components: EpochsComponents
@@ -97,7 +103,7 @@ export class Epochs implements EpochView {
   readonly #records = new Map<number, EpochRecord>()
   readonly #seeds = new Map<number, Uint8Array>()
   /** By the first epoch of their term. */
-  readonly #committees = new Map<number, readonly CommitteeMember[]>()
+  readonly #committees = new Map<number, DrawnCommittee>()
   readonly #listeners: ((base: EpochBase, record: EpochRecord) => void | Promise<void>)[] = []
   readonly #stopped = new AbortController()
   readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
@@ -210,7 +216,7 @@ export class Epochs implements EpochView {
     const { profile } = this.#init
     const start = termStart(epoch, profile)
     const known = this.#committees.get(start)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.members
     const block = this.baseBlock(start)
     if (block === undefined) return undefined
     const active = this.#components.chain
@@ -218,15 +224,35 @@ export class Epochs implements EpochView {
       .filter(entry => isActive(entry, start, this.calendar))
     const seed = this.#seeds.get(start - 1)
     if (start > 0 && seed === undefined) return undefined
-    const committee = drawCommittee(active, profile, seed)
-    this.#committees.set(start, committee)
-    return committee
+    const members = drawCommittee(active, profile, seed)
+    this.#committees.set(start, { members, block: block.hash })
+    return members
+  }
+
+  /**
+   * Forgets what rests on blocks that the chain no longer has, and returns the epochs whose base is
+   * gone, ascending. Whatever was said in them names that base, and is void.
+   */
+  reconsider(): number[] {
+    const isGone = (epoch: number, hash: Uint8Array) => {
+      const block = this.baseBlock(epoch)
+      // While the view is behind, nothing is known of it.
+      return block !== undefined && !equalBytes(block.hash, hash)
+    }
+    for (const [start, { block }] of this.#committees) {
+      if (isGone(start, block)) this.#committees.delete(start)
+    }
+    const gone = [...this.#records.values()]
+      .filter(({ epoch, base }) => base !== undefined && isGone(epoch, base.block.hash))
+      .map(({ epoch }) => epoch)
+    for (const epoch of gone) this.#records.delete(epoch)
+    return gone.sort((a, b) => a - b)
   }
 
   /** A committee of a term that this node has drawn lately, by its word. */
   committeeOf(word: Uint8Array): readonly CommitteeMember[] | undefined {
-    for (const committee of this.#committees.values()) {
-      if (committee.length > 0 && equalBytes(committeeWord(committee), word)) return committee
+    for (const { members } of this.#committees.values()) {
+      if (members.length > 0 && equalBytes(committeeWord(members), word)) return members
     }
     return undefined
   }

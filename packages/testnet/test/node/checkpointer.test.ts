@@ -495,6 +495,17 @@ describe('while the chain is away', () => {
     assertInOrder(world, nodes, 6)
   })
 
+  it('for more epochs than are in work at once, all land in order when it is back', async () => {
+    const world = new NodeWorld({ nodes: 3 })
+    const nodes = await world.start(0, 1, 2)
+    await world.run(2, 6)
+    for (const { chain } of nodes) chain.setDown(true)
+    await world.run(72, 6)
+    for (const { chain } of nodes) chain.setDown(false)
+    await world.run(90)
+    assertInOrder(world, nodes, 88)
+  }).timeout(120_000)
+
   it('and everybody was restarted, the queue lands all the same', async () => {
     const { world, nodes } = await outage({ restart: 'clean' })
     await world.run(9)
@@ -730,6 +741,31 @@ describe('what the chain takes back', () => {
     assert.deepEqual([again?.root, again?.round], [first.root, first.round])
     await world.run(5)
     await assertWhole(world, nodes, 3)
+  })
+
+  it('leaves no epoch on a base that a reorganisation took away', async () => {
+    const { world, nodes } = await network()
+    await world.run(4, 6)
+    const [one] = nodes as [WorldNode]
+    const before = await world.base(one, 4)
+    const kept = await world.base(one, 3)
+    world.chain.reorganise(before.block.number - 3n)
+    await world.run(5)
+    const after = await world.base(one, 4)
+    assert.equal(after.block.number, before.block.number - 3n)
+    assert.deepEqual((await world.base(one, 3)).block, kept.block)
+    await world.run(8)
+    assert.ok((epochs(world).at(-1) as number) >= 6, `landed ${epochs(world)}`)
+    for (const { node } of nodes) {
+      assert.equal(node.checkpointer.adopted, epochs(world).at(-1))
+      for (const epoch of [4, 5, 6]) {
+        assert.equal((await world.until(node.settlements.recompute(epoch)))?.equal, true)
+      }
+    }
+    const { base } = decode(CheckpointCodec, world.chain.accepted[5]?.checkpoint as Uint8Array)
+    assert.deepEqual(base.hash, after.block.hash)
+    assert.deepEqual(complaints(nodes), [])
+    assertOneVoteARound(nodes, 6)
   })
 
   it('is cancelled as often as it takes', async () => {
