@@ -5,6 +5,7 @@
 import {
   CairnNode,
   type Chain,
+  type Clock,
   type ClosingMark,
   type KindServices,
   type Log,
@@ -105,6 +106,10 @@ export interface WorldInit {
   deposits?: readonly Deposit[]
   genesisState?: (founding: State) => State
   loss?: number
+  /** Of every delivery one way, ms; 1 to 5 unless given. */
+  latency?: { min: number; max: number }
+  /** Everything that the network does by chance follows from it. */
+  seed?: string
   /** Of checkpoints, s. */
   activationDelay?: number
 }
@@ -115,6 +120,8 @@ export interface NodeInit {
   /** Its peer id, where it is not the one that goes with its keys. */
   peer?: string
   mark?: ClosingMark
+  /** Where it is not the world's. */
+  clock?: Clock
   /** What stands between the node and its store. */
   wrapStore?: (store: Store) => Store
   wrapNetwork?: (network: Network) => Network
@@ -149,7 +156,11 @@ export class NodeWorld {
     this.profile = { ...TESTNET_PROFILE, weights: { [ECHO]: 1 }, ...init.profile }
     this.network = new SimulatedNetwork(
       { clock },
-      { seed: bytes32('network'), latency: { min: 1, max: 5 }, loss: init.loss ?? 0 },
+      {
+        seed: bytes32(init.seed ?? 'network'),
+        latency: init.latency ?? { min: 1, max: 5 },
+        loss: init.loss ?? 0,
+      },
     )
     this.chain = new SimulatedChain(
       { clock, verifier },
@@ -190,7 +201,7 @@ export class NodeWorld {
     const chain = this.chain.port(entry?.payout ?? new Uint8Array(20))
     const node = new CairnNode(
       {
-        clock,
+        clock: init.clock ?? clock,
         network,
         chain,
         randomness: init.randomness ?? this.randomness(),
