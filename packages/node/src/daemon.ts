@@ -27,7 +27,7 @@ import {
 } from '@cairn/protocol'
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
-import { evmChain } from './chain/chain.ts'
+import { type EvmChainInit, evmChain } from './chain/chain.ts'
 import { Claims, claimableOf } from './chain/claims.ts'
 import { Depositor } from './chain/depositor.ts'
 import { Operator } from './chain/operator.ts'
@@ -86,6 +86,8 @@ export interface DaemonOptions {
   apiPort: number
   /** RPC endpoints instead of the manifest's. */
   rpc?: readonly string[]
+  /** Bounds on what an RPC endpoint is asked, and how many must agree. */
+  rpcLimits?: NonNullable<EvmChainInit['rpcLimits']>
   /** What the node's account may pay; absent: no limit but that on the price of gas. */
   spending?: SpendingLimits
   /** Present: offers disk. */
@@ -197,6 +199,7 @@ async function build(
       random: length => randomBytes(length),
       log: log.child({ part: 'chain' }),
       store: store.sublevel('transactions'),
+      count: (method, outcome) => metrics.count('chain_calls_total', { method, outcome }),
     },
     {
       chainId: manifest.chain.chainId,
@@ -207,6 +210,7 @@ async function build(
       epochs: { genesis, seconds: (profile.slotMs * profile.slotsPerEpoch) / 1_000 },
       account: keys.account.secret,
       ...(options.spending && { limits: options.spending }),
+      ...(options.rpcLimits && { rpcLimits: options.rpcLimits }),
     },
   )
   const network = new Libp2pNetwork(

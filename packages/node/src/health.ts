@@ -60,7 +60,10 @@ export interface Health {
 
 export interface HealthFacts {
   chain: {
-    healthy: boolean /** Of the newest block; undefined before the first. */
+    healthy: boolean
+    /** The RPC endpoints contradict each other. */
+    divided?: boolean
+    /** Of the newest block; undefined before the first. */
     ageMs?: number
   }
   /** Peers' median clock less this one; undefined while fewer than three have answered. */
@@ -208,9 +211,18 @@ export function persistent(
   }
 }
 
-function chain({ chain: { healthy, ageMs } }: HealthFacts): Health {
+function chain({ chain: { healthy, divided, ageMs } }: HealthFacts): Health {
   const facts = ageMs === undefined ? {} : { blockAgeMs: ageMs }
   if (healthy) return { code: 'chain', severity: 'ok', text: 'The chain answers', facts }
+  if (divided === true) {
+    return {
+      code: 'chain',
+      severity: 'critical',
+      text: 'The chain RPC endpoints contradict each other, so none is believed',
+      facts,
+      next: 'take the one on another fork out of chain.rpc, or add a third; the log names their blocks',
+    }
+  }
   return {
     code: 'chain',
     severity: 'critical',

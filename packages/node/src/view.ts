@@ -143,7 +143,7 @@ export interface RadioSite {
 
 export interface DaemonViewComponents {
   node: CairnNode
-  chain: Chain & Pick<AccountChain, 'account'>
+  chain: Chain & Pick<AccountChain, 'account' | 'divided'>
   depositor: Pick<Depositor, 'standing' | 'add' | 'request' | 'withdraw'>
   operator: Pick<Operator, 'standing' | 'carryOut'>
   /** Absent where the manifest names no distributor. */
@@ -672,6 +672,7 @@ export class DaemonView implements NodeView {
       skewMs: profile.skewMs,
       chain: {
         healthy: chain.healthy(),
+        divided: chain.divided(),
         ...(head === undefined ? {} : { ageMs: clock.now() - head.timestamp * 1_000 }),
       },
       ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),

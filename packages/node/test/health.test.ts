@@ -77,6 +77,13 @@ describe('health', () => {
     )
   })
 
+  it('tells endpoints that contradict each other from ones that do not answer', () => {
+    const text = (divided: boolean) =>
+      readiness(healthOf({ ...WELL, chain: { healthy: false, divided } })).reasons[0]?.text
+    assert.match(text(true) ?? '', /contradict/)
+    assert.match(text(false) ?? '', /No chain RPC answers/)
+  })
+
   describe('of the account that pays for gas', () => {
     const account = {
       address: '0x52908400098527886e0f7030069857d2e4169ee7',

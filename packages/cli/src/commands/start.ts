@@ -90,6 +90,7 @@ const COLOCATION_WEIGHT = -5
 
 function settingsOf(values: Values, mnemonic: string): Settings {
   const rpc = values['chain.rpc']
+  const callsPerSecond = values['chain.callsPerSecond']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -109,6 +110,10 @@ function settingsOf(values: Values, mnemonic: string): Settings {
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
     ...(rpc.length === 0 ? {} : { rpc }),
+    rpcLimits: {
+      agree: values['chain.agree'],
+      ...(callsPerSecond === 0 ? {} : { callsPerSecond }),
+    },
     spending: spendingOf(values),
     ...(volumes.length === 0
       ? {}

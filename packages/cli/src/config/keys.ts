@@ -130,6 +130,18 @@ export const KEYS = {
     help: "RPC endpoints instead of the manifest's, tried in this order",
     secret: true,
   },
+  'chain.agree': {
+    schema: whole(1, LIST_MAX),
+    default: () => 1,
+    shown: '1',
+    help: 'RPC endpoints that must have the same newest final block before it is believed; of those that answer none may contradict, or a majority decides',
+  },
+  'chain.callsPerSecond': {
+    schema: whole(0, 100_000),
+    default: () => 0,
+    shown: '0',
+    help: 'Calls that each RPC endpoint is asked in a second at most; 0: no limit of this node’s own',
+  },
   'chain.budgetPerDay': {
     schema: z.union([z.number(), z.string()]).transform(etherOf),
     default: () => 0n,

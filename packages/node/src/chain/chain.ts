@@ -35,7 +35,7 @@ import type {
 } from '../ports.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
-import { Rpc } from './rpc.ts'
+import { Rpc, type RpcComponents, type RpcInit } from './rpc.ts'
 import {
   type AccountOutlook,
   contractError,
@@ -54,6 +54,8 @@ export interface EvmChainComponents {
   log: Log
   /** A key space of its own for the account's transactions; absent: none outlives the process. */
   store?: Store
+  /** Counts calls by method and outcome. */
+  count?: NonNullable<RpcComponents['count']>
 }
 
 /** The chain with the account that acts on it for this node. */
@@ -62,6 +64,8 @@ export interface AccountChain extends Chain {
   /** The one queue of the account. */
   readonly transactions: Transactions
   account(): AccountOutlook
+  /** The RPC endpoints contradict each other, so that none is believed. */
+  divided(): boolean
 }
 
 export interface EvmChainInit {
@@ -84,8 +88,8 @@ export interface EvmChainInit {
   limits?: SpendingLimits
   /** Between looks for a new block, ms. */
   pollMs?: number
-  /** An RPC endpoint that has not answered by then is passed over, ms; absent: `TIMEOUT_MS`. */
-  rpcTimeoutMs?: number
+  /** Bounds on what an RPC endpoint is asked, and on how it may answer. */
+  rpcLimits?: Omit<RpcInit, 'urls' | 'chainId'>
   /** Blocks whose headers are kept; absent: `HEADERS_MAX`. */
   headersMax?: number
   /** First block that can hold an event of the contracts; absent: the chain's first. */
@@ -107,11 +111,11 @@ class EvmChain implements AccountChain {
   readonly #follower: Follower
   readonly #transactions: Transactions
 
-  constructor({ clock, random, log, store }: EvmChainComponents, init: EvmChainInit) {
+  constructor({ clock, random, log, store, count }: EvmChainComponents, init: EvmChainInit) {
     this.#log = log
     this.#init = init
-    const { rpc: urls, chainId, rpcTimeoutMs: timeoutMs } = init
-    this.#rpc = new Rpc({ clock, log }, { urls, chainId, ...(timeoutMs && { timeoutMs }) })
+    const { rpc: urls, chainId, rpcLimits } = init
+    this.#rpc = new Rpc({ clock, log, ...(count && { count }) }, { urls, chainId, ...rpcLimits })
     this.#view = new ChainView(init)
     this.#follower = new Follower(
       { rpc: this.#rpc, view: this.#view, clock, random, log },
@@ -150,6 +154,10 @@ class EvmChain implements AccountChain {
 
   account() {
     return this.#transactions.outlook()
+  }
+
+  divided() {
+    return this.#rpc.divided
   }
 
   async #tend(): Promise<void> {

@@ -10,12 +10,13 @@
  * out shows by nothing else.
  */
 import { CairnError, equalBytes, unhex } from '@cairn/protocol'
-import { formatLog, type Hex, numberToHex, type RpcLog } from 'viem'
+import { formatLog, type Hex } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
 import { COUNTED, FOLLOWED, type FollowedContracts } from './followed.ts'
 import { contractLogCount } from './log-count.ts'
+import { type RangesTaken, readLogs } from './logs.ts'
 import { readFounding } from './parameters.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
 import type { Advance, ChainView } from './view.ts'
@@ -26,6 +27,8 @@ const CHUNK_BLOCKS = 256n
 const LOGS_BLOCKS = 2_000n
 /** Headers compared at once on the way back to a fork. */
 const FORK_STEP = 32n
+/** Rounds in a row that a reorganisation is taken to explain; after them it is the endpoint. */
+const MISFITS_MAX = 3
 /** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
 const RECEIPTS_MAX = 64
 
@@ -51,6 +54,11 @@ export interface FollowerInit {
 export class Follower {
   readonly #components: FollowerComponents
   readonly #init: FollowerInit
+  /** In the last round: others ask the endpoints too. */
+  #answered = false
+  /** Rounds in a row in which blocks and logs did not fit. */
+  #misfits = 0
+  readonly #taken: RangesTaken = new WeakMap()
   readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
   #loop: Promise<void> | undefined
@@ -100,14 +108,16 @@ export class Follower {
   /** True unless no endpoint answered. */
   async #round(): Promise<boolean> {
     const { rpc, log } = this.#components
-    const wasHealthy = rpc.healthy()
+    const wasHealthy = this.#answered
     let advanced = false
     try {
       await rpc.call(client => this.#advance(client, () => (advanced = true)))
       if (!wasHealthy) log.info({}, 'the chain answers')
+      this.#answered = true
       return true
     } catch (error) {
       if (this.#stopped.signal.aborted) return false
+      this.#answered = false
       if (wasHealthy) log.warn({ err: error }, 'the chain does not answer; going on without it')
       else log.debug({ err: error }, 'the chain still does not answer')
       return false
@@ -127,7 +137,7 @@ export class Follower {
   }
 
   async #advance(client: Client, changed: () => void): Promise<void> {
-    const { view } = this.#components
+    const { view, rpc } = this.#components
     const { contracts, finality, fromBlock } = this.#init
     const latest = await readHeader(client, 'latest')
     if (latest === undefined) return
@@ -139,6 +149,7 @@ export class Follower {
       // The endpoint may only be behind the one asked before.
       const ours = view.block(latest.number)
       if (ours === undefined || equalBytes(ours.hash, latest.hash)) return
+      await rpc.requireAgreement(client, latest)
       await this.#rollback(client, final)
       return changed()
     }
@@ -148,10 +159,17 @@ export class Follower {
       if (from > final || this.#stopped.signal.aborted) return
       const read = await this.#readChunk(client, from, final, known)
       if (read === undefined) {
-        if (known === undefined || !(await this.#hasOther(client, known))) return
+        if (known === undefined || !(await this.#hasOther(client, known))) {
+          if (++this.#misfits < MISFITS_MAX) return
+          this.#misfits = 0
+          throw new CairnError('badRpc', 'an endpoint’s blocks and logs do not fit together')
+        }
+        this.#misfits = 0
         await this.#rollback(client, known.number)
         return changed()
       }
+      this.#misfits = 0
+      await rpc.requireAgreement(client, read.headers.at(-1) as BlockHeader)
       if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
       changed()
@@ -198,7 +216,9 @@ export class Follower {
   /** True when the chain has another block of this number. */
   async #hasOther(client: Client, { number, hash }: BlockHeader): Promise<boolean> {
     const theirs = await readHeader(client, number)
-    return theirs !== undefined && !equalBytes(hash, theirs.hash)
+    if (theirs === undefined || equalBytes(hash, theirs.hash)) return false
+    await this.#components.rpc.requireAgreement(client, theirs)
+    return true
   }
 
   /** Returns the view to the last block before `number` that the chain has too. */
@@ -265,16 +285,8 @@ export class Follower {
   }
 
   async #readLogs(client: Client, from: bigint, to: bigint): Promise<MinedLog[]> {
-    const logs: RpcLog[] = await client.request({
-      method: 'eth_getLogs',
-      params: [
-        {
-          address: FOLLOWED.map(name => this.#init.contracts[name]),
-          fromBlock: numberToHex(from),
-          toBlock: numberToHex(to),
-        },
-      ],
-    })
+    const address = FOLLOWED.map(name => this.#init.contracts[name])
+    const logs = await readLogs(client, address, { from, to, taken: this.#taken })
     return logs.map(log => formatLog(log) as MinedLog)
   }
 

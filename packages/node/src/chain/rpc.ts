@@ -1,64 +1,72 @@
 /**
  * One chain behind several RPC endpoints. They are asked in the order given: who answers goes on
  * being asked, who fails is passed over, and the first is tried again after a while.
+ *
+ * What one says is held against the others by the hash of a block: whoever contradicts a majority is
+ * set aside, and where there is none the node goes on without the chain rather than believe one.
  */
-import { CairnError, check, equalBytes, unhex } from '@cairn/protocol'
-import { createPublicClient, type Hex, http, type PublicClient } from 'viem'
+import { CairnError, check, equalBytes, hex, unhex } from '@cairn/protocol'
+import type { Hex } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
+import { type Client, Endpoint, type EndpointComponents, type EndpointInit } from './endpoint.ts'
 
-/** Time for the whole of an answer: a block's logs over a slow line, ms. */
-const TIMEOUT_MS = 10_000
-/** Calls in one HTTP request: what public endpoints commonly allow. */
-const BATCH_MAX = 100
 /** How long a later endpoint is kept before the first is tried again, ms. */
 const RETURN_MS = 60_000
+/** How long an endpoint that contradicts the others is not asked, ms: longer than a fork lasts. */
+const ASIDE_MS = 300_000
 
-export type Client = PublicClient
+export type { Client } from './endpoint.ts'
 
-export interface RpcComponents {
+export interface RpcComponents extends EndpointComponents {
   clock: Clock
   log: Log
 }
 
-export interface RpcInit {
+export interface RpcInit extends Omit<EndpointInit, 'url' | 'signal'> {
   /** In order of preference, at least one. */
   urls: readonly string[]
   /** What every endpoint must say; another chain's is never used. */
   chainId: number
-  /** An endpoint that has not answered by then is passed over, ms; absent: `TIMEOUT_MS`. */
-  timeoutMs?: number
-}
-
-interface Endpoint {
-  url: string
-  client: Client
-  /** The endpoint said that it serves the right chain. */
-  checked: boolean
+  /** Endpoints that must have a block before it is believed; absent: one. */
+  agree?: number
 }
 
 export class Rpc {
   readonly chainId: number
   readonly #components: RpcComponents
   readonly #endpoints: Endpoint[]
-  readonly #timeoutMs: number
+  readonly #agree: number
   readonly #stopped = new AbortController()
+  /** Until when one that failed is not asked whether it agrees: a dead one takes long to fail. */
+  readonly #silentUntil = new Map<Endpoint, number>()
   #current = 0
   #returnAt = 0
   #healthy = false
+  /** The endpoints contradict each other, without a majority. */
+  #divided = false
 
-  constructor(components: RpcComponents, { urls, chainId, timeoutMs }: RpcInit) {
+  constructor(components: RpcComponents, { urls, chainId, agree = 1, ...limits }: RpcInit) {
     check(urls.length > 0, 'noRpc', 'expected at least one RPC endpoint', {
       next: 'add the URL of an RPC endpoint to the manifest',
     })
+    check(agree <= urls.length, 'noRpc', `expected ${agree} RPC endpoints, found ${urls.length}`, {
+      next: 'add endpoints to chain.rpc, or lower chain.agree',
+    })
     this.chainId = chainId
     this.#components = components
-    this.#timeoutMs = timeoutMs ?? TIMEOUT_MS
-    this.#endpoints = urls.map(url => ({ url, client: this.#connect(url), checked: false }))
+    this.#agree = agree
+    const { signal } = this.#stopped
+    this.#endpoints = urls.map(url => new Endpoint(components, { url, signal, ...limits }))
   }
 
-  /** False until an endpoint answered, and while none does. */
+  /** False until an endpoint answered, while none does, and while they contradict each other. */
   healthy(): boolean {
-    return this.#healthy
+    return this.#healthy && !this.#divided
+  }
+
+  /** The endpoints contradict each other, so that none is believed. */
+  get divided(): boolean {
+    return this.#divided
   }
 
   /** Ends all calls under way; later ones fail. */
@@ -79,14 +87,16 @@ export class Rpc {
       const at = this.#current
       const endpoint = this.#endpoints[at] as Endpoint
       try {
+        check(!endpoint.isAway, 'rpcAway', `${endpoint.name} is not asked at present`)
         await this.#identify(endpoint)
         const answer = await ask(endpoint.client)
         this.#healthy = true
         return answer
       } catch (error) {
         if (this.#stopped.signal.aborted) throw this.#unavailable(error)
-        cause = error
-        log.debug({ url: endpoint.url, err: error }, 'an RPC endpoint failed')
+        // That it is left alone says less than why.
+        if (cause === undefined || !isAway(error)) cause = error
+        log.debug({ endpoint: endpoint.name, err: error }, 'an RPC endpoint failed')
         // Another call may have moved on meanwhile.
         if (this.#current === at) this.#current = (at + 1) % this.#endpoints.length
         this.#returnAt = clock.now() + RETURN_MS
@@ -96,11 +106,90 @@ export class Rpc {
     throw this.#unavailable(cause)
   }
 
+  /** Throws `chainUnavailable` while the endpoints contradict each other. */
+  requireUndivided(): void {
+    check(!this.#divided, 'chainUnavailable', 'the RPC endpoints contradict each other', {
+      next: 'take the endpoint that is on another fork out of chain.rpc, or add a third',
+    })
+  }
+
+  /**
+   * Holds a block that one endpoint has against the others. Who is in the minority is set aside. Throws
+   * `endpointsDisagree` where that is the one asked, or nobody has a majority, and `tooFewAgree` where
+   * fewer have the block than must. Endpoints that do not answer, or are behind, say nothing.
+   */
+  async requireAgreement(client: Client, { number, hash }: BlockHeader): Promise<void> {
+    if (this.#endpoints.length === 1) return
+    const asked = this.#endpoints.find(endpoint => endpoint.client === client)
+    const heard = await Promise.all(
+      this.#endpoints.map(async endpoint => ({
+        endpoint,
+        hash: endpoint === asked ? hash : await this.#hashOf(endpoint, number),
+      })),
+    )
+    const voices = heard.filter(voice => voice.hash !== undefined)
+    const agrees = (voice: { hash: Uint8Array | undefined }) =>
+      voice.hash !== undefined && equalBytes(voice.hash, hash)
+    const found = voices.filter(agrees).length
+    if (found < voices.length) this.#judge(voices, number)
+    // One that was contradicted is not believed because the other fell silent.
+    const isBelieved = found * 2 > voices.length && (!this.#divided || found > 1)
+    check(isBelieved, 'endpointsDisagree', 'other endpoints have another block', {
+      facts: { block: number, hash: hex(hash), found, asked: voices.length },
+    })
+    check(found >= this.#agree, 'tooFewAgree', `${found} of ${this.#agree} endpoints agree`, {
+      facts: { block: number, found, expected: this.#agree },
+      next: 'see why the others do not answer, or lower chain.agree',
+    })
+    this.#divided = false
+  }
+
+  /** Sets those aside that contradict a majority; without one there is nobody to believe. */
+  #judge(
+    voices: readonly { endpoint: Endpoint; hash: Uint8Array | undefined }[],
+    block: bigint,
+  ): void {
+    const { log } = this.#components
+    const byHash = Map.groupBy(voices, voice => hex(voice.hash as Uint8Array))
+    const right = [...byHash.values()].find(group => group.length * 2 > voices.length)
+    if (right === undefined) {
+      const hashes = voices.map(voice => `${voice.endpoint.name} ${hex(voice.hash as Uint8Array)}`)
+      const text = 'the RPC endpoints contradict each other; going on without the chain'
+      if (!this.#divided) log.warn({ block, hashes: hashes.join(', ') }, text)
+      this.#divided = true
+      return
+    }
+    for (const voice of voices) {
+      if (right.includes(voice)) continue
+      const { name } = voice.endpoint
+      log.warn(
+        { endpoint: name, block },
+        `${name} contradicts the other endpoints; it is set aside`,
+      )
+      voice.endpoint.leave(ASIDE_MS)
+    }
+  }
+
+  /** Of an endpoint that answers and has the block. */
+  async #hashOf(endpoint: Endpoint, number: bigint): Promise<Uint8Array | undefined> {
+    const { clock, log } = this.#components
+    if (endpoint.isAway || clock.now() < (this.#silentUntil.get(endpoint) ?? 0)) return undefined
+    try {
+      await this.#identify(endpoint)
+      return (await readHeader(endpoint.client, number))?.hash
+    } catch (error) {
+      if (this.#stopped.signal.aborted) throw error
+      this.#silentUntil.set(endpoint, clock.now() + RETURN_MS)
+      log.debug({ endpoint: endpoint.name, err: error }, 'an endpoint is silent')
+      return undefined
+    }
+  }
+
   async #identify(endpoint: Endpoint): Promise<void> {
     if (endpoint.checked) return
     const found = await endpoint.client.getChainId()
     check(found === this.chainId, 'wrongChain', `expected chain ${this.chainId}, found ${found}`, {
-      facts: { url: endpoint.url, expected: this.chainId, found },
+      facts: { endpoint: endpoint.name, expected: this.chainId, found },
       next: 'point the manifest at an endpoint of the home chain',
     })
     endpoint.checked = true
@@ -114,21 +203,10 @@ export class Rpc {
       next: 'it is tried again; check the RPC endpoints of the manifest if this lasts',
     })
   }
+}
 
-  #connect(url: string): Client {
-    const transport = http(url, {
-      batch: { batchSize: BATCH_MAX },
-      retryCount: 0,
-      // viem's own time limit ends with an answer's head, and falls away beside another signal.
-      timeout: 0,
-      fetchFn: (input, init) =>
-        fetch(input, {
-          ...init,
-          signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(this.#timeoutMs)]),
-        }),
-    })
-    return createPublicClient({ transport })
-  }
+function isAway(error: unknown): boolean {
+  return error instanceof CairnError && error.code === 'rpcAway'
 }
 
 /** A header with the link to the one before. */

@@ -241,6 +241,7 @@ export class Transactions {
     const { rpc, clock } = this.#components
     const { signal, purpose, key } = options
     signal.throwIfAborted()
+    rpc.requireUndivided()
     const journal = await this.#open()
     for (;;) {
       await this.#clear(journal, { ...options })

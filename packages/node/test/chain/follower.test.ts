@@ -238,7 +238,10 @@ describe('chain follower', () => {
         await world.register(1)
         world.endpoint.fault = fault
         const second = await anotherEndpoint()
-        const chain = await open({ rpc: [world.endpoint.url, second.url], rpcTimeoutMs: 2_000 })
+        const chain = await open({
+          rpc: [world.endpoint.url, second.url],
+          rpcLimits: { timeoutMs: 2_000 },
+        })
         await advanced(chain, () => indices(chain).length === 2)
         await world.register(2)
         await advanced(chain, () => indices(chain).length === 3)

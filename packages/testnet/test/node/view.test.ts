@@ -56,7 +56,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   const view = new DaemonView(
     {
       node,
-      chain: Object.assign(chain, { account: () => ACCOUNT }),
+      chain: Object.assign(chain, { account: () => ACCOUNT, divided: () => false }),
       depositor: {
         standing: async () => ({
           account: new Uint8Array(20),

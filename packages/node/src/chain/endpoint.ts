@@ -1,0 +1,304 @@
+/**
+ * One JSON-RPC endpoint, taken as it is: it may be slow, limit what it is asked, answer nonsense or
+ * without end, or send its caller elsewhere. Calls of one moment go out together, matched to their
+ * answers by id. Nothing of its URL but scheme and host is ever told: paths and credentials are keys.
+ */
+import { CairnError, check } from '@cairn/protocol'
+import { createPublicClient, custom, type PublicClient, RpcRequestError } from 'viem'
+import type { Clock } from '../ports.ts'
+
+/** Time for the whole of an answer: a block's logs over a slow line, ms. */
+const TIMEOUT_MS = 10_000
+/** Calls in one HTTP request: what public endpoints commonly allow. */
+const BATCH_MAX = 100
+/** Of one HTTP answer: a hundred full blocks' headers, or the logs of some thousand registrations. */
+const ANSWER_MAX_BYTES = 32 * 1024 * 1024
+/** Calls that wait to be sent or answered: many times what the follower asks at once. */
+const CALLS_MAX = 4_096
+/** Rest of an endpoint that limits the rate and says not for how long, and the longest it may say, ms. */
+const REST_MS = 1_000
+const REST_MAX_MS = 300_000
+
+/** How endpoints say in JSON that they were asked too often. */
+const RATE_TEXT =
+  /rate.?(limit|exceeded)|too many requests|requests? (count|limit)|compute units|per second/i
+/** How they say that a query spans too much or finds too much. */
+const RANGE_TEXT =
+  /block range|range (is )?too (large|wide)|query (returned|exceeds)|too many (results|logs|blocks)|response (size|is too)|limited to a|max(imum)? results/i
+const LIMIT_CODE = -32_005
+
+export type Client = PublicClient
+
+export interface EndpointComponents {
+  clock: Clock
+  /** Counts calls by method and outcome. */
+  count?: (method: string, outcome: 'answered' | 'refused' | 'failed') => void
+}
+
+export interface EndpointInit {
+  url: string
+  /** Ends all that is under way. */
+  signal: AbortSignal
+  /** For the whole of an answer, ms; absent: `TIMEOUT_MS`. */
+  timeoutMs?: number
+  /** Of one answer; absent: `ANSWER_MAX_BYTES`. */
+  answerMaxBytes?: number
+  /** Calls in a second; absent: as many as there are. */
+  callsPerSecond?: number
+}
+
+interface Call {
+  id: number
+  method: string
+  params: unknown
+  resolve(result: unknown): void
+  reject(error: unknown): void
+}
+
+interface RpcError {
+  code: number
+  message: string
+  data?: unknown
+}
+
+export class Endpoint {
+  /** Scheme and host. */
+  readonly name: string
+  readonly client: Client
+  /** It said that it serves the right chain. */
+  checked = false
+  readonly #components: EndpointComponents
+  readonly #init: EndpointInit
+  readonly #url: string
+  readonly #headers: Readonly<Record<string, string>>
+  #batchMax = BATCH_MAX
+  #queue: Call[] = []
+  #pending = 0
+  #nextId = 1
+  /** When the next call may go out. */
+  #freeAt = 0
+  #awayUntil = 0
+
+  constructor(components: EndpointComponents, init: EndpointInit) {
+    this.#components = components
+    this.#init = init
+    const url = new URL(init.url)
+    this.name = `${url.protocol}//${url.host}`
+    const { username, password } = url
+    url.username = ''
+    url.password = ''
+    this.#url = url.href
+    this.#headers = {
+      'content-type': 'application/json',
+      ...(username !== '' && { authorization: basic(username, password) }),
+    }
+    this.client = createPublicClient({
+      transport: custom({ request: call => this.#request(call) }, { retryCount: 0 }),
+      cacheTime: 0,
+    })
+  }
+
+  /** It is not to be asked at present: it limits the rate, failed just now, or was set aside. */
+  get isAway(): boolean {
+    return this.#components.clock.now() < this.#awayUntil
+  }
+
+  /** Is not asked for so long, ms. */
+  leave(ms: number): void {
+    this.#awayUntil = Math.max(this.#awayUntil, this.#components.clock.now() + ms)
+  }
+
+  #request({ method, params }: { method: string; params?: unknown }): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#pending >= CALLS_MAX) {
+        reject(this.#failure('queueFull', `${CALLS_MAX} calls wait already`))
+        return
+      }
+      if (this.#queue.length === 0) setImmediate(() => this.#flush())
+      this.#pending++
+      this.#queue.push({ id: this.#nextId++, method, params: params ?? [], resolve, reject })
+    })
+  }
+
+  #flush(): void {
+    const calls = this.#queue
+    this.#queue = []
+    const { callsPerSecond = Number.POSITIVE_INFINITY } = this.#init
+    const size = Math.max(1, Math.min(this.#batchMax, callsPerSecond))
+    for (let at = 0; at < calls.length; at += size) void this.#send(calls.slice(at, at + size))
+  }
+
+  /** Settles every call of a batch. */
+  async #send(calls: readonly Call[]): Promise<void> {
+    const outcome = (call: Call, name: 'answered' | 'refused' | 'failed') => {
+      this.#pending--
+      this.#components.count?.(call.method, name)
+    }
+    let answers: Map<number, { result: unknown } | { error: RpcError }> | 'smaller'
+    try {
+      await this.#turn(calls.length)
+      answers = await this.#post(calls)
+    } catch (error) {
+      for (const call of calls) {
+        outcome(call, 'failed')
+        call.reject(error)
+      }
+      return
+    }
+    if (answers === 'smaller') {
+      const half = Math.ceil(calls.length / 2)
+      await Promise.all([this.#send(calls.slice(0, half)), this.#send(calls.slice(half))])
+      return
+    }
+    for (const call of calls) {
+      const answer = answers.get(call.id)
+      if (answer === undefined) {
+        outcome(call, 'failed')
+        call.reject(this.#failure('badRpc', `leaves a call of ${call.method} without an answer`))
+      } else if ('error' in answer) {
+        outcome(call, 'refused')
+        call.reject(this.#refusal(call, answer.error))
+      } else {
+        outcome(call, 'answered')
+        call.resolve(answer.result)
+      }
+    }
+  }
+
+  /** Waits until so many calls may go out. */
+  async #turn(calls: number): Promise<void> {
+    const { clock } = this.#components
+    const { callsPerSecond, signal } = this.#init
+    if (callsPerSecond === undefined) return
+    const at = Math.max(clock.now(), this.#freeAt)
+    this.#freeAt = at + (calls * 1_000) / callsPerSecond
+    if (at > clock.now()) await clock.until(at, signal)
+  }
+
+  /** Answers by id; `smaller`: the endpoint takes fewer calls at once. */
+  async #post(calls: readonly Call[]) {
+    const asked = calls.map(({ id, method, params }) => ({ jsonrpc: '2.0', id, method, params }))
+    const [only] = asked
+    const { status, headers, text } = await this.#fetch(
+      JSON.stringify(asked.length === 1 ? only : asked),
+    )
+    if (status === 429) throw this.#tooOften(headers.get('retry-after'))
+    const isSuccess = status >= 200 && status < 300
+    let body: unknown
+    try {
+      body = JSON.parse(text)
+    } catch {
+      const what = isSuccess ? 'sends what is no JSON' : `answers with status ${status}`
+      throw this.#failure('badRpc', what)
+    }
+    const items = Array.isArray(body) ? body : [body]
+    const answers = new Map<number, { result: unknown } | { error: RpcError }>()
+    for (const item of items) {
+      const answer = answerOf(item)
+      if (answer === undefined) continue
+      const { id } = item as { id?: unknown }
+      const method = calls.find(call => call.id === id || !Array.isArray(body))?.method ?? ''
+      if ('error' in answer && isTooOften(answer.error, method)) throw this.#tooOften(null)
+      if (typeof id === 'number') answers.set(id, answer)
+      if (Array.isArray(body) || !('error' in answer)) continue
+      // One error for all.
+      if (calls.length > 1 && /batch/i.test(answer.error.message)) {
+        this.#batchMax = Math.ceil(calls.length / 2)
+        return 'smaller' as const
+      }
+      for (const call of calls) answers.set(call.id, answer)
+    }
+    check(answers.size > 0, 'badRpc', `${this.name} answers with status ${status} and nothing else`)
+    return answers
+  }
+
+  async #fetch(body: string): Promise<{ status: number; headers: Headers; text: string }> {
+    const { signal, timeoutMs = TIMEOUT_MS } = this.#init
+    try {
+      const response = await fetch(this.#url, {
+        method: 'POST',
+        headers: this.#headers,
+        body,
+        // Elsewhere would learn the key, and is no endpoint that the operator chose.
+        redirect: 'error',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      })
+      const { status, headers } = response
+      return { status, headers, text: await this.#read(response) }
+    } catch (error) {
+      if (error instanceof CairnError) throw error
+      if (signal.aborted) throw this.#failure('rpcFailed', 'is no longer asked')
+      if (error instanceof Error && error.name === 'TimeoutError') {
+        throw this.#failure('rpcFailed', `gave no whole answer within ${timeoutMs} ms`)
+      }
+      throw this.#failure('rpcFailed', `cannot be reached: ${reasonOf(error)}`)
+    }
+  }
+
+  async #read({ body }: Response): Promise<string> {
+    const max = this.#init.answerMaxBytes ?? ANSWER_MAX_BYTES
+    const decoder = new TextDecoder()
+    let text = ''
+    let bytes = 0
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length
+      if (bytes > max) throw this.#failure('rpcTooLarge', `answers with more than ${max} bytes`)
+      text += decoder.decode(chunk, { stream: true })
+    }
+    return text + decoder.decode()
+  }
+
+  #tooOften(retryAfter: string | null): CairnError {
+    const now = this.#components.clock.now()
+    const seconds = Number(retryAfter ?? Number.NaN)
+    const asked = Number.isNaN(seconds) ? Date.parse(retryAfter ?? '') - now : seconds * 1_000
+    const rest = Number.isNaN(asked) ? REST_MS : Math.min(Math.max(asked, REST_MS), REST_MAX_MS)
+    this.leave(rest)
+    return this.#failure('rateLimited', `limits the rate, and is asked again in ${rest} ms`)
+  }
+
+  #refusal({ method }: Call, error: RpcError): RpcRequestError {
+    return new RpcRequestError({ body: { method }, error, url: this.name })
+  }
+
+  #failure(code: string, what: string): CairnError {
+    return new CairnError(code, `${this.name} ${what}`, { facts: { endpoint: this.name } })
+  }
+}
+
+/** True of a refusal to find so much, or to look through so many blocks. */
+export function isTooMuch(error: unknown): boolean {
+  if (error instanceof CairnError) return error.code === 'rpcTooLarge'
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof RpcRequestError) return at.code === LIMIT_CODE || RANGE_TEXT.test(at.details)
+  }
+  return false
+}
+
+/** The code alone means too much of a query for logs, and too often of anything else. */
+function isTooOften({ code, message }: RpcError, method: string): boolean {
+  if (RATE_TEXT.test(message)) return true
+  return code === LIMIT_CODE && method !== 'eth_getLogs'
+}
+
+function answerOf(item: unknown): { result: unknown } | { error: RpcError } | undefined {
+  if (typeof item !== 'object' || item === null) return undefined
+  const { error, result } = item as { error?: unknown; result?: unknown }
+  if (error === undefined || error === null) return 'result' in item ? { result } : undefined
+  const { code, message, data } = error as Partial<RpcError>
+  if (typeof code !== 'number' || typeof message !== 'string') return undefined
+  return { error: { code, message, data } }
+}
+
+function basic(username: string, password: string): string {
+  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `Basic ${Buffer.from(text).toString('base64')}`
+}
+
+/** Of what `fetch` throws: the name of the trouble beneath, which holds no address of ours. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.name
+  return (cause as { code?: string }).code ?? cause.message
+}
