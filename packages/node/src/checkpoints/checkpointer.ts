@@ -125,6 +125,8 @@ export class Checkpointer {
   readonly #adoptions = new Map<number, Adoption>()
   readonly #stopped = new AbortController()
   #adopted = -1
+  /** Cancellations of the chain that were looked at. */
+  #cancellations = 0
   /** How often the set of the epoch to be adopted next was asked for in vain. */
   #withoutSet = 0
   #adopting: Promise<void> = Promise.resolve()
@@ -546,7 +548,8 @@ export class Checkpointer {
     work: EpochWork,
   ): Promise<boolean> {
     const { chain, log } = this.#components
-    if (epoch <= this.#adopted || epoch <= this.#newestOnChain()) return true
+    // What the chain has and this node did not adopt may be cancelled yet.
+    if (epoch <= this.#adopted) return true
     const { quorum } = work
     const settled = quorum && (await this.#settledBy(epoch, quorum.root))
     if (quorum === undefined || settled === undefined) return false
@@ -570,7 +573,7 @@ export class Checkpointer {
       return true
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
-      if (error.code === 'alreadyAccepted') return true
+      if (error.code === 'alreadyAccepted') return false
       if (this.#stopped.signal.aborted) return true
       log.warn({ epoch, code: error.code, err: error }, 'the checkpoint was not accepted yet')
       return false
@@ -705,14 +708,14 @@ export class Checkpointer {
   }
 
   /**
-   * Begins epochs anew whose base a reorganisation took away: settlements and votes about them are of
-   * no use. What this node said in the present one it does not say again.
+   * Begins epochs anew whose base a reorganisation or a cancellation took away: settlements and votes
+   * about them are of no use. What this node said in the present one it does not say again.
    */
   async #reconsider(): Promise<void> {
     const { epochs, ledger, log } = this.#components
     const now = epochs.now()
     for (const epoch of epochs.reconsider()) {
-      log.warn({ epoch }, 'the chain no longer has the block that an epoch rested on')
+      log.warn({ epoch }, 'the chain no longer has what an epoch rested on')
       this.#work.delete(epoch)
       await ledger.dropQuorum(epoch)
       if (epoch >= now) this.#run(() => epochs.follow(epoch))
@@ -790,13 +793,24 @@ export class Checkpointer {
     this.#scheduleRound(epoch)
   }
 
-  /** A quorum that the chain cancelled is none: its epoch is voted again. */
+  /**
+   * A quorum that the chain cancelled is none: its epoch is voted again, and those after it, also by
+   * who began when the chain still had them.
+   */
   async #dropCancelled(): Promise<void> {
-    for (const cancelled of this.#components.chain.cancelled()) {
+    const { chain, ledger, epochs } = this.#components
+    const all = chain.cancelled()
+    for (const cancelled of all) {
       const { epoch } = cancelled
       if (epoch <= this.#adopted || !this.#work.get(epoch)?.cancel(cancelled)) continue
-      await this.#components.ledger.dropQuorum(epoch)
+      await ledger.dropQuorum(epoch)
       this.#scheduleRound(epoch)
+    }
+    const first = Math.min(...all.slice(this.#cancellations).map(({ epoch }) => epoch))
+    this.#cancellations = all.length
+    const end = Math.min(epochs.now(), this.#adopted + WORK_MAX)
+    for (let epoch = Math.max(first, this.#adopted + 1); epoch < end; epoch++) {
+      if (!this.#isSettled(epoch)) this.#scheduleRound(epoch)
     }
   }
 

@@ -80,6 +80,8 @@ const SEED_RETRY_MS = 200
 export interface EpochRecord {
   readonly epoch: number
   base: EpochBase | undefined
+  /** Root of the checkpoint whose state the base carries. */
+  rests: Uint8Array | undefined
   readonly set: MessageSet
   /**
    * Valid messages about whose subject the set holds two others: kept because another node's set may
@@ -110,6 +112,8 @@ export class Epochs implements EpochView {
   /** Whether the chain began with the manifest's parameters, once it is known. */
   #founded: boolean | undefined
   #mismatch: CairnError | undefined
+  /** The chain has shown a cancellation: from then on each base is held against what is accepted. */
+  #hadCancelled = false
 
   constructor(components: EpochsComponents, init: EpochsInit) {
     this.#components = components
@@ -230,20 +234,29 @@ export class Epochs implements EpochView {
   }
 
   /**
-   * Forgets what rests on blocks that the chain no longer has, and returns the epochs whose base is
-   * gone, ascending. Whatever was said in them names that base, and is void.
+   * Forgets what rests on blocks that the chain no longer has, or on a checkpoint that it cancelled, and
+   * returns the epochs whose base is gone, ascending. What was said in one whose block is gone names that
+   * block, and is void.
    */
   reconsider(): number[] {
-    const isGone = (epoch: number, hash: Uint8Array) => {
+    const isOther = (epoch: number, hash: Uint8Array) => {
       const block = this.baseBlock(epoch)
       // While the view is behind, nothing is known of it.
       return block !== undefined && !equalBytes(block.hash, hash)
     }
     for (const [start, { block }] of this.#committees) {
-      if (isGone(start, block)) this.#committees.delete(start)
+      if (isOther(start, block)) this.#committees.delete(start)
     }
+    this.#hadCancelled ||= this.#components.chain.cancelled().length > 0
     const gone = [...this.#records.values()]
-      .filter(({ epoch, base }) => base !== undefined && isGone(epoch, base.block.hash))
+      .filter(({ epoch, base, rests }) => {
+        if (base === undefined || rests === undefined) return false
+        if (isOther(epoch, base.block.hash)) return true
+        if (!this.#hadCancelled) return false
+        const block = this.baseBlock(epoch)
+        const last = block && this.#lastAt(block)
+        return last !== undefined && !equalBytes(last.root, rests)
+      })
       .map(({ epoch }) => epoch)
     for (const epoch of gone) this.#records.delete(epoch)
     return gone.sort((a, b) => a - b)
@@ -311,6 +324,7 @@ export class Epochs implements EpochView {
     const record: EpochRecord = {
       epoch,
       base: undefined,
+      rests: undefined,
       set: new MessageSet(),
       surplus: new Map(),
       waiting: new Waiting(),
@@ -344,7 +358,7 @@ export class Epochs implements EpochView {
     const { network, genesis } = this.#init
     const block = this.baseBlock(record.epoch)
     if (block === undefined) return undefined
-    const last = chain.checkpointsAt(block.number).at(-1)
+    const last = this.#lastAt(block)
     if (last === undefined) return undefined
     const state = await states.at(last)
     if (state === undefined) return undefined
@@ -368,8 +382,23 @@ export class Epochs implements EpochView {
       stateEpoch: last.epoch,
     })
     record.base = base
+    record.rests = last.root
     for (const listener of this.#listeners) await listener(base, record)
     return base
+  }
+
+  /**
+   * The last checkpoint accepted in a block that was not cancelled since. With a checkpoint go all that
+   * follow it, those of epochs that rest on it among them: what is accepted rests on what is accepted.
+   */
+  #lastAt({ number }: BlockHeader): AcceptedCheckpoint | undefined {
+    const { chain } = this.#components
+    const head = chain.head()
+    const left = head === undefined ? [] : chain.checkpointsAt(head.number)
+    return chain.checkpointsAt(number).findLast(({ epoch, root }) => {
+      const now = left[epoch + 1]
+      return now !== undefined && equalBytes(now.root, root)
+    })
   }
 
   /** Undefined while it is not known what the chain began with, and where it is not the manifest's. */

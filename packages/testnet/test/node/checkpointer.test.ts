@@ -22,6 +22,7 @@ import {
 } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
 import { bytes32, identitySecret, NETWORK } from '../../../protocol/test/kernel-world.ts'
+import { landForged } from './forgery.ts'
 import { tip } from './messages.ts'
 import { EpochResponse, FetchResponse, serveLies } from './wire.ts'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
@@ -766,6 +767,41 @@ describe('what the chain takes back', () => {
     assert.deepEqual(base.hash, after.block.hash)
     assert.deepEqual(complaints(nodes), [])
     assertOneVoteARound(nodes, 6)
+  })
+
+  it('holds nobody up whose state nobody knows, though epochs rested on it', async () => {
+    const { world, nodes } = await network()
+    await world.run(2, 11)
+    for (const { chain } of nodes) chain.setDown(true)
+    assert.equal(epochs(world).at(-1), 1)
+    await world.run(3, 6)
+    const root = await landForged(world, () => ({ state: bytes32('no state') }))
+    for (const { chain } of nodes) chain.setDown(false)
+    await world.run(5, 6)
+    assert.equal(epochs(world).at(-1), 2, 'nothing can follow it')
+    const [one] = nodes as [WorldNode]
+    assert.equal(await world.until(one.node.epochs.resolve(5)), undefined)
+    world.chain.cancel(2)
+    await world.run(8)
+    assert.notDeepEqual(world.chain.accepted[3]?.root, root)
+    await assertWhole(world, nodes, 6)
+  })
+
+  it('is voted by those who began when the chain still had it', async () => {
+    const { world, stores, nodes } = await network()
+    await world.run(2, 11)
+    for (const { node, index } of nodes) {
+      await world.until(node.stop())
+      world.network.crash(peerName(index))
+    }
+    await landForged(world, () => ({ state: bytes32('no state') }))
+    await world.run(3, 8)
+    const again = stores.map((store, index) => world.node(index, { store }))
+    await Promise.all(again.map(({ node }) => node.start()))
+    await world.run(4, 8)
+    world.chain.cancel(2)
+    await world.run(8)
+    await assertWhole(world, again, 6)
   })
 
   it('is cancelled as often as it takes', async () => {

@@ -2,20 +2,18 @@ import { strict as assert } from 'node:assert'
 import {
   Bytes48,
   bls,
-  type Checkpoint,
   Checkpoint as CheckpointCodec,
   ContainerType,
-  checkpointRoot,
   committeeWord,
   decode,
   drawCommittee,
   Uint64,
-  voteSigningRoot,
   type WeightedKey,
   WIRE_LIST_MAX,
 } from '@cairn/protocol'
 import { ListCompositeType } from '@chainsafe/ssz'
-import { bytes32, NETWORK, votingSecret } from '../../../protocol/test/kernel-world.ts'
+import { bytes32, votingSecret } from '../../../protocol/test/kernel-world.ts'
+import { landForged } from './forgery.ts'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
 
 /** Nothing is ever active, s. */
@@ -37,33 +35,10 @@ async function forged(change: (members: readonly WeightedKey[]) => WeightedKey[]
   const nodes = await world.start(0, 1, 2, 3)
   await world.run(2, 11)
   for (const { chain } of nodes) chain.setDown(true)
-  const last = world.chain.accepted.at(-1)
-  assert.equal(last?.epoch, 1)
+  assert.equal(world.chain.accepted.at(-1)?.epoch, 1)
   await world.run(3, 6)
-  const members = drawCommittee(world.registry, world.profile, undefined)
-  const named = change(members)
-  const before = decode(CheckpointCodec, last.checkpoint)
-  const checkpoint: Checkpoint = {
-    ...before,
-    epoch: before.epoch + 1n,
-    parent: last.root,
-    nextCommittee: committeeWord(named),
-  }
-  const root = checkpointRoot(checkpoint)
-  const message = voteSigningRoot({ epoch: checkpoint.epoch, round: 0n, checkpoint: root }, NETWORK)
-  const submitting = world.chain.port(new Uint8Array(20)).submit(
-    {
-      checkpoint: CheckpointCodec.serialize(checkpoint),
-      round: 0,
-      committee: { members, absent: [] },
-      signature: bls.aggregateSignatures(
-        members.map(({ index }) => bls.sign(message, votingSecret(index))),
-      ),
-    },
-    new AbortController().signal,
-  )
-  await world.until(submitting)
-  assert.deepEqual(world.chain.accepted.at(-1)?.root, root)
+  const named = change(drawCommittee(world.registry, world.profile, undefined))
+  const root = await landForged(world, () => ({ nextCommittee: committeeWord(named) }))
   return { world, nodes, named, root }
 }
 
