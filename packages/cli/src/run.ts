@@ -14,6 +14,7 @@ import { getCommand } from './commands/get.ts'
 import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
+import { mirrorCommand } from './commands/mirror.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { packetsCommand } from './commands/packets.ts'
 import { peersCommand } from './commands/peers.ts'
@@ -165,6 +166,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   radioCommand(commands)
   program.commandsGroup('Ledger:')
   ledgerCommand(commands)
+  mirrorCommand(commands)
   program.commandsGroup('Money:')
   operatorCommands(commands)
   earningsCommand(commands)

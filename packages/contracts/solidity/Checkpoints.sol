@@ -15,6 +15,8 @@ import {Signing} from "./Signing.sol";
 /// of registered nodes, and so can the guardian; with it go all that follow it, and the epoch is
 /// voted again. Where no checkpoint is accepted for long, the nodes that check in form the committee.
 /// The last `KEPT` roots can be asked for what they commit to; older ones follow from `parent` links.
+/// On a further chain the same contract is a mirror: it has no registry, and repeats what the home
+/// chain accepted by the same signatures.
 contract Checkpoints is AccessManaged {
     using Bls12381 for bytes32[4];
     using Bls12381 for bytes32[8];
@@ -34,6 +36,7 @@ contract Checkpoints is AccessManaged {
     error NotStarter(address sender);
     error AlreadyStarted();
     error NotStarted();
+    error IsMirror();
     error GenesisPassed(uint64 genesis, uint256 time);
     error WrongEpoch(uint64 expected, uint64 found);
     error WrongParent(bytes32 expected, bytes32 found);
@@ -69,6 +72,9 @@ contract Checkpoints is AccessManaged {
         uint64 fallbackDelay;
         /// Epochs that a committee serves for.
         uint64 termEpochs;
+        /// Of a mirror: the id of the network whose checkpoints it repeats. Zero where this chain is
+        /// the network's home, whose id follows from this contract.
+        bytes32 home;
     }
 
     /// An accepted checkpoint, beside its root: one word.
@@ -121,6 +127,7 @@ contract Checkpoints is AccessManaged {
     uint64 public immutable fallbackWindow;
     uint64 public immutable fallbackDelay;
     uint64 public immutable termEpochs;
+    bytes32 public immutable home;
 
     /// `State`, packed by hand: field by field the compiler writes the word six times.
     uint256 private _packedState;
@@ -152,29 +159,37 @@ contract Checkpoints is AccessManaged {
         fallbackWindow = settings.fallbackWindow;
         fallbackDelay = settings.fallbackDelay;
         termEpochs = settings.termEpochs;
+        home = settings.home;
     }
 
     /// Fixes the network: its genesis, and with it its id, its first committee and the checkpoint
-    /// that epoch 0 follows.
+    /// that epoch 0 follows. A mirror begins with any checkpoint of its network, at any time: whoever
+    /// starts it is trusted for that one, and everybody can compare it with the home chain's.
     function start(uint64 genesis_, bytes32 committeeWord_, bytes calldata checkpoint) external {
         if (msg.sender != starter) revert NotStarter(msg.sender);
         if (_state().genesis != 0) revert AlreadyStarted();
-        if (genesis_ <= block.timestamp) revert GenesisPassed(genesis_, block.timestamp);
         bytes32 root = checkpoint.checkedRoot();
         uint64 epoch = checkpoint.epoch();
-        if (epoch != GENESIS_EPOCH) revert WrongEpoch(GENESIS_EPOCH, epoch);
-        bytes32 parent = checkpoint.parent();
-        if (parent != 0) revert WrongParent(0, parent);
+        uint64 now_ = uint64(block.timestamp);
+        // Nothing can be accepted before epoch 0 has passed: the wait begins with it.
+        uint64 from = genesis_;
+        if (home != 0) {
+            if (genesis_ == 0) revert NotStarted();
+            from = now_;
+        } else {
+            if (genesis_ <= now_) revert GenesisPassed(genesis_, now_);
+            if (epoch != GENESIS_EPOCH) revert WrongEpoch(GENESIS_EPOCH, epoch);
+            bytes32 parent = checkpoint.parent();
+            if (parent != 0) revert WrongParent(0, parent);
+        }
         bytes32 next = checkpoint.nextCommittee();
         if (next != committeeWord_) revert WrongCommittee(committeeWord_, next);
 
-        // Nothing can be accepted before epoch 0 has passed: the wait begins with it.
-        _setState(State(genesis_, GENESIS_EPOCH, uint48(genesis_), 0, false, false));
+        _setState(State(genesis_, epoch, uint48(from), 0, false, false));
         committeeWord = next;
         // Storage that was never zero costs 17,100 gas less to write: the ring is paid for here, once,
         // and every submission costs the same from the first.
-        uint64 now_ = uint64(block.timestamp);
-        Entry memory entry = Entry(GENESIS_EPOCH, genesis_, now_, uint64(block.number), 0);
+        Entry memory entry = Entry(epoch, from, now_, uint64(block.number), 0);
         for (uint64 i = 0; i < KEPT; ++i) _setEntry(i, root, entry);
         emit Started(genesis_, networkId(genesis_), root, checkpoint);
     }
@@ -227,6 +242,7 @@ contract Checkpoints is AccessManaged {
         Committee calldata committee,
         Absent calldata member
     ) external {
+        if (home != 0) revert IsMirror();
         _checkNamed(epoch, checkpoint, committee);
         if (member.members.length != 1) revert NotAllMembers(1, member.members.length);
         CommitteeWord.prove(committee, member);
@@ -278,6 +294,7 @@ contract Checkpoints is AccessManaged {
     /// @param signature its signature over the epoch and the window, a G2 point
     function checkIn(uint32 node, bytes32[4] calldata key, bytes32[8] calldata signature) external {
         uint64 epoch = _requireDue();
+        if (home != 0) revert IsMirror();
         Fallback storage fallback_ = _fallback;
         if (_isOver(fallback_)) {
             // Who holds a majority is not sent away by one who opens another window.
@@ -326,9 +343,11 @@ contract Checkpoints is AccessManaged {
         );
     }
 
-    /// Sets the committee, where a window has ended and too few checked in: the timelock's power.
+    /// Sets the committee, where a window has ended and too few checked in: the timelock's power. On a
+    /// mirror nobody can check in: it repeats here what the home chain did.
     function setCommittee(bytes32 word) external restricted {
         uint64 epoch = _requireDue();
+        if (home != 0) return _setCommittee(epoch, word);
         if (_fallback.opened <= _state().acceptedAt) revert NoWindow();
         if (block.timestamp <= _fallback.end) revert WindowOpen(_fallback.end);
         uint256 total = registry.totalWeight();
@@ -397,8 +416,9 @@ contract Checkpoints is AccessManaged {
         return _state().lastEpoch;
     }
 
-    /// sha256(SSZ{chain id, address of this contract, genesis}).
+    /// sha256(SSZ{chain id, address of this contract, genesis}); of a mirror its home's.
     function networkId(uint64 genesis_) public view returns (bytes32) {
+        if (home != 0) return home;
         return sha256(
             abi.encodePacked(
                 Signing.littleEndian(uint64(block.chainid)),

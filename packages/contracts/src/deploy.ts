@@ -10,6 +10,7 @@ import {
   type Transport,
   toFunctionSelector,
   type WalletClient,
+  zeroHash,
 } from 'viem'
 import { accessAbi, accessBytecode } from './artifacts/Access.ts'
 import { cairnGovernorAbi, cairnGovernorBytecode } from './artifacts/CairnGovernor.ts'
@@ -39,8 +40,8 @@ const ORDER = [
 
 /** Roles of `Access`. */
 const ADMIN = 0n
-const GUARDIAN = 1n
-const COUNCIL = 2n
+export const GUARDIAN = 1n
+export const COUNCIL = 2n
 
 export type ContractAddresses = Record<(typeof ORDER)[number], Hex>
 
@@ -189,6 +190,7 @@ function deployments(
           fallbackWindow: init.fallbackWindow,
           fallbackDelay: init.fallbackDelay,
           termEpochs: init.termEpochs,
+          home: zeroHash,
         },
       ],
     },

@@ -21,6 +21,7 @@ export const MANIFEST_SCHEMA = 1
 export const MANIFEST_MAX_CHARS = 64 * 1024
 
 const RPC_MAX = 16
+const MIRRORS_MAX = 16
 const BOOTSTRAP_MAX = 64
 /** drand's quicknet key is in G2: 96 bytes. */
 const DRAND_KEY_DIGITS = 192
@@ -28,6 +29,18 @@ const DRAND_KEY_DIGITS = 192
 export type ProfileName = keyof typeof PROFILES
 
 const PROFILES = { public: PUBLIC_PROFILE, testnet: TESTNET_PROFILE } as const
+
+export interface Mirror {
+  /** EIP-155. */
+  chainId: number
+  /** Tried in this order. */
+  rpc: readonly string[]
+  checkpoints: `0x${string}`
+  /** Blocks on top of one before it counts as final. */
+  finality: number
+  /** Block of the contract's deployment: no event is older. */
+  fromBlock?: number | undefined
+}
 
 export interface Manifest {
   /** For people; not part of the network id. */
@@ -55,6 +68,8 @@ export interface Manifest {
     /** Block of the contracts' deployment: no event is older. */
     fromBlock?: number
   }
+  /** Further chains that repeat the home chain's checkpoints; no node needs them. */
+  mirrors?: readonly Mirror[]
   /** Start of epoch 0, seconds since 1970. */
   genesis: number
   drand: {
@@ -88,6 +103,11 @@ const address = z.templateLiteral([
   '0x',
   z.string().regex(/^[0-9a-fA-F]{40}$/, 'expected 40 hexadecimal digits'),
 ])
+
+const endpoints = z
+  .array(z.url({ protocol: /^(https?|wss?)$/ }))
+  .min(1)
+  .max(RPC_MAX)
 
 /** One schema per field, so that a profile field without one does not compile. */
 const profileFields: { [K in keyof Profile]: z.ZodType<Profile[K]> } = {
@@ -149,10 +169,7 @@ const ManifestFile = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected a-z, 0-9 and -, at most 32'),
   chain: z.strictObject({
     chainId: positive,
-    rpc: z
-      .array(z.url({ protocol: /^(https?|wss?)$/ }))
-      .min(1)
-      .max(RPC_MAX),
+    rpc: endpoints,
     contracts: z.strictObject({
       checkpoints: address,
       registry: address,
@@ -168,6 +185,22 @@ const ManifestFile = z.strictObject({
     finality: count,
     fromBlock: count.optional(),
   }),
+  mirrors: z
+    .array(
+      z.strictObject({
+        chainId: positive,
+        rpc: endpoints,
+        checkpoints: address,
+        finality: count,
+        fromBlock: count.optional(),
+      }),
+    )
+    .max(MIRRORS_MAX)
+    .refine(
+      mirrors => new Set(mirrors.map(({ chainId }) => chainId)).size === mirrors.length,
+      'expected one mirror per chain',
+    )
+    .optional(),
   genesis: positive,
   drand: z.strictObject({
     publicKey: z
@@ -205,6 +238,7 @@ export function parseManifest(text: string): Manifest {
   const manifest: Manifest = {
     name: rest.name,
     chain: chainOf(rest.chain),
+    ...(rest.mirrors === undefined ? {} : { mirrors: rest.mirrors }),
     genesis: rest.genesis,
     drand: {
       publicKey: unhex(drand.publicKey),
@@ -232,6 +266,7 @@ export function encodeManifest(manifest: Manifest): string {
     schema: MANIFEST_SCHEMA,
     name: manifest.name,
     chain: manifest.chain,
+    ...(manifest.mirrors === undefined ? {} : { mirrors: manifest.mirrors }),
     genesis: manifest.genesis,
     drand: { publicKey: hex(publicKey), ...drand },
     bootstrap: manifest.bootstrap,

@@ -66,7 +66,7 @@ const PARTS: Record<Part, { holds: string; missing?: string }> = {
 }
 
 export async function verify(session: Session, file: string, options: VerifyOptions) {
-  const { rpc, contract } = options
+  const { rpc } = options
   const proof = parseProofFile(await readText(resolve(session.world.cwd, file)))
   const root = verifyProofFile(proof)
   const checked = new Set<Part>(['path'])
@@ -84,17 +84,14 @@ export async function verify(session: Session, file: string, options: VerifyOpti
   }
   let verdict: LightVerdict | undefined
   if (rpc !== undefined) {
-    const address = contract ?? manifest?.chain.contracts.checkpoints
-    check(address !== undefined, 'usage', 'the Checkpoints contract is not known', {
-      next: 'pass --network MANIFEST, or --contract ADDRESS',
-    })
-    verdict = await askChain(session, proof, { address, manifest, options })
+    verdict = await askChain(session, proof, manifest, options)
     checked.add('network').add('accepted')
     if (manifest !== undefined || options.chainId !== undefined) checked.add('chain')
   }
   const { message } = proof
   const [first] = rpc ?? []
-  if (message !== undefined && first !== undefined && manifest !== undefined) {
+  const home = verdict?.contract.chainId === BigInt(manifest?.chain.chainId ?? -1)
+  if (message !== undefined && first !== undefined && manifest !== undefined && home) {
     if (await isSigned(message, proof.network, { rpc: first, manifest })) checked.add('signature')
   }
   const passed = { manifest: manifest !== undefined, rpc: rpc !== undefined }
@@ -214,34 +211,62 @@ async function requireNetwork(
   })
 }
 
-interface Asked {
-  /** Of the Checkpoints contract. */
-  address: string
-  manifest: Manifest | undefined
-  options: VerifyOptions
-}
-
 async function askChain(
   session: Session,
   proof: ProofFile,
-  { address, manifest, options }: Asked,
+  manifest: Manifest | undefined,
+  options: VerifyOptions,
 ): Promise<LightVerdict> {
-  const { rpc = [], finality } = options
-  const bytes = /^0x[0-9a-fA-F]{40}$/.test(address) ? unhex(address) : undefined
-  check(bytes !== undefined, 'usage', `expected an address, found '${address}'`)
+  const { rpc = [], finality, contract } = options
+  if (contract !== undefined || manifest === undefined) addressBytes(contract)
   for (const url of rpc) {
     check(URL.canParse(url), 'usage', `expected the URL of an endpoint, found '${url}'`)
   }
   const endpoints = rpc.map(url => endpointOf(url, session.signal))
-  const named = options.chainId ?? manifest?.chain.chainId
-  const [first] = endpoints
-  const chainId = named === undefined ? await first?.('eth_chainId', []) : named
+  const at = await chainAsked(endpoints, manifest, options)
+  const { networkIdOf } = await import('@cairn/node')
+  const network = at.home || manifest === undefined ? {} : { network: networkIdOf(manifest) }
   return await verifyOnChain(proof, {
-    contract: { chainId: BigInt(String(chainId)), checkpoints: bytes },
+    contract: {
+      chainId: at.chainId,
+      checkpoints: addressBytes(contract ?? at.checkpoints),
+      ...network,
+    },
     endpoints,
-    finality: finality ?? manifest?.chain.finality ?? 0,
-    fromBlock: BigInt(manifest?.chain.fromBlock ?? 0),
+    finality: finality ?? at.finality,
+    fromBlock: BigInt(at.fromBlock),
   })
+}
+
+/** Home or a mirror: which of them is told by the first endpoint, all are held against it later. */
+async function chainAsked(
+  [first]: readonly RpcRequest[],
+  manifest: Manifest | undefined,
+  { chainId }: VerifyOptions,
+) {
+  const id = chainId ?? Number(await first?.('eth_chainId', []))
+  const mirror = manifest?.mirrors?.find(found => found.chainId === id)
+  if (mirror !== undefined) {
+    const { checkpoints, finality, fromBlock = 0 } = mirror
+    return { home: false, chainId: BigInt(id), checkpoints, finality, fromBlock }
+  }
+  const chain = manifest?.chain
+  return {
+    home: true,
+    chainId: BigInt(chainId ?? chain?.chainId ?? id),
+    checkpoints: chain?.contracts.checkpoints,
+    finality: chain?.finality ?? 0,
+    fromBlock: chain?.fromBlock ?? 0,
+  }
+}
+
+function addressBytes(address: string | undefined): Uint8Array {
+  check(address !== undefined, 'usage', 'the Checkpoints contract is not known', {
+    next: 'pass --network MANIFEST, or --contract ADDRESS',
+  })
+  const wellFormed = /^0x[0-9a-fA-F]{40}$/.test(address)
+  check(wellFormed, 'usage', `expected an address, found '${address}'`)
+  return unhex(address)
 }
 
 /** JSON-RPC over HTTP. */

@@ -55,7 +55,8 @@ abstract contract Network is Test {
         fallbackAfter: 1000,
         fallbackWindow: 300,
         fallbackDelay: 500,
-        termEpochs: 4
+        termEpochs: 4,
+        home: 0
     });
 
     function deployAll() internal {
