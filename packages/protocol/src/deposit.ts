@@ -20,6 +20,8 @@ export interface Deposit {
   readonly key: Uint8Array
   /** Put down, not withdrawn and not asked back; what was spent of it is in the carried state. */
   readonly amount: bigint
+  /** Asked back, beside that; absent: nothing. */
+  readonly requested?: bigint
 }
 
 /**
@@ -27,9 +29,11 @@ export interface Deposit {
  * contract pays it from any checkpoint whose base has seen the request.
  */
 export function chargeable(entries: readonly DepositEntry[]): Deposit[] {
-  return entries.flatMap(({ account, key, deposited, requested }) =>
-    key === undefined ? [] : [{ account, key, amount: deposited - requested }],
-  )
+  return entries.flatMap(({ account, key, deposited, requested }) => {
+    if (key === undefined) return []
+    const amount = deposited - requested
+    return [{ account, key, amount, ...(requested > 0n && { requested }) }]
+  })
 }
 
 /** What a deposit has left when so much of it was spent: nothing where more was than may be charged. */

@@ -16,6 +16,13 @@ contract Economy is Network {
     uint256 private constant ACCOUNTS = 2;
     uint256 private constant EPOCHS_MAX = 200;
 
+    /// What an epoch rests on.
+    struct Base {
+        uint64 number;
+        uint256 emission;
+        uint256 feeBurn;
+    }
+
     /// A deposit at the base's end.
     struct Seen {
         uint128 deposited;
@@ -37,9 +44,7 @@ contract Economy is Network {
     uint128[ACCOUNTS] private _earned;
     uint128[ACCOUNTS] private _spent;
     Seen[ACCOUNTS] private _seen;
-    uint256 private _emission;
-    uint256 private _feeBurn;
-    uint64 private _base;
+    Base private _base;
     Payout[][] private _lists;
     bytes[] private _landed;
     uint256 private _funded;
@@ -55,9 +60,9 @@ contract Economy is Network {
         for (uint256 i = 0; i < ACCOUNTS; ++i) {
             (_seen[i].deposited, _seen[i].requested,) = deposits.accounts(account(i));
         }
-        _emission = parameters.get("emission");
-        _feeBurn = parameters.get("feeBurn");
-        _base = uint64(block.number);
+        _base = Base(
+            uint64(block.number), parameters.get("emission"), parameters.get("feeBurn")
+        );
         vm.roll(block.number + 1);
     }
 
@@ -84,8 +89,8 @@ contract Economy is Network {
         uint128 left = seen.deposited > used ? seen.deposited - used : 0;
         if (fee % 2 == 0) fee = left;
         fee = uint128(bounded(fee, 0, left));
-        reward = uint128(bounded(reward, 0, _emission));
-        uint128 burn = uint128(uint256(fee) * _feeBurn / 1_000_000);
+        reward = uint128(bounded(reward, 0, _base.emission));
+        uint128 burn = uint128(uint256(fee) * _base.feeBurn / 1_000_000);
         _spent[client] += fee;
         _earned[earner % ACCOUNTS] += reward + fee - burn;
         spentTotal += fee;
@@ -98,7 +103,7 @@ contract Economy is Network {
             list.push(Payout(account(i), _earned[i], _spent[i], uint32(i)));
         }
         draft.payouts = list.root();
-        draft.baseNumber = _base;
+        draft.baseNumber = _base.number;
         draft.earnedTotal = earnedTotal;
         draft.spentTotal = spentTotal;
         _landed.push(land(draft));

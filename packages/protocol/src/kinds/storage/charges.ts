@@ -4,7 +4,7 @@
  *     fee(deal) = floor(price * answered / asked)      of its provider in this epoch
  *     fee(deal) = 0                                    while the deal has a debt
  */
-import type { Fee } from '../../kind.ts'
+import type { EpochBase, Fee } from '../../kind.ts'
 import { hex } from '../../ssz.ts'
 import { isLive } from './deal.ts'
 import type { StorageSettleInput } from './settle-input.ts'
@@ -38,11 +38,16 @@ export function chargeDeals(
     if (amount <= balance) {
       left.set(client, balance - amount)
       fees.push({ client, node: deal.provider, amount })
-    } else if (!stopped.has(client)) {
-      // Only the first ends: what it frees may cover the others in the next epoch.
+    } else if (!stopped.has(client) || asksBack(client, base)) {
+      // Only the first ends: the client has time to pay in before the others do. Not so for one that
+      // asked for its deposit back: its providers would keep the others for nothing meanwhile.
       stopped.add(client)
       uncovered.add(key)
     }
   }
   return { fees, uncovered, left }
+}
+
+function asksBack(client: string, { deposits }: EpochBase): boolean {
+  return deposits.get(client)?.requested !== undefined
 }

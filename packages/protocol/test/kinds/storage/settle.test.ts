@@ -318,6 +318,20 @@ describe('settlement of storage: fees', () => {
     assert.deepEqual(settled.state.deals, [state.deals[0], state.deals[1], state.deals[3]])
   })
 
+  it('ends every deal that is not covered of a client that asks its deposit back', () => {
+    const deals = [1n, 2n, 3n, 4n].map(nonce => dealOf({ nonce, startEpoch: 1 }))
+    const quotients = [{ provider: 0, answered: 1, asked: 1, epoch: EPOCH - 1 }]
+    const state = stateOf(deals, quotients)
+    const asked = { ...deposit(1, 150n), requested: 1n }
+    const settled = settleOf({ base: baseOf({ state, deposits: [asked] }), messages: [] })
+    assert.equal(settled.fees.length, 1)
+    assert.deepEqual(
+      settled.ended.map(({ deal: ended, reason }) => [ended.nonce, reason]),
+      state.deals.slice(1).map(({ nonce }) => [nonce, 'uncovered']),
+    )
+    assert.deepEqual(settled.state.deals, [state.deals[0]])
+  })
+
   it('does not let one client’s empty deposit touch another’s deals', () => {
     const deals = [dealOf({ startEpoch: 1 }), dealOf({ client: clientKey(2), startEpoch: 1 })]
     const quotients = [{ provider: 0, answered: 1, asked: 1, epoch: EPOCH - 1 }]
