@@ -287,7 +287,10 @@ class EvmChain implements AccountChain {
       }),
     })
     try {
-      await this.#transactions.send({ to: this.#init.contracts.checkpoints, data }, { signal })
+      await this.#transactions.send(
+        { to: this.#init.contracts.checkpoints, data },
+        { signal, purpose: 'checkpoint' },
+      )
       return 'vetoed'
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error

@@ -34,11 +34,11 @@ export const KEY_MAX_BYTES = 200
 /** Times one entry is signed: the first, and each higher fee. */
 export const ATTEMPTS_MAX = 8
 /** Entries at rest that are kept for their keys and for the operator to see. */
-const SETTLED_MAX = 256
+export const SETTLED_MAX = 256
 /** Entries not at rest: one account has one at a time, and those whose blocks are not final. */
-const UNSETTLED_MAX = 1_024
+export const UNSETTLED_MAX = 1_024
 /** Days whose spending is kept: the rate is of a week. */
-const DAYS_MAX = 8
+export const DAYS_MAX = 8
 
 /** `open`: to be in a block; `givenUp`: nobody wants it, though a block may take it yet. */
 export type EntryState = 'open' | 'givenUp' | 'mined' | 'final'
@@ -54,7 +54,7 @@ const Table = {
 } as const
 
 /** One entry as it is stored. */
-const JournalEntry = new ContainerType(
+export const JournalEntry = new ContainerType(
   {
     state: Uint8,
     purpose: Uint8,

@@ -106,6 +106,21 @@ export class Rpc {
     throw this.#unavailable(cause)
   }
 
+  /** As `call`, and asks all others too, whose answers nobody waits for. */
+  async spread<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+    const { log } = this.#components
+    const first = await this.call(async client => ({ client, answer: await ask(client) }))
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.client === first.client || endpoint.isAway) continue
+      this.#identify(endpoint)
+        .then(() => ask(endpoint.client))
+        .catch((error: unknown) =>
+          log.debug({ endpoint: endpoint.name, err: error }, 'an endpoint takes no copy'),
+        )
+    }
+    return first.answer
+  }
+
   /** Throws `chainUnavailable` while the endpoints contradict each other. */
   requireUndivided(): void {
     check(!this.#divided, 'chainUnavailable', 'the RPC endpoints contradict each other', {

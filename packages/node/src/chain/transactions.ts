@@ -572,7 +572,8 @@ export class Transactions {
    * with one that has another of its nonce, or is past it, the wait finds out what became of that.
    */
   async #broadcast(raw: Hex): Promise<'taken' | 'outbid' | CairnError> {
-    const answer = await this.#components.rpc.call(client =>
+    // All of them, since one may keep it to itself.
+    const answer = await this.#components.rpc.spread(client =>
       orRefusal(() => client.request({ method: 'eth_sendRawTransaction', params: [raw] })),
     )
     if (typeof answer === 'string') return 'taken'

@@ -5,7 +5,7 @@ import { type CairnError, hex, unhex } from '@cairn/protocol'
 import { encodeFunctionData, type Hex, keccak256, numberToHex, toHex } from 'viem'
 import { Rpc } from '../../src/chain/rpc.ts'
 import { type SpendingLimits, Transactions } from '../../src/chain/transactions.ts'
-import { clock, openChain, quiet, type TestChain } from './world.ts'
+import { clock, openChain, openEndpoint, quiet, type TestChain } from './world.ts'
 
 const SENDER = 15
 const GWEI = 10n ** 9n
@@ -28,11 +28,12 @@ describe('transactions', () => {
     store?: Store
     clock?: Clock
     killed?: () => void
+    urls?: readonly string[]
   }
-  const open = ({ store, clock: its = clock, killed, ...limits }: OpenOptions = {}) => {
+  const open = ({ store, clock: its = clock, killed, urls, ...limits }: OpenOptions = {}) => {
     const rpc = new Rpc(
       { clock: its, log: quiet },
-      { urls: [world.endpoint.url], chainId: world.access.chainId },
+      { urls: urls ?? [world.endpoint.url], chainId: world.access.chainId },
     )
     const ask = killed === undefined ? rpc : killable(rpc, killed)
     const transactions = new Transactions(
@@ -312,6 +313,21 @@ describe('transactions', () => {
     assert.deepEqual(await Promise.all(['a', 'b'].map(name => tokensOf(account(name)))), [0n, 1n])
   })
 
+  it('reaches the chain past an endpoint that keeps transactions to itself', async () => {
+    const keeping = await openEndpoint(world.anvil.rpcUrl)
+    closers.push(() => keeping.close())
+    keeping.fault = {
+      kind: 'keep',
+      method: 'eth_sendRawTransaction',
+      result: `0x${'0'.repeat(64)}`,
+    }
+    const urls = [keeping.url, world.endpoint.url]
+    const transactions = open({ urls })
+    const { succeeded } = await transactions.send(gift(account('a')), { signal })
+    assert.equal(succeeded, true)
+    assert.equal(await tokensOf(account('a')), 1n)
+  })
+
   it('gives up what the chain would refuse by now, and takes its nonce', async () => {
     await world.client.setAutomine(false)
     const disk = memory()
@@ -397,12 +413,15 @@ class Killer {
   }
 }
 
+/** What reaches a disk or an endpoint. */
+const STEPS: ReadonlySet<string | symbol> = new Set(['batch', 'call', 'spread'])
+
 /** Before and after everything that is asked of it there is a step at which its user can die. */
 function killable<T extends Store | Rpc>(part: T, step: () => void): T {
   return new Proxy(part, {
     get(target, name) {
       const member = Reflect.get(target, name, target)
-      if (typeof member !== 'function' || (name !== 'batch' && name !== 'call')) {
+      if (typeof member !== 'function' || !STEPS.has(name)) {
         return typeof member === 'function' ? member.bind(target) : member
       }
       return async (...args: unknown[]) => {

@@ -72,6 +72,8 @@ export type Fault =
   /** Takes the call and says nothing; `begins`: after the head and the first byte of the answer. */
   | { kind: 'silent'; begins: boolean }
   | { kind: 'status'; status: number }
+  /** Answers calls of a method by itself, and forwards the others. */
+  | { kind: 'keep'; method: string; result: unknown }
   /** Changes the result of a call; an `Error` is answered as one. */
   | { kind: 'lie'; change: (method: string, result: unknown) => unknown }
 
@@ -113,7 +115,15 @@ export async function openEndpoint(target: string): Promise<Endpoint> {
       outgoing.writeHead(fault.status).end('no')
       return
     }
-    forward(target, body, outgoing, fault?.change)
+    if (fault?.kind === 'keep') {
+      const calls = [JSON.parse(body) as RpcCall | RpcCall[]].flat()
+      if (calls.some(({ method }) => method === fault.method)) {
+        const kept = calls.map(({ id }) => ({ jsonrpc: '2.0', id, result: fault.result }))
+        outgoing.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(kept))
+        return
+      }
+    }
+    forward(target, body, outgoing, fault?.kind === 'lie' ? fault.change : undefined)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
