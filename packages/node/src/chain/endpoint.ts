@@ -5,6 +5,7 @@
  */
 import { CairnError, check } from '@cairn/protocol'
 import { createPublicClient, custom, type PublicClient, RpcRequestError } from 'viem'
+import { deadline } from '../clock.ts'
 import type { Clock } from '../ports.ts'
 
 /** Time for the whole of an answer: a block's logs over a slow line, ms. */
@@ -114,7 +115,8 @@ export class Endpoint {
         reject(this.#failure('queueFull', `${CALLS_MAX} calls wait already`))
         return
       }
-      if (this.#queue.length === 0) setImmediate(() => this.#flush())
+      const { clock } = this.#components
+      if (this.#queue.length === 0) clock.at(clock.now(), () => this.#flush())
       this.#pending++
       this.#queue.push({ id: this.#nextId++, method, params: params ?? [], resolve, reject })
     })
@@ -213,7 +215,9 @@ export class Endpoint {
   }
 
   async #fetch(body: string): Promise<{ status: number; headers: Headers; text: string }> {
+    const { clock } = this.#components
     const { signal, timeoutMs = TIMEOUT_MS } = this.#init
+    const limit = deadline(clock, clock.now() + timeoutMs, signal)
     try {
       const response = await fetch(this.#url, {
         method: 'POST',
@@ -221,7 +225,7 @@ export class Endpoint {
         body,
         // Elsewhere would learn the key, and is no endpoint that the operator chose.
         redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+        signal: limit.signal,
       })
       const { status, headers } = response
       return { status, headers, text: await this.#read(response) }
@@ -232,6 +236,8 @@ export class Endpoint {
         throw this.#failure('rpcFailed', `gave no whole answer within ${timeoutMs} ms`)
       }
       throw this.#failure('rpcFailed', `cannot be reached: ${reasonOf(error)}`)
+    } finally {
+      limit.clear()
     }
   }
 
