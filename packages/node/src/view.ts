@@ -678,7 +678,7 @@ export class DaemonView implements NodeView {
       ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),
       peers: network.peers().length,
       registered: entry !== undefined,
-      bonded: entry !== undefined && entry.bond > 0n,
+      bonded: entry !== undefined && entry.bond > 0n && entry.exitAt === 0,
       ...(node.epochs.mismatch === undefined ? {} : { otherParameters: node.epochs.mismatch }),
       // Before genesis there is nothing to rest on yet.
       baseKnown: epoch < 0 || node.epochs.base(epoch) !== undefined,

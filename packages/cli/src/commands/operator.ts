@@ -292,7 +292,7 @@ async function showExit(session: Session, chosen: Chosen) {
 
 const EXIT_KEEPS = [
   '  kept: what it earned, which `cairn claim` pays at any time; the bond, unless a penalty is proven before it is taken back',
-  '  lost: its deals go unanswered and end, so end them with `cairn deals end` before; the keys, which are never registered again',
+  '  lost: its deals, which pay nothing more: end them with `cairn deals end` before; the keys, which are never registered again',
 ]
 
 async function requestExit(session: Session, { dryRun, ...chosen }: Chosen & Dry) {

@@ -24,7 +24,13 @@ import {
   sha256,
   verifyProofFile,
 } from '@cairn/protocol'
-import { bytesToHex, encodeFunctionData, type Hex } from 'viem'
+import {
+  BaseError,
+  bytesToHex,
+  ContractFunctionRevertedError,
+  encodeFunctionData,
+  type Hex,
+} from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
 import { estimateGas } from './operator.ts'
 import type { Client, Rpc } from './rpc.ts'
@@ -41,6 +47,8 @@ const ERRORS = [
 const CLAIMS_AT_ONCE = 64
 /** `RewardDistributor.KEPT`: older checkpoints are claimed from no more. */
 const KEPT_EPOCHS = 256
+/** Accounts that the contract is asked about at once: one batch of calls. */
+const READS_AT_ONCE = 100
 const BEFORE_THE_FIRST = 2n ** 64n - 1n
 
 /** Where the sums come from: the daemon's settlements, or a proof file. */
@@ -214,7 +222,7 @@ export class Claims {
       facts: { settled: epoch, ...(nextActiveAt === undefined ? {} : { activeAt: nextActiveAt }) },
       next:
         nextActiveAt === undefined
-          ? 'wait until the chain has accepted a checkpoint that this node has settled'
+          ? 'wait until the chain has accepted what is settled here; of an old proof file get a newer one'
           : `come back after ${new Date(nextActiveAt * 1_000).toISOString()}`,
     })
     const source = await payouts.of(active)
@@ -298,17 +306,23 @@ export class Claims {
 
   async #claimed(accounts: readonly Uint8Array[]): Promise<bigint[]> {
     const distributor = this.#distributor()
-    return await this.#components.rpc.call(client =>
-      Promise.all(
-        accounts.map(account =>
-          client.readContract({
-            ...distributor,
-            functionName: 'claimed',
-            args: [bytesToHex(account)],
-          }),
+    const found: bigint[] = []
+    for (let from = 0; from < accounts.length; from += READS_AT_ONCE) {
+      const some = accounts.slice(from, from + READS_AT_ONCE)
+      const amounts = await this.#components.rpc.call(client =>
+        Promise.all(
+          some.map(account =>
+            client.readContract({
+              ...distributor,
+              functionName: 'claimed',
+              args: [bytesToHex(account)],
+            }),
+          ),
         ),
-      ),
-    )
+      )
+      found.push(...amounts)
+    }
+    return found
   }
 
   async #chainState(client: Client, epoch: number) {
@@ -324,14 +338,9 @@ export class Claims {
     let next: number | undefined
     let active: number | undefined
     for (let at = epoch; at >= 0 && at > epoch - KEPT_EPOCHS; at--) {
-      const from = Number(
-        await client.readContract({
-          address: this.#init.contracts.checkpoints,
-          abi: checkpointsAbi,
-          functionName: 'activeAt',
-          args: [BigInt(at)],
-        }),
-      )
+      const from = await this.#activeAt(client, at)
+      // Not accepted, or so old that the contract has forgotten it.
+      if (from === undefined) continue
       if (from <= time) {
         active = at
         break
@@ -343,6 +352,24 @@ export class Claims {
       ...(active === undefined ? {} : { active }),
       ...(funded === undefined ? {} : { funded }),
       ...(next === undefined ? {} : { nextActiveAt: next }),
+    }
+  }
+
+  async #activeAt(client: Client, epoch: number): Promise<number | undefined> {
+    try {
+      const from = await client.readContract({
+        address: this.#init.contracts.checkpoints,
+        abi: checkpointsAbi,
+        functionName: 'activeAt',
+        args: [BigInt(epoch)],
+      })
+      return Number(from)
+    } catch (error) {
+      const reverted =
+        error instanceof BaseError &&
+        error.walk(cause => cause instanceof ContractFunctionRevertedError)
+      if (reverted instanceof ContractFunctionRevertedError) return undefined
+      throw error
     }
   }
 
@@ -410,16 +437,18 @@ const NEXT: Readonly<Record<string, string>> = {
   OtherCheckpoint: 'the proof is of another checkpoint than the chain has: get a newer one',
   OtherPayouts: 'the proof does not fit its checkpoint',
   OutflowLimit: 'come back in an hour: it is there again within a day',
+  NoNode: 'name a node that is registered: `cairn bond show` says which this one is',
+  Leaving: 'the node is leaving, and takes no more bond: claim without --bond',
   Insolvent: 'the deposits do not hold the fees; a later checkpoint may be funded',
 }
 
 function refusalOf(cause: CairnError): CairnError {
   const refused = contractError(ERRORS, cause)
   const name = refused?.errorName ?? 'no reason'
-  const next = NEXT[name]
+  const next = NEXT[name] ?? 'see `cairn earnings` for what can be claimed'
   return new CairnError('claimRefused', `the contract refuses the claim: ${name}`, {
     cause,
     facts: { error: name, args: (refused?.args ?? []).join(' ') },
-    ...(next === undefined ? {} : { next }),
+    next,
   })
 }

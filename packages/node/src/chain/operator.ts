@@ -432,9 +432,10 @@ export class Operator {
     const { code, text, next } = REFUSALS[name] ?? {
       code: 'operatorRefused',
       text: `the registry refuses: ${name}`,
+      next: 'see `cairn bond show` for how account and node stand',
     }
     const facts: Facts = { error: name, args: (refused?.args ?? []).join(' ') }
-    return new CairnError(code, text, { cause, facts, ...(next === undefined ? {} : { next }) })
+    return new CairnError(code, text, { cause, facts, next })
   }
 
   #call(
@@ -486,7 +487,7 @@ const PLACED = ['cell', 'region', 'subBand', 'gain'] as const
 
 const KEYS_USED = (index: number) => `another operator registered these keys as node ${index}`
 
-const REFUSALS: Readonly<Record<string, { code: string; text: string; next?: string }>> = {
+const REFUSALS: Readonly<Record<string, { code: string; text: string; next: string }>> = {
   KeyUsed: {
     code: 'keysUsed',
     text: 'these keys were registered before',
