@@ -32,6 +32,7 @@ import { Claims, claimableOf } from './chain/claims.ts'
 import { Depositor } from './chain/depositor.ts'
 import { Operator } from './chain/operator.ts'
 import type { SpendingLimits } from './chain/transactions.ts'
+import { Voter } from './chain/voter.ts'
 import { SPOOL_QUOTA } from './client/client.ts'
 import { Files } from './client/files.ts'
 import { openGrant } from './client/grant-seal.ts'
@@ -449,6 +450,11 @@ async function build(
       },
       { contracts: { checkpoints, distributor } },
     )
+  const { contracts, fromBlock } = manifest.chain
+  const voter = new Voter(
+    { chain, rpc, transactions },
+    { contracts, fromBlock: fromBlock === undefined ? undefined : BigInt(fromBlock) },
+  )
   const view = new DaemonView(
     {
       node,
@@ -456,6 +462,7 @@ async function build(
       depositor,
       operator,
       claims,
+      voter,
       clock,
       network,
       signer,

@@ -86,6 +86,7 @@ import type { ClaimDone, Claims, ClaimWish, EarningsStanding } from './chain/cla
 import type { DepositMove, Depositor } from './chain/depositor.ts'
 import type { Entry } from './chain/journal.ts'
 import type { Choice, Done, Operator, OperatorStanding, Order } from './chain/operator.ts'
+import type { Support, Voter } from './chain/voter.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
@@ -148,6 +149,10 @@ export interface DaemonViewComponents {
   operator: Pick<Operator, 'standing' | 'carryOut'>
   /** Absent where the manifest names no distributor. */
   claims: Pick<Claims, 'earnings' | 'claim'> | undefined
+  voter: Pick<
+    Voter,
+    'votes' | 'proposal' | 'propose' | 'cast' | 'queue' | 'execute' | 'cancel' | 'delegate'
+  >
   clock: Clock
   network: Network
   signer: Signer
@@ -629,6 +634,31 @@ export class DaemonView implements NodeView {
           ? this.#paid()
           : [this.#init.account]
     return await this.#desk().claim({ ...wish, accounts, signal: unbroken() })
+  }
+
+  async votes() {
+    return await this.#components.voter.votes()
+  }
+
+  async proposal(id: string) {
+    return await this.#components.voter.proposal(id)
+  }
+
+  async propose(values: ReadonlyMap<string, bigint>, title: string) {
+    return await this.#components.voter.propose(values, title, unbroken())
+  }
+
+  async castVote(id: string, support: Support) {
+    return await this.#components.voter.cast(id, support, unbroken())
+  }
+
+  async moveProposal(id: string, act: 'queue' | 'execute' | 'cancel') {
+    return await this.#components.voter[act](id, unbroken())
+  }
+
+  async delegateVotes(to: Uint8Array | undefined) {
+    const account = to === undefined ? undefined : (`0x${hex(to)}` as const)
+    return await this.#components.voter.delegate(account, unbroken())
   }
 
   subscribe(listener: (event: NodeEvent) => void): () => void {

@@ -1,5 +1,13 @@
-import type { Json, PreviewView } from '@cairn/node'
-import { check, parameterText, parseParameter, requireParameter } from '@cairn/protocol'
+import type { Json, PreviewView, VoteAct, VoteProposal, Votes, VotingPower } from '@cairn/node'
+import {
+  check,
+  parameterOf,
+  parameterText,
+  parseParameter,
+  requireParameter,
+  tokenText,
+} from '@cairn/protocol'
+import { Argument } from 'commander'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { tokens } from './earnings.ts'
@@ -7,6 +15,15 @@ import { within } from './numbers.ts'
 
 /** What the API settles at most. */
 const PREVIEW_EPOCHS_MAX = 48
+
+/** Digits of an id that are shown in lists, and enough to name it. */
+const ID_CHARS = 12
+const ID = 'its id, or the first digits'
+const MOVES = {
+  queue: 'have what has passed wait to be carried out; anybody may',
+  execute: 'carry out what has waited; anybody may',
+  cancel: 'cancel a proposal of one’s own before voting begins; the guardian any',
+} as const
 
 export function voteCommand({ program, action }: Commands): void {
   const vote = program.command('vote').description('what token holders decide about the network')
@@ -21,6 +38,107 @@ export function voteCommand({ program, action }: Commands): void {
       10,
     )
     .action(action(preview))
+  vote
+    .command('list')
+    .description('proposals, the newest first, and the votes of this node’s account')
+    .action(action(list))
+  vote
+    .command('show')
+    .description('what a proposal would change, how votes stand, and what to do next')
+    .argument('<id>', ID)
+    .action(action(show))
+  vote
+    .command('propose')
+    .description('propose other parameters')
+    .option('--set <name=value>', 'a parameter and what it is to be; may be given again')
+    .requiredOption('--title <text>', 'what it is for, in a sentence')
+    .action(action(propose))
+  vote
+    .command('cast')
+    .description('vote with the bonds and the delegated tokens of this node’s account')
+    .argument('<id>', ID)
+    .addArgument(new Argument('<support>').choices(['for', 'against', 'abstain']))
+    .action(action(cast))
+  for (const [act, description] of Object.entries(MOVES)) {
+    vote
+      .command(act)
+      .description(description)
+      .argument('<id>', ID)
+      .action(action((session: Session, id: string) => move(session, act, id)))
+  }
+  vote
+    .command('delegate')
+    .description('have the account’s tokens vote: for itself, or for another account')
+    .argument('[account]', 'absent: itself')
+    .action(action(delegate))
+}
+
+async function list(session: Session) {
+  const api = await session.api()
+  const found = await api.json<Json<Votes>>('/v1/votes')
+  const lines = found.proposals.map(
+    ({ id, state, title }) => `${id.slice(0, ID_CHARS)}  ${state.padEnd(9)}  ${title}`,
+  )
+  const proposals = lines.length === 0 ? ['nothing was proposed yet'] : lines
+  session.output.result(found, [...proposals, '', ...powerLines(found.power)].join('\n'))
+  return undefined
+}
+
+async function show(session: Session, id: string) {
+  const api = await session.api()
+  const found = await api.json<Json<VoteProposal>>(pathOf(id))
+  session.output.result(found, proposalText(found))
+  session.output.note(nextStep(found))
+  return undefined
+}
+
+async function propose(session: Session, { title }: { title: string }) {
+  const given = session.takeParameters()
+  check(given.length > 0, 'usage', 'expected what is to change', {
+    next: 'name it as in --set baseShare=0.4',
+  })
+  for (const [name, value] of given) parseParameter(name, value)
+  const api = await session.api()
+  const done = await api.json<Json<VoteAct>>('/v1/votes/propose', {
+    method: 'POST',
+    query: { set: given.map(assignment => assignment.join('=')).join(','), title },
+  })
+  const { id, starts, ends } = done.proposal
+  const times = `voting is from ${timeText(starts)} to ${timeText(ends)}`
+  session.output.result(done, [`proposed ${id}`, times].join('\n'))
+  const same = given.map(assignment => `--set ${assignment.join('=')}`).join(' ')
+  session.output.note(`see who would earn what with \`cairn vote preview ${same}\``)
+  session.output.note(nextStep(done.proposal))
+  return undefined
+}
+
+async function cast(session: Session, id: string, support: string) {
+  const api = await session.api()
+  const options = { method: 'POST', query: { support } } as const
+  const done = await api.json<Json<VoteAct>>(`${pathOf(id)}/cast`, options)
+  const { proposal } = done
+  const votes = tokenText(BigInt(proposal.own.votes))
+  session.output.result(done, [`voted ${support} with ${votes}`, tally(proposal)].join('\n'))
+  session.output.note(nextStep(proposal))
+  return undefined
+}
+
+async function move(session: Session, act: string, id: string) {
+  const api = await session.api()
+  const done = await api.json<Json<VoteAct>>(`${pathOf(id)}/${act}`, { method: 'POST' })
+  session.output.result(done, `${done.proposal.state}: ${done.proposal.title}`)
+  session.output.note(nextStep(done.proposal))
+  return undefined
+}
+
+async function delegate(session: Session, account: string | undefined) {
+  const api = await session.api()
+  const query: Record<string, string> = account === undefined ? {} : { to: account }
+  const path = '/v1/votes/delegate'
+  const power = await api.json<Json<VotingPower>>(path, { method: 'POST', query })
+  session.output.result(power, powerLines(power).join('\n'))
+  session.output.note('it counts for proposals on which voting begins from now on')
+  return undefined
 }
 
 async function preview(session: Session, { epochs }: { epochs: number }) {
@@ -75,4 +193,75 @@ function comparedText({ before, after }: { before: string; after: string }): str
 
 function exact(amount: string): string {
   return parameterText({ unit: 'tokens' }, BigInt(amount))
+}
+
+function proposalText(proposal: Json<VoteProposal>): string {
+  const { id, title, proposer, state, starts, ends, executableAt, own } = proposal
+  return [
+    title,
+    `id        ${id}`,
+    `by        ${proposer}`,
+    `state     ${state}`,
+    ...proposal.calls.map(call => `would     ${callText(call)}`),
+    `voting    ${timeText(starts)} to ${timeText(ends)}`,
+    ...(executableAt === 0 ? [] : [`waits     to ${timeText(executableAt)}`]),
+    `votes     ${tally(proposal)}`,
+    `yours     ${tokenText(BigInt(own.votes))}${own.cast ? ', cast' : ''}`,
+  ].join('\n')
+}
+
+function callText(call: Json<VoteProposal>['calls'][number]): string {
+  const { change } = call
+  const parameter = change && parameterOf(change.name)
+  if (change === undefined || parameter === undefined) {
+    return `call ${call.contract}.${call.function ?? 'unknown'}(${call.arguments.join(', ')})`
+  }
+  const text = (value: string) => parameterText(parameter, BigInt(value))
+  return `set ${change.name} to ${text(change.proposed)}, now ${text(change.now)}: ${parameter.about}`
+}
+
+function tally({ for: for_, against, abstain, quorum }: Json<VoteProposal>): string {
+  const text = (amount: string | bigint) => parameterText({ unit: 'tokens' }, BigInt(amount))
+  const missing = BigInt(quorum) - BigInt(for_) - BigInt(abstain)
+  const reached = missing > 0n ? `${text(missing)} missing to the quorum` : 'the quorum is reached'
+  return `${text(for_)} for, ${text(against)} against, ${text(abstain)} abstain; ${reached}`
+}
+
+function nextStep({ id, state, now, starts, ends, executableAt, own }: Json<VoteProposal>): string {
+  const short = id.slice(0, ID_CHARS)
+  switch (state) {
+    case 'pending':
+      return `vote in ${starts - now + 1} s with \`cairn vote cast ${short} for\`, or against`
+    case 'active':
+      return own.cast
+        ? `voting ends in ${ends - now} s; if it passes, queue it with \`cairn vote queue ${short}\``
+        : `vote with \`cairn vote cast ${short} for\`, or against; ${ends - now} s are left`
+    case 'succeeded':
+      return `it has passed: queue it with \`cairn vote queue ${short}\``
+    case 'queued':
+      return executableAt <= now
+        ? `carry it out with \`cairn vote execute ${short}\``
+        : `carry it out in ${executableAt - now} s with \`cairn vote execute ${short}\``
+    case 'executed':
+      return 'nodes go by it from the first epoch on whose base has it'
+    default:
+      return 'nothing more can be done about it'
+  }
+}
+
+function powerLines({ votes, bonded, tokens, delegate, threshold }: Json<VotingPower>): string[] {
+  const text = (amount: string) => tokenText(BigInt(amount))
+  const idle = delegate === undefined && BigInt(tokens) > 0n
+  return [
+    `this account votes with ${text(votes)}, ${text(bonded)} of it bonded; proposing takes ${text(threshold)}`,
+    ...(idle ? [`its ${text(tokens)} vote for nobody: \`cairn vote delegate\` changes that`] : []),
+  ]
+}
+
+function pathOf(id: string): string {
+  return `/v1/votes/${encodeURIComponent(id)}`
+}
+
+function timeText(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z')
 }

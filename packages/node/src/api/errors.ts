@@ -24,6 +24,7 @@ const STATUS: Readonly<Record<string, number>> = {
   notFound: 404,
   notGranted: 404,
   notListed: 404,
+  unknownProposal: 404,
   requestTimeout: 408,
   incomplete: 409,
   tooLarge: 413,

@@ -19,6 +19,7 @@ import type { DepositMove, DepositStanding } from '../chain/depositor.ts'
 import type { EntryState } from '../chain/journal.ts'
 import type { Choice, Done, OperatorStanding, Order } from '../chain/operator.ts'
 import type { Purpose } from '../chain/spending.ts'
+import type { Support, VoteAct, VoteProposal, Votes, VotingPower } from '../chain/voter.ts'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
 import type { Lack } from '../radio/outlook.ts'
@@ -622,6 +623,14 @@ export interface NodeView {
   accounts(accounts: readonly Uint8Array[]): Promise<EarningsStanding>
   /** Has accounts paid; none: the same. */
   claim(wish: Omit<ClaimWish, 'signal'>): Promise<ClaimDone>
+  /** Proposals, and what this node's account can vote with. Ids are given by their first digits. */
+  votes(): Promise<Votes>
+  proposal(id: string): Promise<VoteProposal>
+  propose(values: ReadonlyMap<string, bigint>, title: string): Promise<VoteAct>
+  castVote(id: string, support: Support): Promise<VoteAct>
+  moveProposal(id: string, act: 'queue' | 'execute' | 'cancel'): Promise<VoteAct>
+  /** Absent: to itself. */
+  delegateVotes(to: Uint8Array | undefined): Promise<VotingPower>
   /** Buys until the signal aborts; the first failure of an order is thrown. */
   packets(order: PacketsOrder, signal: AbortSignal): AsyncGenerator<PurchaseView>
   subscribe(listener: (event: NodeEvent) => void): () => void

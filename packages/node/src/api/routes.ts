@@ -9,6 +9,7 @@ import {
 } from '@cairn/protocol'
 import { z } from 'zod'
 import type { Order } from '../chain/operator.ts'
+import { SUPPORTS } from '../chain/voter.ts'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
 import { PAGE_MAX, PREVIEW_EPOCHS_MAX } from './limits.ts'
@@ -121,6 +122,22 @@ const ORDERS = {
   },
   exit: { summary: 'Asks to take a node out; its bond is free after a while', query: choice },
   withdraw: { summary: 'Takes the bond back of a node that has left', query: choice },
+} as const
+
+const assignments = z
+  .string()
+  .regex(/^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$/, 'expected as in weight.2=2,feeBurn=0.2')
+
+const TITLE_MAX_CHARS = 200
+/** The first digits of a proposal's id. */
+const proposal = z
+  .string()
+  .regex(/^(0x)?[0-9a-fA-F]{1,64}$/, 'expected the first digits of a proposal’s id')
+  .transform(text => text.toLowerCase().replace(/^0x/, ''))
+const ACTS = {
+  queue: 'Has what has passed wait to be carried out',
+  execute: 'Carries out what has waited',
+  cancel: 'Cancels a proposal: for its proposer before voting begins, and for the guardian',
 } as const
 
 const location = z.string().min(1).max(4096)
@@ -304,9 +321,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/votes/preview',
     summary: 'Settles the last accepted epochs again under other parameters: who would earn what',
     query: z.strictObject({
-      set: z
-        .string()
-        .regex(/^[^=,]+=[^=,]+(,[^=,]+=[^=,]+)*$/, 'expected as in weight.2=2,feeBurn=0.2'),
+      set: assignments,
       epochs: integer(1, PREVIEW_EPOCHS_MAX).default(PREVIEW_EPOCHS),
     }),
     response: shapes.PreviewShape,
@@ -315,6 +330,62 @@ export const ROUTES: readonly Route[] = [
       return { body: toJson(settled(view, Math.max(0, view.accepted()), found)) }
     },
   }),
+  route({
+    method: 'GET',
+    path: '/v1/votes',
+    summary: 'Proposals, the newest first, and what this node’s account can vote with',
+    response: shapes.VotesShape,
+    answer: async view => ({ body: toJson(await view.votes()) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/votes/propose',
+    summary: 'Proposes that parameters be set',
+    query: z.strictObject({ set: assignments, title: z.string().min(1).max(TITLE_MAX_CHARS) }),
+    response: shapes.VoteActShape,
+    answer: async (view, { query: { set, title } }) => ({
+      body: toJson(await view.propose(parametersOf(set), title)),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/votes/delegate',
+    summary: 'Has the tokens of this node’s account vote for an account; without one, for itself',
+    query: z.strictObject({ to: account.optional() }),
+    response: shapes.VotingPowerShape,
+    answer: async (view, { query }) => ({ body: toJson(await view.delegateVotes(query.to)) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/votes/{id}',
+    summary: 'A proposal: what would change, votes, times',
+    params: z.strictObject({ id: proposal }),
+    response: shapes.ProposalShape,
+    answer: async (view, { params }) => ({ body: toJson(await view.proposal(params.id)) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/votes/{id}/cast',
+    summary: 'Casts the votes of this node’s account',
+    params: z.strictObject({ id: proposal }),
+    query: z.strictObject({ support: z.enum(SUPPORTS) }),
+    response: shapes.VoteActShape,
+    answer: async (view, { params, query }) => ({
+      body: toJson(await view.castVote(params.id, query.support)),
+    }),
+  }),
+  ...(['queue', 'execute', 'cancel'] as const).map(act =>
+    route({
+      method: 'POST',
+      path: `/v1/votes/{id}/${act}`,
+      summary: ACTS[act],
+      params: z.strictObject({ id: proposal }),
+      response: shapes.VoteActShape,
+      answer: async (view, { params }) => ({
+        body: toJson(await view.moveProposal(params.id, act)),
+      }),
+    }),
+  ),
   ...['coverage', 'storage'].map(kind =>
     route({
       method: 'GET',

@@ -1,6 +1,7 @@
 /** The JSON shapes of the API: the OpenAPI document and the checks of tests follow from these. */
 import { ProofFileSchema } from '@cairn/protocol'
 import { z } from 'zod'
+import { PROPOSAL_STATES } from '../chain/voter.ts'
 import { NODE_EVENTS } from './node-view.ts'
 
 const hex = z
@@ -471,6 +472,46 @@ export const DepositMoveShape = z.object({
   transactions: z.array(z.string()),
   standing: DepositStandingShape,
 })
+
+const seconds = z.int().describe('seconds since 1970, 0: none')
+const prefixed = z.string().describe('account or contract, 20 bytes after 0x')
+
+export const ProposalShape = z.object({
+  id: z.string().describe('64 hexadecimal digits'),
+  title: z.string(),
+  proposer: prefixed,
+  state: z.enum(PROPOSAL_STATES),
+  now: seconds,
+  starts: seconds,
+  ends: seconds,
+  executableAt: seconds,
+  for: amount,
+  against: amount,
+  abstain: amount,
+  quorum: amount,
+  calls: z.array(
+    z.object({
+      contract: z.string(),
+      function: z.string().optional(),
+      arguments: z.array(z.string()),
+      change: z.object({ name: z.string(), now: amount, proposed: amount }).optional(),
+    }),
+  ),
+  own: z.object({ votes: amount, cast: z.boolean() }).describe('of this node’s account'),
+})
+
+export const VotingPowerShape = z.object({
+  account: prefixed,
+  votes: amount,
+  bonded: amount,
+  tokens: amount.describe('held; they vote for `delegate`, or for nobody'),
+  delegate: prefixed.optional(),
+  threshold: amount.describe('votes that proposing takes'),
+})
+
+export const VotesShape = z.object({ power: VotingPowerShape, proposals: z.array(ProposalShape) })
+
+export const VoteActShape = z.object({ proposal: ProposalShape, transaction: z.string() })
 
 export const EndingShape = z.object({ id: hex, ending: z.boolean() })
 

@@ -23,7 +23,7 @@ import {
 } from '../../src/api/shapes.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Log } from '../../src/ports.ts'
-import { BROKEN, ENDLESS, EPOCH, type TestView, testView } from './view.ts'
+import { BROKEN, ENDLESS, EPOCH, PROPOSAL, type TestView, testView } from './view.ts'
 
 const TOKEN = 'ab'.repeat(32)
 
@@ -73,6 +73,8 @@ describe('HTTP API', () => {
     const queries: Record<string, string> = {
       'GET /v1/ledger': '?epoch=3',
       'GET /v1/votes/preview': '?set=weight.2=2',
+      'POST /v1/votes/propose': '?set=weight.2=2&title=more',
+      'POST /v1/votes/{id}/cast': '?support=for',
       'POST /v1/deposit/add': '?amount=12500000000000000000',
       'POST /v1/deposit/request': '?amount=5',
       'POST /v1/volumes/forget': '?location=/mnt/a',
@@ -87,7 +89,7 @@ describe('HTTP API', () => {
     for (const { method, path, response } of ROUTES) {
       const filled = path
         .replace('{epoch}', String(EPOCH))
-        .replace('{id}', id)
+        .replace('{id}', path.startsWith('/v1/votes/') ? PROPOSAL.id : id)
         .replace('{account}', account)
       const found = await call(`${filled}${queries[`${method} ${path}`] ?? ''}`, { method })
       assert.ok(found.ok, `${method} ${path}: ${found.status}`)

@@ -17,6 +17,7 @@ import {
   messageId,
   Payout,
   Ready,
+  TOKEN,
 } from '@cairn/protocol'
 import type {
   DealView,
@@ -30,6 +31,7 @@ import type {
   VolumeView,
 } from '../../src/api/node-view.ts'
 import type { Order, RegisteredNode } from '../../src/chain/operator.ts'
+import type { VoteProposal, VotingPower } from '../../src/chain/voter.ts'
 import { Ledger } from '../../src/ledger/ledger.ts'
 import { Metrics } from '../../src/metrics.ts'
 import { openLevelStore } from '../../src/store/level.ts'
@@ -139,6 +141,42 @@ const VOLUME: VolumeView = {
 const GATEWAY = { operator: '05'.repeat(20), plan: 'EU868', gain: 20 }
 const CHUNK = new Uint8Array(64 * 1024).fill(1)
 
+const POWER: VotingPower = {
+  account: '0x52908400098527886e0f7030069857d2e4169ee7',
+  votes: 1_500n * TOKEN,
+  bonded: 1_500n * TOKEN,
+  tokens: 10n * TOKEN,
+  threshold: 1_000n * TOKEN,
+}
+export const PROPOSAL: VoteProposal = {
+  id: 'ab'.repeat(32),
+  title: 'More for storage',
+  proposer: POWER.account,
+  state: 'active',
+  now: 1_000,
+  starts: 990,
+  ends: 1_030,
+  executableAt: 0,
+  for: 1_500n * TOKEN,
+  against: 0n,
+  abstain: 0n,
+  quorum: 2_000n * TOKEN,
+  calls: [
+    {
+      contract: 'Parameters',
+      function: 'set',
+      arguments: ['baseShare', '400000'],
+      change: { name: 'baseShare', now: 300_000n, proposed: 400_000n },
+    },
+  ],
+  own: { votes: 1_500n * TOKEN, cast: false },
+}
+
+function proposalOf(id: string): VoteProposal {
+  if (PROPOSAL.id.startsWith(id)) return PROPOSAL
+  throw new CairnError('unknownProposal', 'there is no such proposal')
+}
+
 export async function testView(): Promise<TestView> {
   const directory = await mkdtemp(join(tmpdir(), 'cairn-api-'))
   const ledger = new Ledger({ store: await openLevelStore(directory) }, { network: NETWORK })
@@ -173,6 +211,12 @@ export async function testView(): Promise<TestView> {
   const view: NodeView = {
     accepted: () => EPOCH,
     status: async () => status(health.ready),
+    votes: async () => ({ power: POWER, proposals: [PROPOSAL] }),
+    proposal: async id => proposalOf(id),
+    propose: async () => ({ proposal: PROPOSAL, transaction: '0x01' }),
+    castVote: async id => ({ proposal: proposalOf(id), transaction: '0x02' }),
+    moveProposal: async id => ({ proposal: proposalOf(id), transaction: '0x03' }),
+    delegateVotes: async () => POWER,
     transactions: async () => ({
       account: '0x52908400098527886e0f7030069857d2e4169ee7',
       balance: 10n ** 18n,
