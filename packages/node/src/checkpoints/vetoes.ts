@@ -35,8 +35,8 @@ export interface VetoesComponents {
   log: Log
 }
 
-/** Newest accepted checkpoints that are looked at: those before are active. */
-const LOOKED_AT_MAX = 8
+/** Newest accepted checkpoints that are looked at: the delay is an epoch, and bases cost a state each. */
+const LOOKED_AT_MAX = 4
 /** Members that the contract is shown until it finds fault with one. */
 const SHOWN_MAX = 8
 
@@ -47,6 +47,8 @@ export class Vetoes {
   readonly #timers = new Set<Timer>()
   readonly #stopped = new AbortController()
   #looking: Promise<void> = Promise.resolve()
+  /** The next look is no sooner, ms. */
+  #lookAt = 0
   /** Peers are asked for members no sooner, ms. */
   #askAt = 0
   /** The landing that was complained of last. */
@@ -58,7 +60,13 @@ export class Vetoes {
   }
 
   start(): void {
-    this.#leave = this.#components.chain.onAdvance(() => this.#soon(() => this.#look()))
+    const { chain, clock, epochs } = this.#components
+    this.#leave = chain.onAdvance(() => {
+      // A base that cannot be had is not asked of the peers for every block.
+      if (clock.now() < this.#lookAt) return
+      this.#lookAt = clock.now() + epochs.calendar.profile.slotMs
+      this.#soon(() => this.#look())
+    })
   }
 
   async stop(): Promise<void> {
