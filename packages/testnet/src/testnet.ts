@@ -14,6 +14,7 @@ import {
   deployFunded,
   FUNDED_OPERATORS,
   startAnvil,
+  TESTNET_PARAMETERS,
   testAccounts,
   testDeployer,
   testnetContracts,
@@ -34,6 +35,7 @@ import { acquireLock, type Lock } from '@cairn/node/lock'
 import {
   Checkpoint,
   check,
+  checkFounding,
   committeeWord,
   type Deal,
   deriveKeys,
@@ -198,6 +200,11 @@ export class Testnet {
       'badTestnet',
       `a node has 1 to ${GATEWAYS_PER_DAEMON} radios`,
       { facts: { radiosPerNode } },
+    )
+    // The chain's state file holds them already.
+    checkFounding(
+      init.profile ?? TESTNET_PROFILE,
+      new Map(TESTNET_PARAMETERS.parameters.map(({ name, value }) => [name, value])),
     )
     await claimDirectory(init.dataDir)
     const parts = await prepare(init)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CairnError } from '@cairn/protocol'
+import { CairnError, TESTNET_PROFILE } from '@cairn/protocol'
 import { silentLog, TESTNET_FILE, Testnet, testnetUp } from '@cairn/testnet'
 
 describe('testnetUp', () => {
@@ -38,6 +38,15 @@ describe('testnetUp', () => {
     }
     assert.deepEqual(written, [])
     assert.ok(!existsSync(join(dataDir(), TESTNET_FILE)))
+  })
+
+  it('refuses a profile that its chain did not begin with', async () => {
+    const profile = { ...TESTNET_PROFILE, feeBurn: 1n }
+    const init = { nodes: 2, providers: 1, gateways: 1, seed: 1, log: silentLog, profile }
+    await assert.rejects(Testnet.start({ ...init, dataDir: dataDir() }), {
+      code: 'otherParameters',
+    })
+    assert.ok(!existsSync(dataDir()))
   })
 
   it('starts nothing when the file is not there', async () => {

@@ -19,8 +19,10 @@ import {
   isActive,
   type KnownMessages,
   MessageSet,
+  PARAMETERS,
   type PlacedMessage,
   type Profile,
+  parameterText,
   profileAt,
   randomnessOf,
   roundAt,
@@ -381,6 +383,7 @@ export class Epochs implements EpochView {
       state,
       stateEpoch: last.epoch,
     })
+    this.#tellChanges(base)
     record.base = base
     record.rests = last.root
     for (const listener of this.#listeners) await listener(base, record)
@@ -399,6 +402,18 @@ export class Epochs implements EpochView {
       const now = left[epoch + 1]
       return now !== undefined && equalBytes(now.root, root)
     })
+  }
+
+  /** An operator is to see from which epoch on a vote counts. */
+  #tellChanges({ epoch, profile }: EpochBase): void {
+    const before = this.#records.get(epoch - 1)?.base?.profile
+    if (before === undefined) return
+    for (const parameter of PARAMETERS) {
+      const [was, is] = [before, profile].map(of => parameterText(parameter, parameter.of(of)))
+      if (was === is) continue
+      const facts = { epoch, parameter: parameter.name, was, is }
+      this.#components.log.info(facts, 'a vote changes a parameter from this epoch on')
+    }
   }
 
   /** Undefined while it is not known what the chain began with, and where it is not the manifest's. */

@@ -51,7 +51,7 @@ describe('the base of an epoch', () => {
 
   it('has the profile that votes have set up to its block, whatever came after', async () => {
     const world = new NodeWorld({ profile: { lookback: 2 } })
-    const { node } = await world.listener(0)
+    const { node, lines } = await world.listener(0)
     assert.equal(node.epochs.profile(), world.profile)
     await world.run(0, 5)
     world.chain.setParameters({ feeBurn: 150_000n, nothing: 7n })
@@ -64,6 +64,15 @@ describe('the base of an epoch', () => {
       assert.deepEqual(base?.profile, { ...world.profile, feeBurn }, `epoch ${epoch}`)
     }
     assert.equal(node.epochs.profile().feeBurn, 200_000n)
+    assert.deepEqual(
+      lines.flatMap(({ level, facts }) =>
+        level === 'info' && 'parameter' in facts ? [facts] : [],
+      ),
+      [
+        { epoch: 3, parameter: 'feeBurn', was: '0.1', is: '0.15' },
+        { epoch: 4, parameter: 'feeBurn', was: '0.15', is: '0.2' },
+      ],
+    )
   })
 
   it('is never had where the chain began with other parameters, or had others at the start', async () => {
