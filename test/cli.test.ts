@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type {
+  DepositMove,
+  DepositView,
   Json,
   MessagePage,
   MessageView,
@@ -16,12 +18,15 @@ import type {
   TransactionsView,
   VerdictsView,
 } from '@cairn/node'
-import { CommpHasher, type ProofFileJson, pieceCid } from '@cairn/protocol'
+import { CommpHasher, type ProofFileJson, pieceCid, TOKEN } from '@cairn/protocol'
 import { EXIT_CODES } from '../packages/cli/src/exit-codes.ts'
 import { type CairnFailure, cairn, jsonOf, spawnCairn } from '../packages/cli/test/process.ts'
 import { adopted, sharedTestnet, until } from './network.ts'
 
 const FILE_BYTES = 300_000
+/** Base units that a test pays in, and asks back. */
+const PAID_IN = (25n * TOKEN) / 2n
+const ASKED = (5n * TOKEN) / 2n
 /** Until a node knows the epoch that has begun and has met the others, ms. */
 const SOON_MS = 60_000
 /** Until a beacon was heard and the epoch accepted: on a busy machine many come late, ms. */
@@ -225,6 +230,31 @@ describe('cairn --data-dir, with the directory of a testnet’s node', function 
     const placed = map.features.filter(({ geometry }) => geometry?.type === 'Polygon')
     assert.ok(placed.length > 1, 'the gateways of the base, with their cells')
     assert.ok(map.features.some(({ id }) => id.startsWith('link/')))
+  })
+
+  it('pays into a deposit, asks for a part of it back, and takes that out', async () => {
+    const show = async () => jsonOf<Json<DepositView>>(await on('node3', 'deposit', 'show'))
+    const before = await show()
+    assert.equal(before.key, before.dealKey)
+    const unasked = await on('node3', 'deposit', 'withdraw')
+    assert.equal(jsonOf<CairnFailure>(unasked).error.code, 'nothingRequested')
+    const added = jsonOf<Json<DepositMove>>(await on('node3', 'deposit', 'add', '12.5'))
+    assert.equal(BigInt(added.standing.deposited), BigInt(before.deposited) + PAID_IN)
+    const covered = await until(SOON_MS, show, ({ available }) =>
+      Boolean(BigInt(available) > BigInt(before.available)),
+    )
+    assert.ok(BigInt(covered.available) <= BigInt(covered.deposited))
+    const asked = jsonOf<Json<DepositMove>>(await on('node3', 'deposit', 'request', '2.5'))
+    assert.equal(asked.amount, String(ASKED))
+    assert.equal((await show()).requested, String(ASKED))
+    const text = await until(
+      HEARD_MS,
+      async () => await on('node3', 'deposit', 'withdraw'),
+      ({ code }) => code === 0,
+    )
+    const taken = jsonOf<Json<DepositMove>>(text)
+    assert.equal(taken.amount, String(ASKED))
+    assert.equal(BigInt(taken.standing.tokens), BigInt(before.tokens) - PAID_IN + ASKED)
   })
 
   it('says what there is not, by code', async () => {

@@ -553,7 +553,7 @@ function deposit(
     severity: 'warning',
     text: `The deposit pays for ${lasts} more epochs; then deals end one by one`,
     facts,
-    next: 'add to the deposit, or end deals that are not needed',
+    next: 'add to the deposit with `cairn deposit add`, or end deals that are not needed',
   }
 }
 

@@ -2,6 +2,7 @@
 import {
   anvilTransport,
   type ContractAddresses,
+  cairnTokenAbi,
   depositKeyRoot,
   depositsAbi,
   nameKeyArguments,
@@ -10,10 +11,12 @@ import {
   testDeployer,
 } from '@cairn/contracts'
 import type { Settled } from '@cairn/node'
-import { check, ed25519, type NodeKeys, unhex } from '@cairn/protocol'
+import { check, ed25519, type NodeKeys, TOKEN, unhex } from '@cairn/protocol'
 import { createPublicClient, createWalletClient, type Hex, toHex } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 
+/** Base units that each account has beside its deposit, so that it can pay in more. */
+const POCKET = 10_000n * TOKEN
 const RECEIPT_TIMEOUT_MS = 20_000
 const POLL_MS = 100
 /** `RewardDistributor.BATCH_MAX`. */
@@ -30,8 +33,8 @@ export interface InitialDeposit extends Pick<NodeKeys, 'account' | 'identity'> {
 }
 
 /**
- * Puts down out of the deployer's tokens what clients begin with; each account, which has ether,
- * names its identity key. Throws `claimReverted`.
+ * Puts down out of the deployer's tokens what clients begin with, and gives them some; each account,
+ * which has ether, names its identity key. Throws `claimReverted`.
  */
 export async function depositAll(
   access: PayoutsAccess & { chainId: number },
@@ -43,6 +46,16 @@ export async function depositAll(
   const hashes: Hex[] = []
   for (const { account, identity, amount } of clients) {
     const deposit = [toHex(account.address), amount] as const
+    const pocket = [toHex(account.address), POCKET] as const
+    hashes.push(
+      await wallet.writeContract({
+        address: contracts.token,
+        abi: cairnTokenAbi,
+        functionName: 'transfer',
+        args: pocket,
+        chain: null,
+      }),
+    )
     hashes.push(await wallet.writeContract({ ...to, functionName: 'deposit', args: deposit }))
     const root = depositKeyRoot({
       chainId: BigInt(chainId),
