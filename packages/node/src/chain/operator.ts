@@ -12,7 +12,7 @@ import {
   registerArguments,
   registrationRoot,
 } from '@cairn/contracts'
-import { bls, CairnError, check, type Facts, isCell, unhex } from '@cairn/protocol'
+import { bls, CairnError, check, type Facts, isCell, tokenText, unhex } from '@cairn/protocol'
 import {
   BaseError,
   bytesToHex,
@@ -572,13 +572,4 @@ function requireCell(cell: bigint): void {
       next: 'pass --at LATITUDE,LONGITUDE, and --coarse for resolution 10',
     },
   )
-}
-
-const TOKEN_DIGITS = 18
-
-/** Exactly, as `1000.5 tokens`. */
-function tokenText(amount: bigint): string {
-  const digits = amount.toString().padStart(TOKEN_DIGITS + 1, '0')
-  const part = digits.slice(-TOKEN_DIGITS).replace(/0+$/, '')
-  return `${digits.slice(0, -TOKEN_DIGITS)}${part === '' ? '' : `.${part}`} tokens`
 }
