@@ -1,12 +1,13 @@
 /** Solidity and TypeScript on the same random inputs. */
 import { strict as assert } from 'node:assert'
-import { keyWords, PayoutClaims, submitArguments } from '@cairn/contracts'
+import { keyWords, PayoutClaims, slasherAbi, submitArguments } from '@cairn/contracts'
 import {
   bls,
   Checkpoint,
   CheckpointField,
   COUNTED_KINDS,
   COUNTED_TYPES,
+  checkInSigningRoot,
   checkpointFieldProof,
   checkpointRoot,
   inclusionIndex,
@@ -14,13 +15,16 @@ import {
   ListDepth,
   type ListField,
   listRoot,
+  networkId,
   Payout,
+  Penalty,
   sha256,
   verifyPath,
+  voteSigningRoot,
 } from '@cairn/protocol'
 import fc from 'fast-check'
 import { cellToParent, getRes0Cells, isValidCell, latLngToCell } from 'h3-js'
-import { bytesToHex, type Hex } from 'viem'
+import { bytesToHex, type Hex, hexToBytes } from 'viem'
 import { compileHarness } from './harness.ts'
 import {
   committeeOf,
@@ -217,6 +221,40 @@ describe('Solidity and TypeScript agree', () => {
         assert.equal(await call('payoutLeaf', payout), bytesToHex(leaves[place] as Uint8Array))
         const leaf = bytesToHex(leaves[place] as Uint8Array)
         assert.equal(await call('climb', leaf, BigInt(place), path), trunk)
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('on what stands in the penalties, and on what a vote and a check-in sign', async () => {
+    const penalty = fc.record({ node: u32, amount: u128, evidence: bytes32 })
+    const signed = fc.record({ epoch: u64, round: u64, checkpoint: bytes32, genesis: u64 })
+    await fc.assert(
+      fc.asyncProperty(penalty, signed, async ({ node, amount, evidence }, vote) => {
+        const leaf = await world.client.readContract({
+          address: world.contracts.slasher,
+          abi: slasherAbi,
+          functionName: 'leafRoot',
+          args: [{ node, amount, evidence: bytesToHex(evidence) }],
+        })
+        assert.equal(leaf, bytesToHex(Penalty.hashTreeRoot({ node, amount, evidence })))
+        const { epoch, round, checkpoint, genesis } = vote
+        const network = networkId({
+          chainId: BigInt(world.anvil.chainId),
+          checkpoints: hexToBytes(world.contracts.checkpoints),
+          genesis,
+        })
+        const read = (functionName: string, ...args: unknown[]) =>
+          world.client.readContract({ ...world.checkpoints, functionName, args } as never)
+        assert.equal(await read('networkId', genesis), bytesToHex(network))
+        assert.equal(
+          await read('voteSigningRoot', genesis, epoch, round, bytesToHex(checkpoint)),
+          bytesToHex(voteSigningRoot({ epoch, round, checkpoint }, network)),
+        )
+        assert.equal(
+          await read('checkInSigningRoot', genesis, epoch, round),
+          bytesToHex(checkInSigningRoot({ epoch, window: round }, network)),
+        )
       }),
       { numRuns: RUNS },
     )

@@ -21,6 +21,7 @@ const SUITES = [
   'NodeRegistry',
   'Parameters',
   'RewardDistributor',
+  'Signers',
   'Slasher',
 ]
 
