@@ -1,14 +1,28 @@
 import { strict as assert } from 'node:assert'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { cairnTokenAbi } from '@cairn/contracts'
 import { type Clock, type Store, systemClock } from '@cairn/node'
 import { type CairnError, hex, unhex } from '@cairn/protocol'
 import { encodeFunctionData, type Hex, keccak256, numberToHex, toHex } from 'viem'
 import { Rpc } from '../../src/chain/rpc.ts'
 import { type SpendingLimits, Transactions } from '../../src/chain/transactions.ts'
+import { openLevelStore } from '../../src/store/level.ts'
+import type { Order } from './crash-victim.ts'
+import { killable } from './killable.ts'
 import { clock, openChain, openEndpoint, quiet, type TestChain } from './world.ts'
 
+const VICTIM = fileURLToPath(new URL('./crash-victim.ts', import.meta.url))
 const SENDER = 15
 const GWEI = 10n ** 9n
+const DAY_MS = 86_400_000
+const NOON_MS = DAY_MS / 2
+const STARTED_AT = Date.now()
 
 describe('transactions', () => {
   let world: TestChain
@@ -30,7 +44,13 @@ describe('transactions', () => {
     killed?: () => void
     urls?: readonly string[]
   }
-  const open = ({ store, clock: its = clock, killed, urls, ...limits }: OpenOptions = {}) => {
+  const open = ({
+    store,
+    clock: its = shifted(() => 0),
+    killed,
+    urls,
+    ...limits
+  }: OpenOptions = {}) => {
     const rpc = new Rpc(
       { clock: its, log: quiet },
       { urls: urls ?? [world.endpoint.url], chainId: world.access.chainId },
@@ -125,6 +145,47 @@ describe('transactions', () => {
         assert.ok(steps > 8, `${steps} steps`)
       })
     }
+
+    it('by SIGKILL at any step repeats and loses nothing that lies on the disk', async function () {
+      // A process for each step.
+      this.timeout(300_000)
+      const home = await mkdtemp(join(tmpdir(), 'cairn-transactions-'))
+      closers.push(() => rm(home, { recursive: true }))
+      let at = 0
+      for (let killed = true; killed; at++) {
+        const to = account(`sigkill/${at}`)
+        const before = await nonce()
+        const order: Order = {
+          directory: join(home, String(at)),
+          url: world.endpoint.url,
+          chainId: world.access.chainId,
+          secret: world.operator(SENDER).privateKey,
+          call: gift(to),
+          key: 'gift',
+          at,
+        }
+        const child = spawn(process.execPath, [
+          '--conditions=cairn-source',
+          VICTIM,
+          JSON.stringify(order),
+        ])
+        const errors = text(child.stderr)
+        const [code, by] = await once(child, 'close')
+        assert.ok(code === 0 || by === 'SIGKILL', await errors)
+        killed = by === 'SIGKILL'
+        const store = await openLevelStore(order.directory)
+        const heir = open({ store })
+        await heir.tend(await head())
+        const found = await tokensOf(to)
+        assert.equal(found, heir.outlook().entries.length > 0 ? 1n : 0n, `killed at step ${at}`)
+        await heir.send(gift(to), { signal, key: 'gift' })
+        assert.equal(await tokensOf(to), 1n, `killed at step ${at}`)
+        assert.equal(await nonce(), before + 1, `killed at step ${at}`)
+        await heir.stop()
+        await store.close()
+      }
+      assert.ok(at > 8, `${at} steps`)
+    })
 
     it('keeps what was spent that day', async () => {
       const disk = memory()
@@ -240,7 +301,7 @@ describe('transactions', () => {
   describe('a budget', () => {
     it('is kept, with the worst that is under way, until the day ends', async () => {
       let day = 0
-      const its = shifted(() => day * 86_400_000)
+      const its = shifted(() => day * DAY_MS)
       const gasPrice = await world.client.getGasPrice()
       const transactions = open({ clock: its, budgetPerDay: gasPrice * 400_000n })
       const send = () => transactions.send(gift(account('a')), { signal })
@@ -413,27 +474,6 @@ class Killer {
   }
 }
 
-/** What reaches a disk or an endpoint. */
-const STEPS: ReadonlySet<string | symbol> = new Set(['batch', 'call', 'spread'])
-
-/** Before and after everything that is asked of it there is a step at which its user can die. */
-function killable<T extends Store | Rpc>(part: T, step: () => void): T {
-  return new Proxy(part, {
-    get(target, name) {
-      const member = Reflect.get(target, name, target)
-      if (typeof member !== 'function' || !STEPS.has(name)) {
-        return typeof member === 'function' ? member.bind(target) : member
-      }
-      return async (...args: unknown[]) => {
-        step()
-        const answer = await member.apply(target, args)
-        step()
-        return answer
-      }
-    },
-  })
-}
-
 /** A disk that outlives who writes to it. */
 function memory(): Store & { size(): number; keys(): Uint8Array[] } {
   const values = new Map<string, Uint8Array>()
@@ -481,8 +521,10 @@ async function tokenSlot(world: TestChain, holder: Hex): Promise<Hex> {
   return accessList[0]?.storageKeys[0] as Hex
 }
 
-function shifted(by: () => number): Clock {
+/** Of a machine where it is noon when the tests begin, so that none spans two days. */
+function shifted(more: () => number): Clock {
   const real = systemClock()
+  const by = () => NOON_MS - (STARTED_AT % DAY_MS) + more()
   return {
     now: () => real.now() + by(),
     monotonic: () => real.monotonic(),
