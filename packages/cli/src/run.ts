@@ -18,6 +18,7 @@ import { mirrorCommand } from './commands/mirror.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { packetsCommand } from './commands/packets.ts'
 import { peersCommand } from './commands/peers.ts'
+import { penaltiesCommand } from './commands/penalties.ts'
 import { pieceCommand } from './commands/piece.ts'
 import { putCommand } from './commands/put.ts'
 import { radioCommand } from './commands/radio.ts'
@@ -147,6 +148,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   stopCommand(commands)
   peersCommand(commands)
   transactionsCommand(commands)
+  penaltiesCommand(commands)
   configCommand(commands)
   versionCommand(commands)
   program.commandsGroup('Storage:')

@@ -54,6 +54,19 @@ describe('commands of a running node', () => {
     await node.close()
   })
 
+  it('show what cost bond, and refuse evidence that proves nothing', async () => {
+    const plain = ['--data-dir', directory()]
+    const listed = await cairn(['penalties', ...plain])
+    assert.match(listed.stdout, /epoch 3 {2}node 2 .*100.* two attestations, not taken yet/)
+    const shown = await cairn(['penalties', 'show', '3', '2', ...plain])
+    assert.match(shown.stdout, /message 2 +02020202\n.*cairn penalties verify 3 2/)
+    const verified = await cairn(['penalties', 'verify', '3', '2', ...plain])
+    assert.equal(verified.code, EXIT_CODES.failed.code)
+    assert.match(verified.stdout, /wrong: the checkpoint does not record it/)
+    const none = await cairn(['penalties', 'show', '3', '9', ...base])
+    assert.equal(none.code, EXIT_CODES.notFound.code)
+  })
+
   it('tell whether it is of use, by exit code too', async () => {
     const useful = await cairn(['status', ...base])
     assert.deepEqual([useful.code, jsonOf(useful).ready], [0, true])

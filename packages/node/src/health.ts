@@ -31,6 +31,7 @@ export type HealthCode =
   | 'parameters'
   | 'base'
   | 'muted'
+  | 'penalised'
   | 'radio'
   | 'gateways'
   | 'broker'
@@ -73,6 +74,8 @@ export interface HealthFacts {
   registered: boolean
   bonded: boolean
   /** Why the chain's parameters are not the manifest's; absent while they are. */
+  /** The latest penalty of a node of this daemon; absent where there is none. */
+  penalty?: { epoch: number; node: number; offence: string; amount: bigint }
   otherParameters?: Pick<CairnError, 'message' | 'facts' | 'next'>
   /** Base and seed of the present epoch are known. */
   baseKnown: boolean
@@ -135,6 +138,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     base(facts),
     muted(facts),
   ]
+  if (facts.penalty !== undefined) checks.push(penalised(facts.penalty))
   if (facts.account !== undefined) checks.push(gas(facts.account))
   if (facts.radios !== undefined) checks.push(radio(facts.radios), gateways(facts.radios))
   if (facts.broker !== undefined) checks.push(broker(facts.broker))
@@ -294,6 +298,17 @@ function bonded({ bonded: yes }: HealthFacts): Health {
     facts: {},
     dependsOn: ['registered', 'chain'],
     next: 'see `cairn bond show` and `cairn exit`; a node that has left wants new words to return',
+  }
+}
+
+function penalised({ epoch, node, offence, amount }: NonNullable<HealthFacts['penalty']>): Health {
+  const what = offence === 'sealedWrong' ? 'a second wrong leaf that it sealed' : `two ${offence}s`
+  return {
+    code: 'penalised',
+    severity: 'warning',
+    text: `Node ${node} lost bond for ${what} in epoch ${epoch}`,
+    facts: { epoch, node, offence, amount },
+    next: `see \`cairn penalties show ${epoch} ${node}\`; make sure that no other daemon has its words`,
   }
 }
 

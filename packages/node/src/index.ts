@@ -17,6 +17,8 @@ export type {
   NodeEvent,
   NodeView,
   PeerView,
+  PenaltyDetails,
+  PenaltyView,
   PreviewView,
   PurchaseView,
   PutResult,

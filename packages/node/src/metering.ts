@@ -3,6 +3,7 @@ import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
 import type { AccountChain } from './chain/chain.ts'
 import type { EntryState } from './chain/journal.ts'
 import type { Files } from './client/files.ts'
+import type { PenaltyState } from './ledger/offences.ts'
 import type { Metrics } from './metrics.ts'
 import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
@@ -59,6 +60,11 @@ export function meter(components: MeteringComponents): void {
   node.checkpointer.onAdopted(({ accepted, settled }) => {
     metrics.set('accepted_epoch', accepted.epoch)
     metrics.count('checkpoints_total', { event: settled === undefined ? 'adopted' : 'recomputed' })
+  })
+  node.offences.onChange(kept => {
+    const count = (wanted: PenaltyState) => kept.filter(({ state }) => state === wanted).length
+    metrics.set('penalties', count('open'), { state: 'open' })
+    metrics.set('penalties', count('taken'), { state: 'taken' })
   })
   node.checkpointer.onRetreat(last => metrics.set('accepted_epoch', last))
   files.onRun(({ groups, underWay, failing, lost, repaired }) => {

@@ -99,6 +99,11 @@ export const METRICS = {
     help: 'Last epoch whose checkpoint the chain accepted; -1 for genesis',
     labels: [],
   },
+  penalties: {
+    type: 'gauge',
+    help: 'Penalties that checkpoints record, as far as this node keeps them',
+    labels: ['state'],
+  },
   account_balance_ether: {
     type: 'gauge',
     help: 'Ether of the account that pays for gas',

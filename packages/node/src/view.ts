@@ -5,6 +5,7 @@ import {
   COUNTED_TYPES,
   type CoverageState,
   check,
+  checkpointRoot,
   countedPlace,
   coverage as coverageKind,
   Deal,
@@ -31,6 +32,7 @@ import {
   parameterOf,
   payoutLeaves,
   peek,
+  penaltyLeaves,
   pieceCid,
   type RegionalPlan,
   type StorageState,
@@ -62,6 +64,8 @@ import type {
   NodeView,
   PacketsOrder,
   PeerView,
+  PenaltyDetails,
+  PenaltyView,
   PieceView,
   PreviewView,
   PurchaseView,
@@ -94,6 +98,7 @@ import type { Sales } from './kinds/coverage/sales.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
+import type { KeptPenalty } from './ledger/offences.ts'
 import { SettledKinds } from './ledger/settled-kinds.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
@@ -225,7 +230,7 @@ export class DaemonView implements NodeView {
     const now = node.epochs.now()
     const head = chain.head()
     const index = this.#index()
-    const health = this.#health(await this.#obligations())
+    const health = this.#health(await this.#obligations(), await this.#lastPenalty())
     const { ready, reasons } = readiness(health)
     return {
       name: nodeName(signer.identity),
@@ -264,6 +269,48 @@ export class DaemonView implements NodeView {
       ...(daysLeft !== undefined && { daysLeft }),
       transactions: entries.map(transactionView).reverse(),
     }
+  }
+
+  async penalties(): Promise<PenaltyView[]> {
+    const own = this.#ownIndexes()
+    const kept = await this.#components.node.offences.all()
+    return kept.map(penalty => penaltyView(penalty, own)).reverse()
+  }
+
+  async penalty(epoch: number, node: number): Promise<PenaltyDetails | undefined> {
+    const { ledger, offences, epochs } = this.#components.node
+    const penalties = await offences.all(epoch)
+    const position = penalties.findIndex(penalty => penalty.node === node)
+    const penalty = penalties[position]
+    const final = penalty && (await ledger.final(epoch))
+    const base = await epochs.resolve(epoch)
+    const entry = base?.node(node)
+    if (!penalty || !final || !base || !entry) return undefined
+    const checkpoint = decode(Checkpoint, final.checkpoint)
+    const leaves = penaltyLeaves(penalties)
+    const { evidence, rival } = penalty
+    const found = rival && (await Promise.all([ledger.get(evidence), ledger.get(rival)]))
+    const messages = (found ?? []).flatMap(message => message?.envelope ?? [])
+    return {
+      ...penaltyView(penalty, this.#ownIndexes()),
+      network: this.#init.network,
+      checkpoint: final.checkpoint,
+      root: checkpointRoot(checkpoint),
+      position,
+      path: inclusionProof({ checkpoint, field: 'penalties', leaves, position }).path,
+      identity: entry.identity,
+      voting: entry.voting,
+      bond: entry.bond,
+      share: base.profile.penalty,
+      messages: messages.map(({ type, body, signature }) => ({ type, body, signature })),
+    }
+  }
+
+  /** Of all nodes that this daemon speaks for. */
+  #ownIndexes(): ReadonlySet<number> {
+    const own = this.#components.node.seats.map(({ signer }) => hex(signer.identity))
+    const registry = this.#registry().filter(({ identity }) => own.includes(hex(identity)))
+    return new Set(registry.map(({ index }) => index))
   }
 
   async peers(): Promise<PeerView[]> {
@@ -690,7 +737,14 @@ export class DaemonView implements NodeView {
     return obligationsOf(state, index, node.epochs.profile())
   }
 
-  #health(storage: Obligations | undefined): Health[] {
+  /** The latest of a node of this daemon, for as long as messages are kept. */
+  async #lastPenalty(): Promise<PenaltyView | undefined> {
+    const { epochs } = this.#components.node
+    const since = epochs.now() - epochs.calendar.profile.retainEpochs
+    return (await this.penalties()).find(({ own, epoch }) => own && epoch >= since)
+  }
+
+  #health(storage: Obligations | undefined, penalty: PenaltyView | undefined): Health[] {
     const { node, chain, clock, network, pieces, broker, desk, client } = this.#components
     const radios = this.#radios()
     const { profile } = this.#init.manifest
@@ -719,6 +773,7 @@ export class DaemonView implements NodeView {
       ...(broker === undefined ? {} : { broker: broker.status() }),
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
+      ...(penalty === undefined ? {} : { penalty }),
       deals: { outlook: desk.outlook(), profile },
       files: client.totals,
       account: chain.account(),
@@ -861,6 +916,20 @@ function dealView(deal: Deal): Omit<DealView, keyof Prospect> {
     firstEpoch: startEpoch,
     lastEpoch: endEpoch - 1,
     price: pricePerEpoch,
+  }
+}
+
+function penaltyView(penalty: KeptPenalty, own: ReadonlySet<number>): PenaltyView {
+  const { epoch, node, amount, evidence, rival, messageType, state } = penalty
+  return {
+    epoch,
+    node,
+    own: own.has(node),
+    offence: messageType === undefined ? 'sealedWrong' : typeName(messageType),
+    amount,
+    evidence,
+    ...(rival && { rival }),
+    state,
   }
 }
 

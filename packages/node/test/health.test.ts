@@ -46,6 +46,15 @@ describe('health', () => {
     assert.deepEqual(readiness(healthOf(WELL)), { ready: true, reasons: [] })
   })
 
+  it('is of use after a penalty, and says what for and where to look', () => {
+    const penalty = { epoch: 7, node: 3, offence: 'vote', amount: 5n }
+    const { ready, reasons } = readiness(healthOf({ ...WELL, penalty }))
+    assert.equal(ready, true)
+    const [reason] = reasons
+    assert.equal(reason?.text, 'Node 3 lost bond for two votes in epoch 7')
+    assert.match(reason?.next ?? '', /cairn penalties show 7 3/)
+  })
+
   it('is of no use on a chain with other parameters, and says which', () => {
     const otherParameters = new CairnError('otherParameters', 'feeBurn began as 2', {
       facts: { name: 'feeBurn' },

@@ -559,7 +559,45 @@ export interface TransactionsView {
   transactions: TransactionView[]
 }
 
+/** A penalty that a checkpoint records. */
+export interface PenaltyView {
+  /** Of the messages that the offence is in. */
+  epoch: number
+  node: number
+  /** It is a node of this daemon. */
+  own: boolean
+  /** What the node said twice: a message type; `sealedWrong` for a second wrong leaf. */
+  offence: string
+  /** Base units, as the checkpoint says. */
+  amount: bigint
+  /** Id of the message that proves it, and of the one that contradicts it. */
+  evidence: Uint8Array
+  rival?: Uint8Array
+  /** `taken`: the chain has taken it, or takes no more. */
+  state: 'open' | 'taken'
+}
+
+/** All that somebody needs who believes nothing. */
+export interface PenaltyDetails extends PenaltyView {
+  network: Uint8Array
+  /** The container's 468 bytes, and the root that the chain accepted. */
+  checkpoint: Uint8Array
+  root: Uint8Array
+  position: number
+  path: Uint8Array[]
+  identity: Uint8Array
+  voting: Uint8Array
+  /** Base units at the epoch's base, and the part of it that a penalty is, parts per million. */
+  bond: bigint
+  share: bigint
+  /** Both, of a contradiction whose messages are still here. */
+  messages: { type: number; body: Uint8Array; signature: Uint8Array }[]
+}
+
 export interface NodeView {
+  /** The latest first. */
+  penalties(): Promise<PenaltyView[]>
+  penalty(epoch: number, node: number): Promise<PenaltyDetails | undefined>
   status(): Promise<Status>
   transactions(): Promise<TransactionsView>
   peers(): Promise<PeerView[]>

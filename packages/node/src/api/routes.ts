@@ -236,6 +236,23 @@ export const ROUTES: readonly Route[] = [
   }),
   route({
     method: 'GET',
+    path: '/v1/penalties',
+    summary: 'Penalties that checkpoints record, the latest first',
+    response: shapes.PenaltiesShape,
+    answer: async view => ({ body: toJson({ penalties: await view.penalties() }) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/penalties/{epoch}/{node}',
+    summary: 'One penalty with its evidence: both messages, keys and the way into the checkpoint',
+    params: z.strictObject({ epoch, node: integer(0, EPOCH_MAX) }),
+    response: shapes.PenaltyDetailsShape,
+    answer: async (view, { params }) => ({
+      body: toJson(given(await view.penalty(params.epoch, params.node), 'this penalty', params)),
+    }),
+  }),
+  route({
+    method: 'GET',
     path: '/v1/peers',
     summary: 'Connected peers',
     response: shapes.PeersShape,

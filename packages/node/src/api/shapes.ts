@@ -47,6 +47,32 @@ const RadioShape = z.object({
   lacks: z.array(z.object({ code: z.string(), text: z.string(), next: z.string() })),
 })
 
+const PenaltyShape = z.object({
+  epoch: z.int(),
+  node: z.int(),
+  own: z.boolean(),
+  offence: z.string(),
+  amount,
+  evidence: hex,
+  rival: hex.optional(),
+  state: z.enum(['open', 'taken']),
+})
+
+export const PenaltiesShape = z.object({ penalties: z.array(PenaltyShape) })
+
+export const PenaltyDetailsShape = PenaltyShape.extend({
+  network: hex,
+  checkpoint: hex,
+  root: hex,
+  position: z.int(),
+  path: z.array(hex),
+  identity: hex,
+  voting: hex,
+  bond: amount,
+  share: amount,
+  messages: z.array(z.object({ type: z.int(), body: hex, signature: hex })),
+})
+
 export const TransactionsShape = z.object({
   account: z.string(),
   balance: amount.optional(),

@@ -57,10 +57,16 @@ const NONE = new Uint8Array(32)
 export class Offences {
   readonly #penalties: Store
   readonly #votes: Store
+  readonly #listeners: ((kept: readonly KeptPenalty[]) => void)[] = []
 
   constructor({ store }: { store: Store }) {
     this.#penalties = store.sublevel('penalties')
     this.#votes = store.sublevel('double-votes')
+  }
+
+  /** Told all penalties after each change of them. */
+  onChange(listener: (kept: readonly KeptPenalty[]) => void): void {
+    this.#listeners.push(listener)
   }
 
   /** Of one epoch, all at once and in the place of those kept of it before. */
@@ -72,11 +78,14 @@ export class Offences {
     const all = await this.all()
     const oldest = all.slice(0, Math.max(0, all.length - PENALTIES_MAX))
     await this.#penalties.batch(oldest.map(({ epoch: at, node }) => ({ key: keyOf(at, node) })))
+    await this.#tell()
   }
 
   async setTaken(penalty: KeptPenalty): Promise<void> {
     const kept = await this.#penalties.get(keyOf(penalty.epoch, penalty.node))
-    if (kept !== undefined) await this.#penalties.batch([written({ ...penalty, state: 'taken' })])
+    if (kept === undefined) return
+    await this.#penalties.batch([written({ ...penalty, state: 'taken' })])
+    await this.#tell()
   }
 
   /** Forgets the penalties of checkpoints that the chain took back. */
@@ -86,6 +95,13 @@ export class Offences {
     const later = { gte: u32(Math.max(0, epoch + 1)), lt }
     for await (const [at] of this.#penalties.range(later)) writes.push({ key: at })
     await this.#penalties.batch(writes)
+    await this.#tell()
+  }
+
+  async #tell(): Promise<void> {
+    if (this.#listeners.length === 0) return
+    const kept = await this.all()
+    for (const tell of this.#listeners) tell(kept)
   }
 
   /** By epoch, then node; of one epoch or of all. */

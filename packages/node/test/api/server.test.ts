@@ -89,6 +89,7 @@ describe('HTTP API', () => {
     for (const { method, path, response } of ROUTES) {
       const filled = path
         .replace('{epoch}', String(EPOCH))
+        .replace('{node}', '2')
         .replace('{id}', path.startsWith('/v1/votes/') ? PROPOSAL.id : id)
         .replace('{account}', account)
       const found = await call(`${filled}${queries[`${method} ${path}`] ?? ''}`, { method })

@@ -47,6 +47,33 @@ const STANDING = {
   requestedAt: 8n,
   tokens: 5n,
 }
+const PENALTY = {
+  epoch: 3,
+  node: 2,
+  own: false,
+  offence: 'attestation',
+  amount: 10n ** 20n,
+  evidence: new Uint8Array(32).fill(1),
+  rival: new Uint8Array(32).fill(2),
+  state: 'open',
+} as const
+const PENALTY_DETAILS = {
+  ...PENALTY,
+  network: NETWORK,
+  checkpoint: new Uint8Array(468),
+  root: new Uint8Array(32),
+  position: 0,
+  path: [new Uint8Array(32)],
+  identity: new Uint8Array(32),
+  voting: new Uint8Array(48),
+  bond: 10n ** 21n,
+  share: 100_000n,
+  messages: [1, 2].map(fill => ({
+    type: 2,
+    body: new Uint8Array(4).fill(fill),
+    signature: new Uint8Array(64),
+  })),
+}
 /** A group that lost a place. */
 const GROUP = {
   group: new Uint8Array(32),
@@ -217,6 +244,9 @@ export async function testView(): Promise<TestView> {
     castVote: async id => ({ proposal: proposalOf(id), transaction: '0x02' }),
     moveProposal: async id => ({ proposal: proposalOf(id), transaction: '0x03' }),
     delegateVotes: async () => POWER,
+    penalties: async () => [PENALTY],
+    penalty: async (epoch, node) =>
+      epoch === PENALTY.epoch && node === PENALTY.node ? PENALTY_DETAILS : undefined,
     transactions: async () => ({
       account: '0x52908400098527886e0f7030069857d2e4169ee7',
       balance: 10n ** 18n,

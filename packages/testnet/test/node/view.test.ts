@@ -1,16 +1,23 @@
 import { strict as assert } from 'node:assert'
 import { type AccountOutlook, DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
 import {
+  Checkpoint,
   type Deal,
   Deal as DealCodec,
   dealId,
+  decode,
+  type Envelope,
   encodeProofFile,
   equalBytes,
   hex,
   type Kind,
   knownDeal,
   messageId,
+  type PenaltyEvidence,
   parseProofFile,
+  penaltyFault,
+  plainVerifier,
+  rulebook,
   STORAGE,
   type State,
   type StorageState,
@@ -483,5 +490,44 @@ describe('what a daemon shows', () => {
     assert.deepEqual([audit?.provider, audit?.outcome, audit?.reported], [2, 'timeout', true])
     view.stop()
     assert.deepEqual(stopped, ['stop'])
+  })
+})
+
+describe('a view of penalties', () => {
+  it('shows what cost bond with all that somebody needs who believes nothing', async () => {
+    const cheat = 3
+    const entry = (index: number) => ({ bond: (index === cheat ? 200n : 5_000n) * TOKEN })
+    const world = new NodeWorld({ nodes: 4, entry })
+    const nodes = await world.start(0, 1, 2)
+    await world.run(1, world.profile.sealSlot, 500)
+    const [first] = nodes as [WorldNode]
+    const base = await world.base(first, 1)
+    const authors = world.authors(base)
+    const challenge = authors.challenge(cheat)
+    const seals = [1, 2].map(n => authors.seal(challenge, { proofRoot: bytes32('proof', n) }))
+    for (const message of [challenge, ...seals]) await first.node.ingest.add(message, 'sync')
+    await world.run(4)
+
+    const { view } = viewOf(world, first)
+    const [penalty, ...others] = await view.penalties()
+    assert.deepEqual(others, [])
+    assert.equal(penalty?.offence, 'seal')
+    assert.equal(penalty?.own, false)
+    assert.equal(penalty?.state, 'taken')
+    const details = await view.penalty(1, cheat)
+    assert.ok(details !== undefined)
+    const { node, amount, evidence, messages, ...rest } = details
+    const [one, other] = messages as [Envelope, Envelope]
+    const proof: PenaltyEvidence = {
+      ...rest,
+      penalty: { node, amount, evidence },
+      checkpoint: decode(Checkpoint, details.checkpoint),
+      messages: [one, other],
+    }
+    const tools = { book: rulebook([echoKind]), verifier: plainVerifier }
+    assert.equal(penaltyFault(proof, tools), undefined)
+    assert.deepEqual(details.root, world.chain.accepted.find(({ epoch }) => epoch === 1)?.root)
+    assert.equal(await view.penalty(1, 0), undefined)
+    assert.equal(await view.penalty(2, cheat), undefined)
   })
 })
