@@ -3,6 +3,7 @@
 import {
   anvilTransport,
   type ContractAddresses,
+  cairnTokenAbi,
   nodeRegistryAbi,
   possessionRoot,
   registerArguments,
@@ -21,7 +22,7 @@ import {
   TOKEN,
   unhex,
 } from '@cairn/protocol'
-import { createPublicClient, createWalletClient, type Hex } from 'viem'
+import { bytesToHex, createPublicClient, createWalletClient, type Hex } from 'viem'
 
 export interface RegistrationPlan {
   keys: NodeKeys
@@ -47,9 +48,13 @@ export interface RegisterInit {
 const BOND = 1_100n * TOKEN
 /** Verifying the possession of both keys on chain takes about a third of it. */
 const REGISTRATION_GAS = 1_200_000n
+const DELEGATION_GAS = 200_000n
 const RECEIPT_TIMEOUT_MS = 20_000
 
-/** Resolves when all are in a block; which node has which index the registry says. */
+/**
+ * Resolves when all are in a block; which node has which index the registry says. What an operator has
+ * not bonded votes for its daemon's account, so that each daemon can vote.
+ */
 export async function registerNodes(init: RegisterInit): Promise<void> {
   const { rpcUrl, contracts } = init
   const transport = anvilTransport(rpcUrl)
@@ -65,6 +70,14 @@ export async function registerNodes(init: RegisterInit): Promise<void> {
         args: registerArguments(registrationOf(plan, init)),
         chain: null,
         gas: REGISTRATION_GAS,
+      }),
+      await wallet.writeContract({
+        address: contracts.token,
+        abi: cairnTokenAbi,
+        functionName: 'delegate',
+        args: [bytesToHex(plan.keys.account.address)],
+        chain: null,
+        gas: DELEGATION_GAS,
       }),
     )
   }
