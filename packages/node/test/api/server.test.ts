@@ -431,6 +431,13 @@ describe('HTTP API', () => {
         assert.deepEqual([response.status, error.code], [400, 'badRequest'], path)
         assert.equal(error.facts.parameter, parameter, path)
       }
+      for (const amount of ['', '-1', '1.5', '0x10', '01', '1'.repeat(39)]) {
+        for (const act of ['add', 'request']) {
+          const path = `/v1/deposit/${act}?amount=${amount}`
+          const response = await call(path, { method: 'POST' })
+          assert.deepEqual(await refused(response), [400, 'badRequest'], path)
+        }
+      }
       const put = await call('/v1/put?total=999', { method: 'POST', body: 'x' })
       assert.deepEqual(await refused(put), [400, 'badRequest'])
       const half = await call('/v1/put?total=9', { method: 'POST', body: 'x' })
