@@ -77,6 +77,7 @@ export const EXIT_CODES = {
       'notGranted',
       'noFile',
       'unknownNode',
+      'unknownProposal',
       'unknownVolume',
     ],
   },

@@ -12,6 +12,7 @@ import {
   BROKEN_BYTES,
   ENDLESS,
   EPOCH,
+  PROPOSAL,
   STALLED,
   STALLED_AFTER,
   STALLED_BYTES,
@@ -99,6 +100,10 @@ describe('commands of a running node', () => {
     )
     assert.match(stdout, /\nthis ledger has 2 of the 10 epochs asked for\n/)
     assert.match(stdout, /\n0xab +1180\.591620 -> +0\.000000 +-1180\.591620\n {2}storage +1180/)
+    const ofProposal = jsonOf<Record<string, unknown>>(
+      await cairn(['vote', 'preview', PROPOSAL.id.slice(0, 12), ...base]),
+    )
+    assert.deepEqual(ofProposal.changes, [{ name: 'baseShare', before: '1', after: '400000' }])
     assert.match(stdout, /\npaid 0\.000000000000000008 -> 0\.000000000000000008, burned /)
   })
 
@@ -109,6 +114,7 @@ describe('commands of a running node', () => {
     }
     const usage = EXIT_CODES.usage.code
     assert.deepEqual(await refused([]), [usage, 'usage'])
+    assert.deepEqual(await refused(['ffffffffffff']), [EXIT_CODES.notFound.code, 'unknownProposal'])
     assert.deepEqual(await refused(['--set', 'weight.2']), [usage, 'usage'])
     assert.deepEqual(await refused(['--set', 'slotMs=5']), [usage, 'badParameter'])
     assert.deepEqual(await refused(['--set', 'feeBurn=20%']), [usage, 'badParameter'])

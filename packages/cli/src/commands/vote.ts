@@ -30,6 +30,7 @@ export function voteCommand({ program, action }: Commands): void {
   vote
     .command('preview')
     .description('settle the last epochs again under other parameters: who would earn what')
+    .argument('[id]', `a proposal whose changes to take: ${ID}`)
     .option('--set <name=value>', 'a parameter and what it would be; may be given again')
     .option(
       '--epochs <n>',
@@ -141,18 +142,40 @@ async function delegate(session: Session, account: string | undefined) {
   return undefined
 }
 
-async function preview(session: Session, { epochs }: { epochs: number }) {
-  const given = session.takeParameters()
-  check(given.length > 0, 'usage', 'expected what would change', {
-    next: 'name it as in --set weight.2=2',
+async function preview(session: Session, id: string | undefined, { epochs }: { epochs: number }) {
+  const asked = session.takeParameters()
+  check(asked.length > 0 || id !== undefined, 'usage', 'expected what would change', {
+    next: 'name a proposal, or a parameter as in --set weight.2=2',
   })
-  for (const [name, value] of given) parseParameter(name, value)
+  for (const [name, value] of asked) parseParameter(name, value)
   const api = await session.api()
+  const proposed = id === undefined ? [] : await proposedBy(session, id)
+  const given = [...proposed, ...asked]
   const found = await api.json<Json<PreviewView>>('/v1/votes/preview', {
     query: { set: given.map(assignment => assignment.join('=')).join(','), epochs },
   })
   session.output.result(found, previewText(found))
   return undefined
+}
+
+/** What a proposal sets of the parameters that nodes pay by. Throws `notPreviewed` where it is none. */
+async function proposedBy(session: Session, id: string): Promise<[name: string, value: string][]> {
+  const api = await session.api()
+  const { calls } = await api.json<Json<VoteProposal>>(pathOf(id))
+  const changes = calls.flatMap(({ change }): [string, string][] => {
+    if (change === undefined) return []
+    const parameter = parameterOf(change.name)
+    if (parameter === undefined) return []
+    return [[parameter.name, parameterText(parameter, BigInt(change.proposed))]]
+  })
+  check(changes.length > 0, 'notPreviewed', 'the proposal changes nothing that nodes pay by', {
+    facts: { calls: calls.length },
+    next: 'see what it does with `cairn vote show`',
+  })
+  const others = calls.length - changes.length
+  if (others > 0)
+    session.output.note(`${others} more of its calls change nothing that nodes pay by`)
+  return changes
 }
 
 /** The sums to the last unit, what each earns to a millionth. */
