@@ -1,6 +1,12 @@
 /** The light client against real chains: what holds, and what hostile files and endpoints come to. */
 import { strict as assert } from 'node:assert'
-import { checkpointsAbi, deploy, TESTNET_PARAMETERS } from '@cairn/contracts'
+import {
+  anvilTransport,
+  checkpointsAbi,
+  deploy,
+  TESTNET_PARAMETERS,
+  testGuardian,
+} from '@cairn/contracts'
 import {
   CairnError,
   Checkpoint,
@@ -24,7 +30,8 @@ import {
   verdictSentences,
   verifyOnChain,
 } from '@cairn/protocol'
-import { bytesToHex, type Hex, hexToBytes } from 'viem'
+import { bytesToHex, createWalletClient, type Hex, hexToBytes } from 'viem'
+import { foundry } from 'viem/chains'
 import { openWorld, startNetwork, type World } from './world.ts'
 
 const DELAY = 1000n
@@ -216,7 +223,11 @@ describe('light client', () => {
     const id = await world.client.snapshot()
     const cancel = { ...checkpoints, functionName: 'cancel' } as const
     const before = bytesToHex(Checkpoint.serialize(network.first))
-    await world.mined(await world.deployer.writeContract({ ...cancel, args: [0n, before] }))
+    const transport = anvilTransport(world.anvil.rpcUrl)
+    const { account, address } = testGuardian()
+    await world.client.setBalance({ address, value: 10n ** 18n })
+    const guardian = createWalletClient({ account, chain: foundry, transport })
+    await world.mined(await guardian.writeContract({ ...cancel, args: [0n, before] }))
     assert.equal(await refusal(verify(message, change)), 'checkpointCancelled')
     // The next vote is for another.
     const again = network.next(network.first, { ...ROOTS, spentTotal: 1n })
