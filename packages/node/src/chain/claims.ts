@@ -48,7 +48,7 @@ const CLAIMS_AT_ONCE = 64
 /** `RewardDistributor.KEPT`: older checkpoints are claimed from no more. */
 const KEPT_EPOCHS = 256
 /** Accounts that the contract is asked about at once: one batch of calls. */
-const READS_AT_ONCE = 100
+const CLAIMED_AT_ONCE = 100
 const BEFORE_THE_FIRST = 2n ** 64n - 1n
 
 /** Where the sums come from: the daemon's settlements, or a proof file. */
@@ -307,8 +307,8 @@ export class Claims {
   async #claimed(accounts: readonly Uint8Array[]): Promise<bigint[]> {
     const distributor = this.#distributor()
     const found: bigint[] = []
-    for (let from = 0; from < accounts.length; from += READS_AT_ONCE) {
-      const some = accounts.slice(from, from + READS_AT_ONCE)
+    for (let from = 0; from < accounts.length; from += CLAIMED_AT_ONCE) {
+      const some = accounts.slice(from, from + CLAIMED_AT_ONCE)
       const amounts = await this.#components.rpc.call(client =>
         Promise.all(
           some.map(account =>

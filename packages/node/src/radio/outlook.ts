@@ -60,14 +60,22 @@ export function lacksOf({ online, status, plan, entry, nonceEnd, door }: Gateway
     lack('leaving', 'its node has asked to leave', 'register it again under other keys to return')
   }
   if (entry.cell === 0n) {
-    lack('noCell', 'its node has no cell', 'register a gateway with the cell that it stands in')
+    lack('noCell', 'its node has no cell', 'run `cairn place --at LATITUDE,LONGITUDE`')
   } else if (registered !== plan) {
     const text = `it is registered for ${registered ?? `plan ${entry.region}`}, and set to ${plan}`
-    lack('otherPlan', text, 'set its region to what is registered')
+    lack(
+      'otherPlan',
+      text,
+      'run `cairn place --region PLAN`, or set its region to what is registered',
+    )
   }
   if (entry.cell !== 0n && !equalBytes(entry.nonceEnd, nonceEnd)) {
     const text = 'another nonce chain is registered than this node holds'
-    lack('otherNonces', text, 'register it with the end that `cairn gateways` prints')
+    lack(
+      'otherNonces',
+      text,
+      'start it with the words and the network that it was registered with; a chain is registered once',
+    )
   }
   return lacks
 }
