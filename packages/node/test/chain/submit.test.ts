@@ -146,7 +146,8 @@ describe('submission', () => {
   })
 
   it('raises the fee of a transaction that no block takes', async () => {
-    const fast = hastened(200)
+    const times = 200
+    const fast = hastened(times)
     const { contracts, chainId } = world.access
     await world.client.setAutomine(false)
     const warnings: string[] = []
@@ -167,6 +168,7 @@ describe('submission', () => {
         epochs: { genesis: 0, seconds: 3600 },
         account: unhex(world.operator(15).privateKey),
         pollMs: 5_000,
+        rpcLimits: { timeoutMs: 20_000 * times },
       },
     )
     opened.push(chain)

@@ -52,7 +52,8 @@ describe('transactions', () => {
     ...limits
   }: OpenOptions = {}) => {
     const rpc = new Rpc(
-      { clock: its, log: quiet },
+      // Endpoints have their time by the machine's clock, however fast that of the test is.
+      { clock, log: quiet },
       { urls: urls ?? [world.endpoint.url], chainId: world.access.chainId },
     )
     const ask = killed === undefined ? rpc : killable(rpc, killed)
