@@ -3,11 +3,13 @@
  * are built in order of dependence, and stopped in reverse.
  */
 import {
+  type Attestation,
   CairnError,
   check,
   decodeState,
   Envelope,
   type EpochBase,
+  type EpochMessage,
   emptyState,
   epochAt,
   epochStart,
@@ -25,6 +27,7 @@ import {
   roundStart,
   rulebook,
   type State,
+  slotStart,
   type Verifier,
   type Vote,
 } from '@cairn/protocol'
@@ -398,10 +401,7 @@ export class CairnNode {
     this.#run(async () => {
       if (await seat.speaker.hasSaid(arrival)) return
       const { calendar } = this.epochs
-      const sooner =
-        type === MessageType.vote
-          ? roundStart(calendar, epoch, (message.value as Vote).round)
-          : epochStart(calendar, epoch)
+      const sooner = earliest(calendar, type, message.value)
       const facts = { node: author, epoch, type, message: hex(message.id) }
       if (sooner <= this.#startedAt) {
         if (this.#muteUntil >= epochAt(calendar, this.#startedAt) + 2) return
@@ -512,4 +512,14 @@ export class CairnNode {
       .finally(() => this.#running.delete(running))
     this.#running.add(running)
   }
+}
+
+/** The time before which no clock within the skew lets a message be said, ms since 1970. */
+function earliest(calendar: Epochs['calendar'], type: MessageType, value: EpochMessage): number {
+  const { epoch } = value
+  const { sealSlot, skewMs } = calendar.profile
+  if (type === MessageType.vote) return roundStart(calendar, epoch, (value as Vote).round) - skewMs
+  if (type === MessageType.seal) return slotStart(calendar, epoch, sealSlot) - skewMs
+  if (type !== MessageType.attestation) return epochStart(calendar, epoch) - skewMs
+  return slotStart(calendar, epoch, (value as Attestation).seenSlot) - skewMs
 }
