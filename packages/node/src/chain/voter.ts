@@ -344,12 +344,14 @@ export class Voter {
   async #find(prefix: string): Promise<Motion> {
     const found = (await this.#read()).filter(({ id }) => idText(id).startsWith(prefix))
     const [motion, another] = found
-    check(
-      motion !== undefined && another === undefined,
-      'unknownProposal',
-      motion === undefined ? 'there is no such proposal' : 'several proposals begin so',
-      { facts: { id: prefix }, next: 'see `cairn vote list`, and give more digits' },
-    )
+    check(motion !== undefined, 'unknownProposal', 'there is no such proposal', {
+      facts: { id: prefix },
+      next: 'see `cairn vote list`',
+    })
+    check(another === undefined, 'unknownProposal', 'several proposals begin so', {
+      facts: { id: prefix, proposals: found.length },
+      next: 'give more digits of the id; `cairn vote list` shows them',
+    })
     return motion
   }
 
