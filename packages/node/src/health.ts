@@ -73,9 +73,9 @@ export interface HealthFacts {
   peers: number
   registered: boolean
   bonded: boolean
-  /** Why the chain's parameters are not the manifest's; absent while they are. */
   /** The latest penalty of a node of this daemon; absent where there is none. */
   penalty?: { epoch: number; node: number; offence: string; amount: bigint }
+  /** Why the chain's parameters are not the manifest's; absent while they are. */
   otherParameters?: Pick<CairnError, 'message' | 'facts' | 'next'>
   /** Base and seed of the present epoch are known. */
   baseKnown: boolean

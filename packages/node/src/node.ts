@@ -339,7 +339,7 @@ export class CairnNode {
     await network.start()
     await chain.start(this.#stopping.signal)
     this.#funding.start()
-    await this.#penalties.start()
+    this.#penalties.start()
     this.#vetoes.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))

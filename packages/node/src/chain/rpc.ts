@@ -106,10 +106,11 @@ export class Rpc {
     throw this.#unavailable(cause)
   }
 
-  /** As `call`, and asks all others too, whose answers nobody waits for. */
-  async spread<T>(ask: (client: Client) => Promise<T>): Promise<T> {
+  /** As `call`, and where the answer is `good` asks all others too, whose answers nobody waits for. */
+  async spread<T>(ask: (client: Client) => Promise<T>, good: (answer: T) => boolean): Promise<T> {
     const { log } = this.#components
     const first = await this.call(async client => ({ client, answer: await ask(client) }))
+    if (!good(first.answer)) return first.answer
     for (const endpoint of this.#endpoints) {
       if (endpoint.client === first.client || endpoint.isAway) continue
       this.#identify(endpoint)

@@ -130,8 +130,10 @@ interface Turn {
   take(): Promise<void>
 }
 
+/** Code of a call that the contract refused. */
+const REVERTED = 3
 /** Codes with which nodes refuse a call or transaction; others are the endpoint's own trouble. */
-const REFUSALS = new Set([3, -32000, -32003])
+const REFUSALS = new Set([REVERTED, -32000, -32003])
 
 export class Transactions {
   readonly address: Hex
@@ -168,11 +170,13 @@ export class Transactions {
    */
   async send(call: Call, options: SendOptions): Promise<Mined> {
     const { key = '', purpose = 'order', signal } = options
+    signal.throwIfAborted()
     check(new TextEncoder().encode(key).length <= KEY_MAX_BYTES, 'invalid', 'the key is too long')
-    return await this.#turn(rankOf(purpose), async () => {
+    const run = async () => {
       const both = AbortSignal.any([signal, this.#stopped.signal])
       return await this.#send(call, { ...options, key, purpose, signal: both })
-    })
+    }
+    return await this.#turn(rankOf(purpose), run, signal)
   }
 
   /**
@@ -216,11 +220,26 @@ export class Transactions {
     }
   }
 
-  /** Runs when it is this one's turn: of those that wait, the lowest rank goes first. */
-  async #turn<T>(rank: number, run: () => Promise<T>): Promise<T> {
+  /**
+   * Runs when it is this one's turn: of those that wait, the lowest rank goes first. Who is told to
+   * stop leaves the line, or a stop would wait for all that are before it.
+   */
+  async #turn<T>(rank: number, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     check(this.#turns.length < QUEUE_MAX, 'queueFull', `${QUEUE_MAX} transactions wait already`)
     return await new Promise<T>((resolve, reject) => {
-      this.#turns.push({ rank, take: () => run().then(resolve, reject) })
+      const leave = () => {
+        this.#turns.splice(this.#turns.indexOf(turn), 1)
+        reject(signal?.reason)
+      }
+      const turn: Turn = {
+        rank,
+        take: () => {
+          signal?.removeEventListener('abort', leave)
+          return run().then(resolve, reject)
+        },
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#turns.push(turn)
       this.#taking ??= this.#takeTurns()
     })
   }
@@ -414,7 +433,7 @@ export class Transactions {
     const isLast = journal.unsettled().every(({ nonce }) => nonce <= entry.nonce)
     if (isLast) {
       const estimate = await rpc.call(client => this.#estimate(client, entry.call))
-      if ('refused' in estimate) {
+      if ('refused' in estimate && isRevert(estimate.refused)) {
         await journal.giveUp(entry)
         log.debug({ nonce: entry.nonce, key: entry.key }, 'a transaction is wanted no more')
         return
@@ -458,7 +477,7 @@ export class Transactions {
     return (await this.#raise(journal, entry)).entry
   }
 
-  /** A higher fee, where the cap and the budget allow it; else the same once more. */
+  /** A higher fee, where the cap and the budget allow it; else the same, until it is due again. */
   async #raise(journal: Journal, entry: Entry): Promise<Raised> {
     const { rpc, clock, log } = this.#components
     const last = feesOf(entry)
@@ -468,7 +487,7 @@ export class Transactions {
     const isAffordable = this.#overBudget(journal, { nonce, gas, fees, purpose }) === undefined
     if (!isHigher || !isAffordable || attempts.length >= ATTEMPTS_MAX) {
       await this.#broadcast(attempts.at(-1)?.raw as Hex)
-      return { entry, outbid: false }
+      return { entry: { ...entry, at: clock.now() }, outbid: false }
     }
     log.warn({ nonce }, 'a transaction is in no block yet; its fee is raised')
     const next = await journal.raise(entry, await this.#sign(entry, fees), clock.now())
@@ -568,14 +587,25 @@ export class Transactions {
   }
 
   /**
-   * Resolves with why no endpoint will ever take it, or that one of its nonce bids more. One that has it already has done what was asked;
-   * with one that has another of its nonce, or is past it, the wait finds out what became of that.
+   * Resolves with why it is not taken, or that one of its nonce bids more. One that has it already has
+   * done what was asked; with one that has another of its nonce, or is past it, the wait finds out what
+   * became of that.
    */
   async #broadcast(raw: Hex): Promise<'taken' | 'outbid' | CairnError> {
-    // All of them, since one may keep it to itself.
-    const answer = await this.#components.rpc.spread(client =>
-      orRefusal(() => client.request({ method: 'eth_sendRawTransaction', params: [raw] })),
+    return await this.#components.rpc.spread(
+      async client =>
+        this.#outcomeOf(
+          await orRefusal(() =>
+            client.request({ method: 'eth_sendRawTransaction', params: [raw] }),
+          ),
+        ),
+      // All of them, since one may keep it to itself; but none after one refused it, since what is
+      // refused is forgotten, and would be in a block all the same.
+      outcome => !(outcome instanceof CairnError),
     )
+  }
+
+  #outcomeOf(answer: Hex | { refused: RpcRequestError }): 'taken' | 'outbid' | CairnError {
     if (typeof answer === 'string') return 'taken'
     const text = answer.refused.details
     if (/nonce too low|already|known/i.test(text)) return 'taken'
@@ -586,7 +616,7 @@ export class Transactions {
   /** Asks again what the block refused: the answer now has the contract's error. */
   async #reverted(call: Call, { transaction }: Mined): Promise<CairnError> {
     const again = await this.#components.rpc.call(client => this.#estimate(client, call))
-    if ('refused' in again) return this.#refusal(again.refused)
+    if ('refused' in again && isRevert(again.refused)) return this.#refusal(again.refused)
     return new CairnError('reverted', `transaction ${transaction} was refused in its block`, {
       facts: { transaction },
     })
@@ -601,7 +631,9 @@ export class Transactions {
         next: 'send ether to the account',
       })
     }
-    return new CairnError('reverted', `the chain refuses the transaction: ${cause.details}`, {
+    // A full pool or a state that is not there passes, and says nothing of the call.
+    const code = isRevert(cause) ? 'reverted' : 'chainUnavailable'
+    return new CairnError(code, `the chain refuses the transaction: ${cause.details}`, {
       cause,
       facts: { account },
     })
@@ -639,6 +671,11 @@ export function contractError<const A extends Abi>(abi: A, error: CairnError) {
     if (unknown instanceof AbiErrorSignatureNotFoundError) return undefined
     throw unknown
   }
+}
+
+/** The contract's own refusal, not the endpoint's: with data, or in words that all nodes share. */
+function isRevert({ code, data, details }: RpcRequestError): boolean {
+  return code === REVERTED || (isHex(data) && data !== '0x') || /revert/i.test(details)
 }
 
 async function orRefusal<T>(ask: () => Promise<T>): Promise<T | { refused: RpcRequestError }> {

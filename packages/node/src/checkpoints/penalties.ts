@@ -34,6 +34,8 @@ export class Penalties {
   readonly #components: PenaltiesComponents
   /** By `nameOf`. */
   readonly #timers = new Map<string, Timer>()
+  /** Whose turn cannot be told yet, by `nameOf`; at most `WAITING_MAX`. */
+  readonly #early = new Map<string, Waiting>()
   readonly #running = new Set<Promise<void>>()
   readonly #stopped = new AbortController()
 
@@ -41,16 +43,16 @@ export class Penalties {
     this.#components = components
   }
 
-  /** Takes up what was left open before. */
-  async start(): Promise<void> {
+  /** Takes up what was left open before, without keeping the node waiting: old bases take time. */
+  start(): void {
     const { checkpointer, offences } = this.#components
     checkpointer.onDoubleVote(found => this.#run(() => this.#keepVotes(found)))
-    checkpointer.onAdopted(adopted => this.#run(() => this.#keep(adopted)))
+    checkpointer.onAdopted(adopted => {
+      this.#run(() => this.#keep(adopted))
+      this.#run(() => this.#goOn())
+    })
     checkpointer.onRetreat(last => this.#run(() => offences.dropAfter(last)))
-    for (const votes of await offences.doubleVotes()) await this.#wait({ votes })
-    for (const penalty of await offences.all()) {
-      if (penalty.state === 'open') await this.#wait({ penalty })
-    }
+    this.#run(() => this.#takeUp())
   }
 
   async stop(): Promise<void> {
@@ -58,6 +60,31 @@ export class Penalties {
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
     await Promise.all(this.#running)
+  }
+
+  async #takeUp(): Promise<void> {
+    const { offences } = this.#components
+    await offences.dropDoubleVotesBefore(this.#oldest())
+    for (const votes of await offences.doubleVotes()) await this.#wait({ votes })
+    for (const penalty of await offences.all()) {
+      const isOpen = penalty.state === 'open' && penalty.epoch >= this.#oldest()
+      if (isOpen) await this.#wait({ penalty })
+    }
+  }
+
+  /** The chain has gone on: more bases may be known, and the oldest offences are past. */
+  async #goOn(): Promise<void> {
+    await this.#components.offences.dropDoubleVotesBefore(this.#oldest())
+    const early = [...this.#early.values()]
+    this.#early.clear()
+    for (const waiting of early) {
+      if (epochOf(waiting) >= this.#oldest()) await this.#wait(waiting)
+    }
+  }
+
+  /** First epoch whose offences are not given up. */
+  #oldest(): number {
+    return this.#components.epochs.now() - EPOCHS_MAX
   }
 
   async #keepVotes(votes: DoubleVote): Promise<void> {
@@ -78,10 +105,14 @@ export class Penalties {
   /** Until it is this node's turn, and again until the chain has it. */
   async #wait(waiting: Waiting): Promise<void> {
     const { epochs, clock, speakers } = this.#components
+    if (this.#stopped.signal.aborted) return
     const { epoch, node } = 'votes' in waiting ? waiting.votes : waiting.penalty
     const base = await epochs.resolve(epoch)
     const committee = epochs.committee(epoch)
-    if (base === undefined || committee === undefined || committee.length === 0) return
+    if (base === undefined || committee === undefined) {
+      if (this.#early.size < WAITING_MAX) this.#early.set(nameOf(waiting), waiting)
+      return
+    }
     const own = new Set(speakers.map(speaker => speaker.index(base)))
     // Who is punished leaves it to others, or would get a part of it back.
     if (own.has(node) || this.#timers.size >= WAITING_MAX) return
@@ -99,6 +130,7 @@ export class Penalties {
   }
 
   #at(time: number, waiting: Waiting, { base, again }: { base: EpochBase; again: number }): void {
+    if (this.#stopped.signal.aborted) return
     const { clock } = this.#components
     const name = nameOf(waiting)
     this.#timers.get(name)?.cancel()
@@ -106,8 +138,7 @@ export class Penalties {
       this.#timers.delete(name)
       this.#run(async () => {
         const done = await this.#punish(waiting)
-        const given = base.epoch + EPOCHS_MAX < this.#components.epochs.now()
-        if (!done && !given && !this.#stopped.signal.aborted) {
+        if (!done && base.epoch >= this.#oldest()) {
           this.#at(clock.now() + again, waiting, { base, again })
         }
       })
@@ -166,6 +197,10 @@ export class Penalties {
 }
 
 type Waiting = { readonly votes: DoubleVote } | { readonly penalty: KeptPenalty }
+
+function epochOf(waiting: Waiting): number {
+  return 'votes' in waiting ? waiting.votes.epoch : waiting.penalty.epoch
+}
 
 function nameOf(waiting: Waiting): string {
   if ('votes' in waiting) return `votes/${waiting.votes.epoch}/${waiting.votes.node}`

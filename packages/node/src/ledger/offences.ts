@@ -138,6 +138,14 @@ export class Offences {
     await this.#votes.batch([{ key: keyOf(epoch, node) }])
   }
 
+  /** Forgets those of earlier epochs, or they would keep later ones out. */
+  async dropDoubleVotesBefore(epoch: number): Promise<void> {
+    const writes: Write[] = []
+    const earlier = { gte: u32(0), lt: u32(Math.max(0, epoch)) }
+    for await (const [at] of this.#votes.range(earlier)) writes.push({ key: at })
+    await this.#votes.batch(writes)
+  }
+
   async doubleVotes(): Promise<DoubleVote[]> {
     const found: DoubleVote[] = []
     for await (const [at, bytes] of this.#votes.range(withPrefix(new Uint8Array(0)))) {

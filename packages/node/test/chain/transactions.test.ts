@@ -296,7 +296,23 @@ describe('transactions', () => {
     )
     await assert.rejects(transactions.send(gift(account('a')), { signal }), { code: 'queueFull' })
     leaving.abort(new Error('leaves'))
-    for (const one of waiting) await assert.rejects(one, /leaves/)
+    await Promise.all(waiting.map(one => assert.rejects(one, /leaves/)))
+  })
+
+  it('lets who is told to stop leave the line', async () => {
+    await world.client.setAutomine(false)
+    const transactions = open()
+    const first = transactions.send(gift(account('a')), { signal })
+    await until(async () => (await pending()) === 1)
+    const stopping = new AbortController()
+    const second = transactions.send(gift(account('b')), { signal: stopping.signal })
+    assert.equal(transactions.outlook().waiting, 2)
+    stopping.abort(new Error('stop'))
+    await assert.rejects(second, /stop/)
+    assert.equal(transactions.outlook().waiting, 1)
+    await world.mine()
+    await first
+    assert.deepEqual(await Promise.all(['a', 'b'].map(name => tokensOf(account(name)))), [1n, 0n])
   })
 
   describe('a budget', () => {
@@ -357,6 +373,23 @@ describe('transactions', () => {
     assert.equal(await tokensOf(account('a')), 1n)
   })
 
+  it('asks what gas costs no more often than a fee may be raised', async () => {
+    await world.client.setAutomine(false)
+    let asked = 0
+    world.endpoint.fault = {
+      kind: 'lie',
+      change: (method, result) => {
+        if (method === 'eth_maxPriorityFeePerGas') asked++
+        return result
+      },
+    }
+    const transactions = open({ clock: hastened(100), maxFeePerGas: 3n * GWEI })
+    const sending = transactions.send(gift(account('a')), { signal })
+    await assert.rejects(sending, { code: 'chainUnavailable' })
+    // First, then every 45 s of 225.
+    assert.ok(asked <= 6, `asked ${asked} times`)
+  })
+
   it('outbids one of its nonce that it knows nothing of', async () => {
     await world.client.setAutomine(false)
     const lost = open()
@@ -388,6 +421,43 @@ describe('transactions', () => {
     const { succeeded } = await transactions.send(gift(account('a')), { signal })
     assert.equal(succeeded, true)
     assert.equal(await tokensOf(account('a')), 1n)
+  })
+
+  it('lets no endpoint have what another refused', async () => {
+    const full = await openEndpoint(world.anvil.rpcUrl)
+    closers.push(() => full.close())
+    full.fault = {
+      kind: 'keep',
+      method: 'eth_sendRawTransaction',
+      result: new Error('txpool is full'),
+    }
+    let copies = 0
+    world.endpoint.fault = {
+      kind: 'lie',
+      change: (method, result) => {
+        if (method === 'eth_sendRawTransaction') copies++
+        return result
+      },
+    }
+    const transactions = open({ urls: [full.url, world.endpoint.url] })
+    const refused = transactions.send(gift(account('a')), { signal })
+    await assert.rejects(refused, { code: 'chainUnavailable' })
+    assert.deepEqual(states(transactions), [])
+    full.fault = undefined
+    await transactions.send(gift(account('b')), { signal })
+    await until(async () => copies > 0)
+    assert.equal(copies, 1)
+    assert.deepEqual(await Promise.all(['a', 'b'].map(name => tokensOf(account(name)))), [0n, 1n])
+  })
+
+  it('takes the trouble of an endpoint for no word of the contract', async () => {
+    world.endpoint.fault = {
+      kind: 'lie',
+      change: (method, result) =>
+        method === 'eth_estimateGas' ? new Error('missing trie node') : result,
+    }
+    const sending = open().send(gift(account('a')), { signal })
+    await assert.rejects(sending, { code: 'chainUnavailable' })
   })
 
   it('gives up what the chain would refuse by now, and takes its nonce', async () => {

@@ -72,7 +72,7 @@ export type Fault =
   /** Takes the call and says nothing; `begins`: after the head and the first byte of the answer. */
   | { kind: 'silent'; begins: boolean }
   | { kind: 'status'; status: number }
-  /** Answers calls of a method by itself, and forwards the others. */
+  /** Answers calls of a method by itself, an `Error` as one, and forwards the others. */
   | { kind: 'keep'; method: string; result: unknown }
   /** Changes the result of a call; an `Error` is answered as one. */
   | { kind: 'lie'; change: (method: string, result: unknown) => unknown }
@@ -118,7 +118,12 @@ export async function openEndpoint(target: string): Promise<Endpoint> {
     if (fault?.kind === 'keep') {
       const calls = [JSON.parse(body) as RpcCall | RpcCall[]].flat()
       if (calls.some(({ method }) => method === fault.method)) {
-        const kept = calls.map(({ id }) => ({ jsonrpc: '2.0', id, result: fault.result }))
+        const { result } = fault
+        const answer =
+          result instanceof Error
+            ? { error: { code: -32_000, message: result.message } }
+            : { result }
+        const kept = calls.map(({ id }) => ({ jsonrpc: '2.0', id, ...answer }))
         outgoing.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(kept))
         return
       }

@@ -103,4 +103,14 @@ describe('what costs bond', () => {
     await offences.dropDoubleVote(votes(1, 9))
     assert.equal(await offences.putDoubleVote(votes(2, 0)), true)
   })
+
+  it('makes room for later double votes when earlier ones are past', async () => {
+    for (let node = 0; node < DOUBLE_VOTES_MAX; node++) {
+      assert.equal(await offences.putDoubleVote(votes(5 + (node % 2), node)), true)
+    }
+    assert.equal(await offences.putDoubleVote(votes(300, 1)), false)
+    await offences.dropDoubleVotesBefore(6)
+    assert.equal((await offences.doubleVotes()).length, DOUBLE_VOTES_MAX / 2)
+    assert.equal(await offences.putDoubleVote(votes(300, 1)), true)
+  })
 })

@@ -127,6 +127,29 @@ describe('a penalty of a checkpoint', () => {
     assert.equal(world.chain.slashed.length, 1)
   })
 
+  it('is taken after a restart before the chain has shown its beginning', async () => {
+    const { world, nodes, base, say } = await scene({ activationDelay: 40 })
+    for (const { chain } of nodes) chain.punish = async () => 'notActive'
+    await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
+    await world.run(3)
+    for (const { node } of nodes) await world.until(node.stop())
+    for (const { index } of nodes) world.network.crash(`peer${index}`)
+    const again = nodes.map(({ index, store }) => world.node(index, { store }))
+    const returns = again.map(({ chain }) => {
+      const { genesis } = chain
+      chain.genesis = () => undefined
+      return () => {
+        chain.genesis = genesis
+      }
+    })
+    for (const { node } of again) await world.until(node.start())
+    await world.run(3, 4)
+    assert.equal(world.chain.slashed.length, 0)
+    for (const come of returns) come()
+    await world.run(9)
+    assert.equal(world.chain.slashed.length, 1)
+  })
+
   it('takes a node below the minimum out of the active set at the bases that see it', async () => {
     const world = new NodeWorld({
       nodes: 4,
