@@ -97,8 +97,9 @@ contract Checkpoints is AccessManaged {
         uint48 activeAt;
         /// The committee is not the one that the last checkpoint names.
         bool exceptional;
-        /// A checkpoint of the epoch that is due was cancelled.
-        bool again;
+        /// Epochs from the one that is due on of which a checkpoint was cancelled, or went with one;
+        /// fewer than `KEPT`.
+        uint16 again;
     }
 
     /// Nodes that check in, in order: their tree grows as they come.
@@ -108,7 +109,10 @@ contract Checkpoints is AccessManaged {
         uint32 count;
         /// Windows so far: who checked in is remembered for each.
         uint64 id;
-        uint256 weight;
+        uint128 weight;
+        /// Of all nodes as the window opened: who checks in and then asks to leave makes no majority
+        /// of fewer.
+        uint128 total;
         bytes32[4] key;
     }
 
@@ -185,7 +189,7 @@ contract Checkpoints is AccessManaged {
         bytes32 next = checkpoint.nextCommittee();
         if (next != committeeWord_) revert WrongCommittee(committeeWord_, next);
 
-        _setState(State(genesis_, epoch, uint48(from), 0, false, false));
+        _setState(State(genesis_, epoch, uint48(from), 0, false, 0));
         committeeWord = next;
         // Storage that was never zero costs 17,100 gas less to write: the ring is paid for here, once,
         // and every submission costs the same from the first.
@@ -214,7 +218,7 @@ contract Checkpoints is AccessManaged {
         bytes32 word = committeeWord;
         if (committee.word() != word) revert WrongCommittee(word, committee.word());
         if (round >> 48 != 0) revert RoundTooHigh(round);
-        if (state.again && round < cancelledBelow[root]) revert RootCancelled(root);
+        if (state.again != 0 && round < cancelledBelow[root]) revert RootCancelled(root);
 
         _checkQuorum(
             committee, absent, voteSigningRoot(state.genesis, epoch, round, root), signature
@@ -299,11 +303,12 @@ contract Checkpoints is AccessManaged {
         if (_isOver(fallback_)) {
             // Who holds a majority is not sent away by one who opens another window.
             bool waits = fallback_.opened > _state().acceptedAt;
-            if (waits && 2 * fallback_.weight > registry.totalWeight()) revert CommitteeWaits();
+            if (waits && _isMajority(fallback_)) revert CommitteeWaits();
             fallback_.opened = uint64(block.timestamp);
             fallback_.end = uint64(block.timestamp) + fallbackWindow;
             fallback_.count = 0;
             fallback_.weight = 0;
+            fallback_.total = registry.totalWeight();
             ++fallback_.id;
             emit FallbackOpened(epoch, fallback_.end);
         }
@@ -321,7 +326,7 @@ contract Checkpoints is AccessManaged {
             sum.add(key);
         }
         fallback_.key = sum;
-        fallback_.weight += weight;
+        fallback_.weight += uint128(weight);
         fallback_.count = place + 1;
         CommitteeWord.append(_branch, place, keccak256(abi.encode(key, weight)));
         emit CheckedIn(epoch, node, place, weight);
@@ -333,9 +338,8 @@ contract Checkpoints is AccessManaged {
         Fallback storage fallback_ = _fallback;
         if (fallback_.opened <= _state().acceptedAt) revert NoWindow();
         if (block.timestamp <= fallback_.end) revert WindowOpen(fallback_.end);
-        uint256 total = registry.totalWeight();
         uint256 weight = fallback_.weight;
-        if (2 * weight <= total) revert NoMajority(weight, total);
+        if (!_isMajority(fallback_)) revert NoMajority(weight, fallback_.total);
         bytes32 members = CommitteeWord.rootOf(_branch, fallback_.count);
         _setCommittee(
             epoch,
@@ -350,9 +354,8 @@ contract Checkpoints is AccessManaged {
         if (home != 0) return _setCommittee(epoch, word);
         if (_fallback.opened <= _state().acceptedAt) revert NoWindow();
         if (block.timestamp <= _fallback.end) revert WindowOpen(_fallback.end);
-        uint256 total = registry.totalWeight();
         // Whoever checked in comes first.
-        if (2 * _fallback.weight > total) revert NoFault();
+        if (_isMajority(_fallback)) revert NoFault();
         _setCommittee(epoch, word);
     }
 
@@ -457,7 +460,8 @@ contract Checkpoints is AccessManaged {
         uint64 from = now_ + (state.exceptional ? fallbackDelay : activationDelay);
         // Never before the one it follows.
         if (from < state.activeAt) from = state.activeAt;
-        _setState(State(state.genesis, epoch, uint48(now_), uint48(from), false, false));
+        uint16 again = state.again == 0 ? 0 : state.again - 1;
+        _setState(State(state.genesis, epoch, uint48(now_), uint48(from), false, again));
         _setEntry(epoch, root, Entry(epoch, now_, from, uint64(block.number), round));
     }
 
@@ -466,19 +470,21 @@ contract Checkpoints is AccessManaged {
         Entry memory entry = _entryOf(epoch);
         bytes32 root = _roots[epoch % KEPT];
         if (block.timestamp >= entry.activeAt) revert IsActive(epoch, entry.activeAt);
+        State memory state = _state();
         uint64 last;
         unchecked {
             last = epoch - 1;
+            state.again += uint16(state.lastEpoch - last);
         }
         _checkCheckpoint(last, before);
         Entry memory kept = _entryOf(last);
         cancelledBelow[root] = entry.round + 1;
         emit Cancelled(epoch, root, msg.sender);
-        _setState(
-            State(
-                _state().genesis, last, uint48(kept.acceptedAt), uint48(kept.activeAt), false, true
-            )
-        );
+        state.lastEpoch = last;
+        state.acceptedAt = uint48(kept.acceptedAt);
+        state.activeAt = uint48(kept.activeAt);
+        state.exceptional = false;
+        _setState(state);
         committeeWord = before.nextCommittee();
     }
 
@@ -506,6 +512,10 @@ contract Checkpoints is AccessManaged {
     /// Of an earlier wait, or ended without a majority.
     function _isOver(Fallback storage fallback_) private view returns (bool) {
         return fallback_.opened <= _state().acceptedAt || block.timestamp > fallback_.end;
+    }
+
+    function _isMajority(Fallback storage fallback_) private view returns (bool) {
+        return 2 * uint256(fallback_.weight) > fallback_.total;
     }
 
     function _eligibleWeight(uint32 node, bytes32[4] calldata key)
@@ -587,14 +597,14 @@ contract Checkpoints is AccessManaged {
             uint48(packed >> 128),
             uint48(packed >> 176),
             (packed >> 224) & 1 == 1,
-            (packed >> 225) & 1 == 1
+            uint16(packed >> 225)
         );
     }
 
     function _setState(State memory state) private {
         _packedState = uint256(state.genesis) | uint256(state.lastEpoch) << 64
             | uint256(state.acceptedAt) << 128 | uint256(state.activeAt) << 176
-            | (state.exceptional ? 1 << 224 : 0) | (state.again ? 1 << 225 : 0);
+            | (state.exceptional ? 1 << 224 : 0) | uint256(state.again) << 225;
     }
 
     /// Epoch of a checkpoint that continues the last accepted one.

@@ -302,8 +302,9 @@ contract NodeRegistry is LogCount, Multicall {
     function bondAt(uint32 index, uint256 blockNumber) external view returns (uint256) {
         Node storage node = nodes[index];
         if (node.operator == address(0) || blockNumber < node.registeredIn) return 0;
-        if (_bonds[index].length() == 0) return node.bond;
-        return _bonds[index].upperLookupRecent(SafeCast.toUint48(blockNumber));
+        // Who signs a checkpoint may name any number as its base's: a veto of it must not fail on that.
+        if (_bonds[index].length() == 0 || blockNumber > type(uint48).max) return node.bond;
+        return _bonds[index].upperLookupRecent(uint48(blockNumber));
     }
 
     /// What an operator had bonded at a past time, in seconds since 1970; it votes with so much.

@@ -232,6 +232,39 @@ contract CheckpointsTest is Network {
         submit(one, 1, 9);
     }
 
+    function test_aCancelledRootStaysOutWhenItsParentIsCancelledTooAndLandsAgain() public {
+        Draft memory genesis;
+        genesis.epoch = GENESIS_EPOCH;
+        genesis.nextCommittee = word();
+        genesis.payouts = sha256(abi.encodePacked(emptyRoot(), bytes32(0)));
+        bytes memory zero = land(draftOf(15));
+        bytes memory one = encode(follower(draftOf(15)));
+        submit(one, 1, 0);
+        guard();
+        checkpoints.cancel(1, zero);
+        checkpoints.cancel(0, encode(genesis));
+        submit(zero, 0, 1);
+        refusedRound(one, 0, this.rootOfContainer(one));
+        // Also when what landed again is cancelled once more.
+        checkpoints.cancel(0, encode(genesis));
+        submit(zero, 0, 2);
+        refusedRound(one, 0, this.rootOfContainer(one));
+        submit(one, 1, 1);
+        assertEqual("last", 1, checkpoints.lastEpoch());
+    }
+
+    function test_vetoComparesTheBondOfNowWhereTheBaseIsNoBlock() public {
+        vm.roll(30);
+        registry.addBond(2, 50 ether);
+        bytes memory zero = land(draftOf(type(uint64).max));
+        (Committee memory bad, Absent memory members) = committeeOf(NODES, 0);
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = keccak256(abi.encode(bad));
+        bytes memory one = land(draft);
+        checkpoints.veto(1, zero, one, zero, bad, only(members, 2));
+        assertCancelled(1);
+    }
+
     function testFuzz_aRoundTooHighToBeKeptIsRefused(uint64 round) public {
         bytes memory zero = encode(follower(draftOf(15)));
         if (round >> 48 == 0) {
@@ -364,6 +397,21 @@ contract CheckpointsTest is Network {
         for (uint32 i = 0; i < 3; ++i) checkInNode(i);
         vm.warp(block.timestamp + settings.fallbackWindow + 1);
         refusedCheckIn(3, 3, abi.encodeWithSelector(Checkpoints.CommitteeWaits.selector));
+        checkpoints.formCommittee();
+    }
+
+    function test_whoChecksInAndAsksToLeaveMakesNoMajorityOfFewer() public {
+        waitForFallback();
+        for (uint32 i = 0; i < 2; ++i) checkInNode(i);
+        uint32[] memory both = new uint32[](2);
+        both[1] = 1;
+        registry.requestExits(both);
+        assertEqual("those who stay", 2005, registry.totalWeight());
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NoMajority.selector, 2001, 4006));
+        checkpoints.formCommittee();
+        for (uint32 i = 2; i < NODES; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
         checkpoints.formCommittee();
     }
 
