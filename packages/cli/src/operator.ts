@@ -21,7 +21,7 @@ import { pinoLog } from './log.ts'
 import { readManifest } from './manifest.ts'
 import { readSeed } from './seed.ts'
 import type { Session } from './session.ts'
-import { spendingOf } from './spending.ts'
+import { rpcLimitsOf, spendingOf } from './spending.ts'
 
 /** By index, or by the number of its keys among those of the words. */
 export interface NodeChoice {
@@ -35,7 +35,7 @@ export interface Desk {
   standing(choice: NodeChoice): Promise<Json<OperatorStanding>>
   order(
     order: Unchosen<Order>,
-    options: NodeChoice & { dryRun?: boolean | undefined },
+    options: NodeChoice & { dryRun?: boolean | undefined; reference?: string | undefined },
   ): Promise<Json<Done>>
   close(): Promise<void>
 }
@@ -98,8 +98,9 @@ function remoteDesk(session: Session, api: ApiClient): Desk {
     async standing(choice) {
       return await api.json('/v1/operator', { query: await queryOf(session, choice) })
     },
-    async order({ act, ...wish }, { dryRun = false, ...choice }) {
-      const query = { ...(await queryOf(session, choice)), ...textOf(wish), dryRun: String(dryRun) }
+    async order({ act, ...wish }, { dryRun = false, reference, ...choice }) {
+      const chosen = await queryOf(session, choice)
+      const query = { ...chosen, ...textOf(wish), dryRun: String(dryRun), reference }
       return await api.json(`/v1/operator/${act}`, { method: 'POST', query })
     },
     close: async () => undefined,
@@ -118,9 +119,9 @@ async function localDesk(session: Session): Promise<Desk> {
   })
   return {
     standing: async choice => toJson(await desk.operator.standing(chosen(choice))),
-    async order(order, { dryRun = false, ...choice }) {
+    async order(order, { dryRun = false, reference, ...choice }) {
       const whole = { ...order, ...chosen(choice) } as Order
-      return toJson(await desk.operator.carryOut(whole, { dryRun, signal }))
+      return toJson(await desk.operator.carryOut(whole, { dryRun, reference, signal }))
     },
     close,
   }
@@ -141,6 +142,7 @@ async function openHere(session: Session, numbers: readonly number[], known?: Ma
       manifest,
       keys: [first as NonNullable<typeof first>, ...others],
       ...(rpc.length === 0 ? {} : { rpc }),
+      rpcLimits: rpcLimitsOf(values),
       spending: spendingOf(values),
       log: pinoLog({
         level: values.logLevel === 'debug' ? 'debug' : 'error',

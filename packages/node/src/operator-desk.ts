@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { check, type NodeKeys, NonceChain } from '@cairn/protocol'
 import { Claims, type Payouts } from './chain/claims.ts'
 import { Operator } from './chain/operator.ts'
-import { Rpc } from './chain/rpc.ts'
+import { Rpc, type RpcInit } from './chain/rpc.ts'
 import { type SpendingLimits, Transactions } from './chain/transactions.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
@@ -23,6 +23,7 @@ export interface OperatorDeskOptions {
   keys: readonly [NodeKeys, ...NodeKeys[]]
   /** RPC endpoints instead of the manifest's. */
   rpc?: readonly string[]
+  rpcLimits?: Omit<RpcInit, 'urls' | 'chainId'>
   /** What the account may pay. */
   spending?: SpendingLimits
   log: Log
@@ -43,7 +44,8 @@ export async function openOperatorDesk(options: OperatorDeskOptions): Promise<Op
   const clock = systemClock()
   await makeDirectory(dataDir)
   const store = await openLevelStore(join(dataDir, 'ledger'))
-  const rpc = new Rpc({ clock, log }, { urls: options.rpc ?? manifest.chain.rpc, chainId })
+  const urls = options.rpc ?? manifest.chain.rpc
+  const rpc = new Rpc({ clock, log }, { urls, chainId, ...options.rpcLimits })
   const transactions = new Transactions(
     { rpc, clock, log, store: store.sublevel('transactions') },
     keys[0].account.secret,

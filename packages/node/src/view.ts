@@ -89,7 +89,14 @@ import type { AccountChain } from './chain/chain.ts'
 import type { ClaimDone, Claims, ClaimWish, EarningsStanding } from './chain/claims.ts'
 import type { DepositMove, Depositor } from './chain/depositor.ts'
 import type { Entry } from './chain/journal.ts'
-import type { Choice, Done, Operator, OperatorStanding, Order } from './chain/operator.ts'
+import type {
+  Choice,
+  Done,
+  Operator,
+  OperatorStanding,
+  Order,
+  OrderOptions,
+} from './chain/operator.ts'
 import type { Support, Voter } from './chain/voter.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import { type Health, healthOf, readiness } from './health.ts'
@@ -649,8 +656,8 @@ export class DaemonView implements NodeView {
     }
   }
 
-  async addDeposit(amount: bigint): Promise<DepositMove> {
-    return await this.#components.depositor.add(amount, unbroken())
+  async addDeposit(amount: bigint, reference?: string): Promise<DepositMove> {
+    return await this.#components.depositor.add(amount, unbroken(), reference)
   }
 
   async requestDeposit(amount: bigint | undefined): Promise<DepositMove> {
@@ -665,8 +672,8 @@ export class DaemonView implements NodeView {
     return await this.#components.operator.standing(choice)
   }
 
-  async order(order: Order, { dryRun }: { dryRun: boolean }): Promise<Done> {
-    return await this.#components.operator.carryOut(order, { dryRun, signal: unbroken() })
+  async order(order: Order, options: Omit<OrderOptions, 'signal'>): Promise<Done> {
+    return await this.#components.operator.carryOut(order, { ...options, signal: unbroken() })
   }
 
   async accounts(accounts: readonly Uint8Array[]): Promise<EarningsStanding> {

@@ -1,5 +1,6 @@
 import type { DepositMove, DepositView, Json } from '@cairn/node'
 import { tokenText } from '@cairn/protocol'
+import { payOnce, REFERENCE } from '../payment.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { tokenAmount } from './numbers.ts'
@@ -16,6 +17,7 @@ export function depositCommands({ program, action }: Commands): void {
     .command('add')
     .description('pay tokens of the account in; the first time this names the node’s key')
     .argument('<tokens>', 'as in 12.5', tokenAmount)
+    .option(...REFERENCE)
     .action(action(add))
   deposit
     .command('request')
@@ -48,10 +50,13 @@ async function show(session: Session) {
   return undefined
 }
 
-async function add(session: Session, amount: bigint) {
+async function add(session: Session, amount: bigint, { reference }: { reference?: string }) {
+  const { signal } = session
   const api = await session.api()
-  const query = { amount: String(amount) }
-  const moved = await api.json<Json<DepositMove>>('/v1/deposit/add', { method: 'POST', query })
+  const moved = await payOnce({ reference, signal }, async under => {
+    const query = { amount: String(amount), reference: under }
+    return await api.json<Json<DepositMove>>('/v1/deposit/add', { method: 'POST', query })
+  })
   const { deposited } = moved.standing
   session.output.result(moved, `paid in ${exact(moved.amount)}; the deposit is ${exact(deposited)}`)
   session.output.note('it can be spent from the first epoch on whose base has it')

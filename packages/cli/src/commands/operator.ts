@@ -16,6 +16,7 @@ import { accountGiven, tokensGiven, unitsText } from '../amounts.ts'
 import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
 import { type Desk, openDesk } from '../operator.ts'
+import { payOnce, REFERENCE } from '../payment.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { whole } from './numbers.ts'
@@ -27,6 +28,10 @@ interface Chosen {
 
 interface Dry {
   dryRun?: true
+}
+
+interface Referred {
+  reference?: string
 }
 
 interface Placed {
@@ -95,6 +100,7 @@ export function operatorCommands({ program, action }: Commands): void {
     .option(...NODE)
     .option(...KEY)
     .option(...DRY)
+    .option(...REFERENCE)
     .action(action(add))
 
   program
@@ -109,6 +115,7 @@ export function operatorCommands({ program, action }: Commands): void {
     .option(...NODE)
     .option(...KEY)
     .option('--yes', 'pay the fee')
+    .option(...REFERENCE)
     .action(action(place))
 
   program
@@ -211,9 +218,16 @@ async function show(session: Session, chosen: Chosen) {
   return undefined
 }
 
-async function add(session: Session, amount: bigint, { dryRun, ...chosen }: Chosen & Dry) {
+async function add(
+  session: Session,
+  amount: bigint,
+  { dryRun, reference, ...chosen }: Chosen & Dry & Referred,
+) {
+  const { signal } = session
   await withDesk(session, async desk => {
-    const done = await desk.order({ act: 'bond', amount }, { ...chosen, dryRun })
+    const done = await payOnce({ reference, signal }, async under =>
+      desk.order({ act: 'bond', amount }, { ...chosen, dryRun, reference: under }),
+    )
     const node = nodeOf(done)
     const text =
       done.done === 'dryRun'
@@ -224,15 +238,18 @@ async function add(session: Session, amount: bigint, { dryRun, ...chosen }: Chos
   return undefined
 }
 
-async function place(session: Session, options: Placed & Chosen & { yes?: true }) {
-  const { node, key, yes } = options
+async function place(session: Session, options: Placed & Chosen & Referred & { yes?: true }) {
+  const { node, key, yes, reference } = options
+  const { signal } = session
   const cell = cellOf(options)
   const wish = { ...(cell === undefined ? {} : { cell }), ...given(options) }
   check(Object.keys(wish).length > 0, 'usage', 'nothing to change is named', {
     next: 'pass --at, --cell, --region, --sub-band or --gain',
   })
   await withDesk(session, async desk => {
-    const done = await desk.order({ act: 'place', ...wish }, { node, key, dryRun: yes !== true })
+    const done = await payOnce({ reference, signal }, async under =>
+      desk.order({ act: 'place', ...wish }, { node, key, dryRun: yes !== true, reference: under }),
+    )
     const { index } = nodeOf(done)
     const text = {
       before: `node ${index} is registered there already`,

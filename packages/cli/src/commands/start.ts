@@ -9,7 +9,7 @@ import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
 import { readSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
-import { spendingOf } from '../spending.ts'
+import { rpcLimitsOf, spendingOf } from '../spending.ts'
 import { healthLine } from './status.ts'
 
 export function startCommand({ program, action }: Commands): void {
@@ -90,7 +90,6 @@ const COLOCATION_WEIGHT = -5
 
 function settingsOf(values: Values, mnemonic: string): Settings {
   const rpc = values['chain.rpc']
-  const callsPerSecond = values['chain.callsPerSecond']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -110,10 +109,7 @@ function settingsOf(values: Values, mnemonic: string): Settings {
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
     ...(rpc.length === 0 ? {} : { rpc }),
-    rpcLimits: {
-      agree: values['chain.agree'],
-      ...(callsPerSecond === 0 ? {} : { callsPerSecond }),
-    },
+    rpcLimits: rpcLimitsOf(values),
     spending: spendingOf(values),
     ...(volumes.length === 0
       ? {}

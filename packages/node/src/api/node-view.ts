@@ -17,7 +17,7 @@ import type {
 import type { ClaimDone, ClaimWish, EarningsStanding } from '../chain/claims.ts'
 import type { DepositMove, DepositStanding } from '../chain/depositor.ts'
 import type { EntryState } from '../chain/journal.ts'
-import type { Choice, Done, OperatorStanding, Order } from '../chain/operator.ts'
+import type { Choice, Done, OperatorStanding, Order, OrderOptions } from '../chain/operator.ts'
 import type { Purpose } from '../chain/spending.ts'
 import type { Support, VoteAct, VoteProposal, Votes, VotingPower } from '../chain/voter.ts'
 import type { Health } from '../health.ts'
@@ -649,14 +649,14 @@ export interface NodeView {
   earnings(epoch: number): Promise<EarningsView | undefined>
   /** What this node has put down for its deals. */
   deposit(): Promise<DepositView>
-  /** Pays base units in; absent amounts mean all there is. */
-  addDeposit(amount: bigint): Promise<DepositMove>
+  /** Pays base units in, once under a reference; absent amounts mean all there is. */
+  addDeposit(amount: bigint, reference?: string): Promise<DepositMove>
   requestDeposit(amount: bigint | undefined): Promise<DepositMove>
   withdrawDeposit(): Promise<DepositMove>
   /** What the chain has of this node, or another, and of the operator's account. */
   operator(choice: Choice): Promise<OperatorStanding>
   /** Registers, bonds, changes or takes out a node. */
-  order(order: Order, options: { dryRun: boolean }): Promise<Done>
+  order(order: Order, options: Omit<OrderOptions, 'signal'>): Promise<Done>
   /** Totals of these accounts; none: of those that this node's rewards go to, and its own. */
   accounts(accounts: readonly Uint8Array[]): Promise<EarningsStanding>
   /** Has accounts paid; none: the same. */

@@ -9,6 +9,7 @@ import {
 } from '@cairn/protocol'
 import { z } from 'zod'
 import type { Order } from '../chain/operator.ts'
+import { REFERENCE_MAX_CHARS } from '../chain/transactions.ts'
 import { SUPPORTS } from '../chain/voter.ts'
 import { notFound } from './errors.ts'
 import { toJson } from './json.ts'
@@ -99,6 +100,12 @@ const place = {
   gain: z.coerce.number().int().min(-GAIN_MAX).max(GAIN_MAX),
 }
 const kinds = integer(0, EPOCH_MAX)
+const REFERENCE = new RegExp(`^[A-Za-z0-9._-]{1,${REFERENCE_MAX_CHARS}}$`)
+/** Under which the same is paid once. */
+const reference = z
+  .string()
+  .regex(REFERENCE, `expected up to ${REFERENCE_MAX_CHARS} letters, digits, dots or dashes`)
+  .optional()
 /** What each order takes; all take `dryRun`. */
 const ORDERS = {
   register: {
@@ -570,9 +577,11 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: '/v1/deposit/add',
     summary: 'Pays base units in; answers when a block has it',
-    query: z.strictObject({ amount }),
+    query: z.strictObject({ amount, reference }),
     response: shapes.DepositMoveShape,
-    answer: async (view, { query }) => ({ body: toJson(await view.addDeposit(query.amount)) }),
+    answer: async (view, { query }) => ({
+      body: toJson(await view.addDeposit(query.amount, query.reference)),
+    }),
   }),
   route({
     method: 'POST',
@@ -603,10 +612,10 @@ export const ROUTES: readonly Route[] = [
       method: 'POST',
       path: `/v1/operator/${act}`,
       summary,
-      query: z.strictObject({ ...fields, dryRun: flag }),
+      query: z.strictObject({ ...fields, dryRun: flag, reference }),
       response: shapes.DoneShape,
-      answer: async (view, { query: { dryRun, ...wish } }) => ({
-        body: toJson(await view.order({ act, ...wish } as Order, { dryRun })),
+      answer: async (view, { query: { dryRun, reference: under, ...wish } }) => ({
+        body: toJson(await view.order({ act, ...wish } as Order, { dryRun, reference: under })),
       }),
     }),
   ),

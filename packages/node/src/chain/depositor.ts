@@ -30,7 +30,7 @@ import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { AcceptedCheckpoint, Chain } from '../ports.ts'
 import { revertedWith } from './chain.ts'
 import type { Rpc } from './rpc.ts'
-import { contractError, type Mined, type Transactions } from './transactions.ts'
+import { contractError, keyOf, type Mined, type Transactions } from './transactions.ts'
 
 /** `Deposits` passes on the errors of the token and of `Checkpoints`. */
 const ERRORS = [...depositsAbi, ...cairnTokenAbi, ...checkpointsAbi].filter(
@@ -43,7 +43,7 @@ export interface DepositorComponents {
   chain: Pick<Chain, 'head' | 'depositsAt' | 'checkpointsAt'>
   rpc: Rpc
   /** Of the account that pays. */
-  transactions: Pick<Transactions, 'address' | 'send'>
+  transactions: Pick<Transactions, 'address' | 'send' | 'knows'>
   /** Payouts that an accepted checkpoint commits to; undefined while they are not here. */
   payoutsOf(epoch: number): Promise<readonly Payout[] | undefined>
 }
@@ -117,34 +117,42 @@ export class Depositor {
   }
 
   /**
-   * Pays base units in, and names the deal key where the account has named none. Rejects with
+   * Pays base units in, and names the deal key where the account has named none. The same amount is
+   * paid once under a reference, however often it is asked for, also after a restart. Rejects with
    * `badAmount`, `noTokens`, `otherDealKey`, `dealKeyTaken`, `depositRefused` for what else the
    * contract says, `noFunds` or `chainUnavailable`.
    */
-  async add(amount: bigint, signal: AbortSignal): Promise<DepositMove> {
+  async add(amount: bigint, signal: AbortSignal, reference?: string): Promise<DepositMove> {
     check(amount > 0n, 'badAmount', 'expected more than nothing to pay in', {
       next: 'name an amount in tokens, as in `cairn deposit add 12.5`',
     })
+    const { transactions } = this.#components
+    const { deposits, token } = this.#init.contracts
+    const payment = encodeFunctionData({
+      abi: depositsAbi,
+      functionName: 'deposit',
+      args: [transactions.address, amount],
+    })
+    const wish = { signal, reference }
+    if (await transactions.knows(keyOf(reference, payment))) {
+      return await this.#moved(amount, [await this.#send(payment, wish)])
+    }
     const { tokens, account } = await this.standing()
     check(tokens >= amount, 'noTokens', `the account has ${tokenText(tokens)}`, {
       facts: { account: bytesToHex(account), held: tokens, needed: amount },
       next: `send ${tokenText(amount - tokens)} more to ${bytesToHex(account)}`,
     })
     const sent: Mined[] = []
-    if (this.#mustName(account)) sent.push(await this.#send(this.#naming(account), signal))
-    const { deposits, token } = this.#init.contracts
+    if (this.#mustName(account)) sent.push(await this.#send(this.#naming(account), wish))
     if ((await this.#allowance()) < amount) {
       const data = encodeFunctionData({
         abi: cairnTokenAbi,
         functionName: 'approve',
         args: [deposits, amount],
       })
-      sent.push(await this.#send(data, signal, token))
+      sent.push(await this.#send(data, wish, token))
     }
-    const { address } = this.#components.transactions
-    const args = [address, amount] as const
-    const data = encodeFunctionData({ abi: depositsAbi, functionName: 'deposit', args })
-    sent.push(await this.#send(data, signal))
+    sent.push(await this.#send(payment, wish))
     return await this.#moved(amount, sent)
   }
 
@@ -164,7 +172,7 @@ export class Depositor {
       functionName: 'requestWithdrawal',
       args: [asked],
     })
-    return await this.#moved(asked, [await this.#send(data, signal)])
+    return await this.#moved(asked, [await this.#send(data, { signal })])
   }
 
   /**
@@ -200,7 +208,7 @@ export class Depositor {
             functionName: 'withdraw',
             args: [address, bytes, proof],
           })
-    const mined = await this.#send(data, signal)
+    const mined = await this.#send(data, { signal })
     const [event] = parseEventLogs({ abi: depositsAbi, eventName: 'Withdrawn', logs: mined.logs })
     return await this.#moved(event?.args.amount ?? 0n, [mined])
   }
@@ -282,9 +290,14 @@ export class Depositor {
     )
   }
 
-  async #send(data: Hex, signal: AbortSignal, to = this.#init.contracts.deposits): Promise<Mined> {
+  async #send(
+    data: Hex,
+    { signal, reference }: { signal: AbortSignal; reference?: string | undefined },
+    to = this.#init.contracts.deposits,
+  ): Promise<Mined> {
     try {
-      return await this.#components.transactions.send({ to, data }, { signal })
+      const key = keyOf(reference, data)
+      return await this.#components.transactions.send({ to, data }, { signal, key })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
       throw refusal(error)

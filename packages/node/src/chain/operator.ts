@@ -28,7 +28,7 @@ import type { Clock } from '../ports.ts'
 import type { Signer } from '../signer.ts'
 import { multicall, type NodeFacts, permitFor } from './registration.ts'
 import type { Client, Rpc } from './rpc.ts'
-import { contractError, type Mined, type Transactions } from './transactions.ts'
+import { contractError, keyOf, type Mined, type Transactions } from './transactions.ts'
 
 /** The registry passes on the token's errors. */
 const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type === 'error')
@@ -36,7 +36,7 @@ const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type =
 export interface OperatorComponents {
   rpc: Rpc
   /** Of the operator's account. */
-  transactions: Pick<Transactions, 'address' | 'send'>
+  transactions: Pick<Transactions, 'address' | 'send' | 'knows'>
   clock: Pick<Clock, 'now'>
 }
 
@@ -118,6 +118,8 @@ export interface OrderOptions {
   /** Says what it would cost, and sends nothing. */
   dryRun: boolean
   signal: AbortSignal
+  /** Under it the same is done once, however often it is asked for, also after a restart. */
+  reference?: string | undefined
 }
 
 export interface Done {
@@ -201,8 +203,9 @@ export class Operator {
    * `nodeLeaving`, `exitNotDue`, `keysUsed`, `operatorRefused` for what else the contract says, or
    * `chainUnavailable`.
    */
-  async carryOut(order: Order, { dryRun, signal }: OrderOptions): Promise<Done> {
+  async carryOut(order: Order, options: OrderOptions): Promise<Done> {
     const { rpc, transactions } = this.#components
+    const { dryRun, signal, reference } = options
     const { act } = order
     const standing = await this.standing(order)
     const plan = await this.#plan(order, standing)
@@ -211,7 +214,8 @@ export class Operator {
       return { act, done: 'before', gas: 0n, fee: 0n, tokens: 0n, ...nodeNow }
     }
     const { tokens } = plan
-    requireTokens(standing, tokens)
+    const key = keyOf(reference, plan.data.at(-1) ?? '0x')
+    if (!(await transactions.knows(key))) requireTokens(standing, tokens)
     check(standing.ether > 0n, 'noFunds', `account ${this.#account.address} has no ether`, {
       facts: { account: this.#account.address },
       next: 'send ether to the account: it pays for the gas',
@@ -225,7 +229,7 @@ export class Operator {
       return { act, done: 'dryRun', gas, fee: gas * price, tokens, ...nodeNow }
     }
     const { gasUsed: gas, transaction } = await this.#send(() =>
-      transactions.send(call, { signal, purpose: 'order' }),
+      transactions.send(call, { signal, purpose: 'order', key }),
     )
     const { node } = await this.standing(order)
     return {

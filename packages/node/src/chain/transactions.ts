@@ -19,6 +19,7 @@ import {
   decodeErrorResult,
   type Hex,
   isHex,
+  keccak256,
   parseTransaction,
   type RpcLog,
   RpcRequestError,
@@ -155,6 +156,14 @@ export class Transactions {
     this.#account = privateKeyToAccount(bytesToHex(secret))
     this.#limits = limits
     this.address = this.#account.address
+  }
+
+  /** True when what was asked for under the key waits, or succeeded lately: it is not sent again. */
+  async knows(key: string): Promise<boolean> {
+    if (key === '') return false
+    return await this.#turn(rankOf('order'), async () => {
+      return (await this.#open()).of(key) !== undefined
+    })
   }
 
   /** Ends the turn that is taken; what is open stays in the journal. */
@@ -657,6 +666,14 @@ function feesOf({ attempts }: Entry): Fees {
     attempts.at(-1)?.raw as Hex,
   )
   return { maxFeePerGas, maxPriorityFeePerGas }
+}
+
+/** Characters of a reference: with a hash beside it, it is a key. */
+export const REFERENCE_MAX_CHARS = 64
+
+/** Key of a call that is ordered under a reference; without one it has none, and is sent each time. */
+export function keyOf(reference: string | undefined, data: Hex): string {
+  return reference === undefined ? '' : `${reference}/${keccak256(data)}`
 }
 
 /** The contract's error behind a `reverted`; undefined when there is none of this ABI. */

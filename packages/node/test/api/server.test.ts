@@ -108,7 +108,15 @@ describe('HTTP API', () => {
       { act: 'register', cell: 0x8c2a100d2c8a1ffn, region: 1, subBand: 0, gain: -12, kinds: 6 },
       { act: 'offer', node: 4, payout: new Uint8Array(20).fill(7) },
     ])
-    const wrong = ['bond', 'bond?amount=-1', 'bond?amount=1.5', 'place?cell=zz', 'exit?node=x']
+    const wrong = [
+      'bond',
+      'bond?amount=-1',
+      `bond?amount=1&reference=${'a'.repeat(65)}`,
+      'bond?amount=1&reference=a/b',
+      'bond?amount=1.5',
+      'place?cell=zz',
+      'exit?node=x',
+    ]
     for (const text of wrong) {
       assert.deepEqual(await refused(await order(text)), [400, 'badRequest'], text)
     }
@@ -116,6 +124,14 @@ describe('HTTP API', () => {
     const many = Array.from({ length: 257 }, () => '05'.repeat(20)).join(',')
     assert.equal((await call(`/v1/claims?accounts=${many}`)).status >= 400, true)
     assert.equal(node.orders.length, 2)
+  })
+
+  it('hands on under which reference a payment is made', async () => {
+    const paid = async (path: string) =>
+      await (await call(`${path}&reference=rent-11.2`, { method: 'POST' })).json()
+    const { transactions } = (await paid('/v1/deposit/add?amount=5')) as { transactions: string[] }
+    const { transaction } = (await paid('/v1/operator/bond?amount=7')) as { transaction: string }
+    assert.deepEqual([transactions[1], transaction], ['rent-11.2', 'rent-11.2'])
   })
 
   it('writes big integers as decimal strings and bytes as hexadecimal', async () => {

@@ -499,7 +499,11 @@ export async function testView(): Promise<TestView> {
       available: 60n,
       paidFrom: 9,
     }),
-    addDeposit: async amount => ({ amount, transactions: ['0x01', '0x02'], standing: STANDING }),
+    addDeposit: async (amount, reference = '0x02') => ({
+      amount,
+      transactions: ['0x01', reference],
+      standing: STANDING,
+    }),
     requestDeposit: async (amount = 100n) => ({
       amount,
       transactions: ['0x03'],
@@ -519,10 +523,10 @@ export async function testView(): Promise<TestView> {
       exitDelay: 72,
       ...(node === 9 ? {} : { node: REGISTERED }),
     }),
-    order: async (order, { dryRun }) => {
+    order: async (order, { dryRun, reference = '0x77' }) => {
       orders.push(order)
       const done = dryRun ? 'dryRun' : order.act === 'register' ? 'before' : 'now'
-      const sent = done === 'now' ? { gas: 50_000n, fee: 10n ** 14n, transaction: '0x77' } : {}
+      const sent = done === 'now' ? { gas: 50_000n, fee: 10n ** 14n, transaction: reference } : {}
       return { act: order.act, done, gas: 0n, fee: 0n, tokens: 0n, ...sent, node: REGISTERED }
     },
     accounts: async wanted => ({

@@ -73,6 +73,42 @@ describe('a deposit by hand', () => {
     assert.equal(before, TOKEN / 2n)
   })
 
+  it('pays once under a reference, though the answer to the first order is lost', async () => {
+    const { chain, depositor } = await open(0)
+    await depositor.add(TOKEN, signal)
+    await advanced(chain, () => entryOf(chain, 0)?.deposited === TOKEN)
+    const { tokens } = await depositor.standing()
+    // More than half: what is there afterwards would not do for a second payment.
+    const amount = (2n * tokens) / 3n
+    const { deposits } = world.access.contracts
+    const before = await world.client.getBlockNumber()
+    const isOfPayment = (receipt: unknown) => {
+      const { to, blockNumber = '0x0' } = (receipt ?? {}) as { to?: string; blockNumber?: string }
+      return to === deposits.toLowerCase() && BigInt(blockNumber) > before
+    }
+    const lost = new AbortController()
+    world.endpoint.fault = {
+      kind: 'lie',
+      change: (method, result) => {
+        if (method !== 'eth_getTransactionReceipt' || !isOfPayment(result)) return result
+        lost.abort(new Error('gone'))
+        return null
+      },
+    }
+    await assert.rejects(depositor.add(amount, lost.signal, 'rent'), { message: 'gone' })
+    world.endpoint.fault = undefined
+    const { standing, transactions } = await depositor.add(amount, signal, 'rent')
+    assert.deepEqual([standing.deposited, transactions.length], [TOKEN + amount, 1])
+    const count = await world.client.getTransactionCount({ address: world.operator(0).address })
+    await depositor.add(amount, signal, 'rent')
+    assert.equal(
+      await world.client.getTransactionCount({ address: world.operator(0).address }),
+      count,
+    )
+    const other = await depositor.add(1n, signal, 'rent')
+    assert.equal(other.standing.deposited, TOKEN + amount + 1n)
+  })
+
   it('refuses what would not do what is meant, before anything is paid', async () => {
     const { chain, depositor } = await open(0)
     const { tokens } = await depositor.standing()

@@ -180,6 +180,24 @@ describe('operator', () => {
     assert.equal(await refusal(does(friend.operator, all)), 'noTokens')
   })
 
+  it('adds to the bond once under a reference, and again under another', async () => {
+    const { operator, address } = operatorOf(0)
+    await give(address, { tokens: 3n * LEAST })
+    await does(operator, REGISTER)
+    const more = async (amount: bigint, reference: string) => {
+      const order = { act: 'bond', amount } as const
+      const { node } = await operator.carryOut(order, { dryRun: false, signal, reference })
+      return (node?.bond ?? 0n) - LEAST
+    }
+    const amount = 2n * LEAST - 9n
+    assert.equal(await more(amount, 'a'), amount)
+    assert.equal(await more(amount, 'a'), amount)
+    assert.equal(await sent(address), 2)
+    assert.equal(await more(4n, 'a'), amount + 4n)
+    assert.equal(await more(4n, 'b'), amount + 8n)
+    assert.equal(await refusal(more(4n, 'c')), 'noTokens')
+  })
+
   it('changes place for the fee, and payout and kinds in one transaction without', async () => {
     const { operator, address } = operatorOf(0)
     await give(address)
