@@ -97,7 +97,7 @@ async function verifyOne(session: Session, epoch: number, node: number) {
       ? await resettle(session, found)
       : contradiction(found, [envelopeOf(first), envelopeOf(second)])
   session.output.result({ epoch, node, ...result }, result.text)
-  return result.right ? undefined : EXIT_CODES.failed.code
+  return result.right ? undefined : EXIT_CODES.notTrue.code
 }
 
 function envelopeOf({ type, body, signature }: Json<PenaltyDetails>['messages'][number]) {
