@@ -117,6 +117,8 @@ export class Checkpointer {
   readonly #init: CheckpointerInit
   readonly #work = new Map<number, EpochWork>()
   readonly #timers = new Set<Timer>()
+  /** By epoch, what waits for its next round. */
+  readonly #rounds = new Map<number, { readonly round: number; readonly timer: Timer }>()
   readonly #running = new Set<Promise<void>>()
   readonly #listeners: ((adopted: Adopted) => void)[] = []
   readonly #doubleVotes: ((found: DoubleVote) => void)[] = []
@@ -218,20 +220,35 @@ export class Checkpointer {
     })
   }
 
-  /** The next round that is to come. */
+  /** Waits for the next round that is to come, in place of what waited so far. */
   #scheduleRound(epoch: number): void {
     const round = this.#nextRound(epoch)
-    this.#at(roundStart(this.#components.epochs.calendar, epoch, round), async () => {
+    this.#cancel(this.#rounds.get(epoch)?.timer)
+    this.#rounds.delete(epoch)
+    if (!this.#isInWork(epoch)) return
+    const start = roundStart(this.#components.epochs.calendar, epoch, round)
+    const timer = this.#at(start, async () => {
+      this.#rounds.delete(epoch)
       if (this.#isSettled(epoch)) return
-      if (this.#isInWork(epoch)) {
-        const work = this.#workOf(epoch)
-        // A round is begun once, however many wait for it.
-        if (round < work.nextRound) return
-        work.nextRound = round + 1
-      }
       this.#scheduleRound(epoch)
-      if (this.#isInWork(epoch)) await this.#round(epoch, round)
+      // Of a clock that was set back meanwhile the round is still to come, and waited for again.
+      if (this.#components.clock.now() >= start) await this.#round(epoch, round)
     })
+    this.#rounds.set(epoch, { round, timer })
+  }
+
+  /**
+   * Each epoch that is over and has not landed waits for its next round, whatever ended that: a clock
+   * that was set, work that was full, a quorum that was given up.
+   */
+  #keepRounds(): void {
+    const { epochs } = this.#components
+    const first = Math.max(this.#adopted, this.#newestOnChain()) + 1
+    const end = Math.min(epochs.now(), this.#adopted + WORK_MAX + 1)
+    for (let epoch = first; epoch < end; epoch++) {
+      if (this.#isSettled(epoch)) continue
+      if (this.#rounds.get(epoch)?.round !== this.#nextRound(epoch)) this.#scheduleRound(epoch)
+    }
   }
 
   #roundMs(): number {
@@ -641,6 +658,7 @@ export class Checkpointer {
     await this.#reconsider()
     await this.#retreat(landed, head.number)
     await this.#dropCancelled()
+    this.#keepRounds()
     const newest = landed.at(-1)?.epoch ?? -1
     for (const accepted of landed) {
       if (accepted.epoch <= this.#adopted || this.#stopped.signal.aborted) continue
@@ -883,12 +901,19 @@ export class Checkpointer {
     return work
   }
 
-  #at(time: number, task: () => Promise<void>): void {
+  #at(time: number, task: () => Promise<void>): Timer {
     const timer = this.#components.clock.at(time, () => {
       this.#timers.delete(timer)
       if (!this.#stopped.signal.aborted) this.#run(task)
     })
     this.#timers.add(timer)
+    return timer
+  }
+
+  #cancel(timer: Timer | undefined): void {
+    if (timer === undefined) return
+    timer.cancel()
+    this.#timers.delete(timer)
   }
 
   #run(task: () => Promise<void>): void {

@@ -39,8 +39,6 @@ export class EpochWork {
   frozen: readonly Uint8Array[] | undefined
   /** The quorum of the lowest round seen. */
   quorum: Quorum | undefined
-  /** First round that was not begun. */
-  nextRound = 0
   /** Rounds before this one are void: they built on a parent that the chain did not accept. */
   #voidBefore = 0
   /** By root: votes in rounds up to this one count no more. */

@@ -26,6 +26,7 @@ import { landForged } from './forgery.ts'
 import { tip } from './messages.ts'
 import { EpochResponse, FetchResponse, serveLies } from './wire.ts'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
+import { WrongClock } from './wrong-clock.ts'
 
 /** Longer than any of these tests: nothing is ever active. */
 const HOUR_S = 3_600
@@ -910,6 +911,27 @@ describe('a quorum that nobody can tell anything of', () => {
     await lands(made)
     assert.deepEqual(complaints([again]), [])
   })
+})
+
+describe('members whose clocks ran ahead', () => {
+  for (const follows of [false, true]) {
+    const waits = follows ? 'by that clock' : 'as long as they meant to'
+    it(`go on with the rounds once they are set right, though timers wait ${waits}`, async () => {
+      const world = new NodeWorld({ nodes: 4 })
+      const clocks = Array.from({ length: 4 }, () => new WrongClock(world.clock, { follows }))
+      const nodes = clocks.map((clock, index) => world.node(index, { clock }))
+      await Promise.all(nodes.map(({ node }) => node.start()))
+      await world.run(2)
+      world.network.partition(nodes.map(({ index }) => [peerName(index)]))
+      for (const clock of clocks) clock.offsetMs = 40 * world.profile.slotMs
+      await world.run(2, 8)
+      assert.deepEqual(epochs(world), [-1, 0], 'no round came to a quorum')
+      for (const clock of clocks) clock.offsetMs = 0
+      world.network.heal()
+      await world.run(4)
+      assert.deepEqual(epochs(world).slice(0, 4), [-1, 0, 1, 2])
+    })
+  }
 })
 
 describe('a member that lies when it is asked for its set', () => {

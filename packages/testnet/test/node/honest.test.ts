@@ -1,9 +1,10 @@
 /**
- * Nodes that follow the protocol lose no bond, whatever befalls them: schedules of faults from seeds,
- * each printed with its seed when it fails. And beside it: who does cheat loses it, once.
+ * Nodes that follow the protocol lose no bond, whatever befalls them, and go on when it is over:
+ * schedules of faults from seeds, each printed with its seed when it fails. And beside it: who does
+ * cheat loses it, once.
  */
 import { strict as assert } from 'node:assert'
-import type { Clock, ClosingMark, KindServices, NodeKind, Store, Timer } from '@cairn/node'
+import type { Clock, ClosingMark, KindServices, NodeKind, Store } from '@cairn/node'
 import {
   type CairnError,
   type Envelope,
@@ -18,63 +19,16 @@ import { Sublevel } from '../../../node/src/ledger/schema.ts'
 import { bytes32, type KernelWorld } from '../../../protocol/test/kernel-world.ts'
 import { ECHO } from '../../../protocol/test/kinds/trivial.ts'
 import { echoKind, NodeWorld, peerName, type WorldNode } from './world.ts'
+import { WrongClock } from './wrong-clock.ts'
 
 const NODES = 5
 /** Epochs with faults, and without any after them. */
 const FAULTY = 10
 const QUIET = 5
-const SEEDS = Array.from({ length: 12 }, (_, i) => i + 1)
+/** From 27 on: clocks that are set back leave rounds that nobody waits for, unless nodes see to it. */
+const SEEDS = [...Array.from({ length: 8 }, (_, i) => i + 1), 27, 30, 31, 33]
 /** Slots between two decisions of a schedule. */
 const STEP_SLOTS = 2
-
-/** A clock that can be wrong, and stand still as a machine does that is suspended. */
-class WrongClock implements Clock {
-  readonly #right: Clock
-  offsetMs = 0
-  #asleep: (() => void)[] | undefined
-
-  constructor(right: Clock) {
-    this.#right = right
-  }
-
-  now(): number {
-    return this.#right.now() + this.offsetMs
-  }
-
-  monotonic(): number {
-    return this.#right.monotonic()
-  }
-
-  at(time: number, task: () => void): Timer {
-    let cancelled = false
-    const run = () => {
-      if (cancelled) return
-      if (this.#asleep === undefined) task()
-      else this.#asleep.push(run)
-    }
-    const timer = this.#right.at(time - this.offsetMs, run)
-    return {
-      cancel: () => {
-        cancelled = true
-        timer.cancel()
-      },
-    }
-  }
-
-  async until(time: number, signal?: AbortSignal): Promise<void> {
-    await this.#right.until(time - this.offsetMs, signal)
-  }
-
-  sleep(): void {
-    this.#asleep ??= []
-  }
-
-  wake(): void {
-    const due = this.#asleep ?? []
-    this.#asleep = undefined
-    for (const task of due) task()
-  }
-}
 
 /** A machine's power, which may fail after so many more writes to its disk: then nothing happens. */
 class Power {
@@ -298,7 +252,7 @@ async function befall(world: NodeWorld, machines: readonly Machine[], prng: Prng
 
 describe('nodes that follow the protocol', () => {
   for (const seed of SEEDS) {
-    it(`lose no bond through partitions, outages, wrong clocks, power cuts and restored ledgers: seed ${seed}`, async function () {
+    it(`lose no bond through partitions, outages, wrong clocks, power cuts and restored ledgers, and go on: seed ${seed}`, async function () {
       this.timeout(300_000)
       const world = new NodeWorld({
         nodes: NODES,
@@ -331,8 +285,10 @@ describe('nodes that follow the protocol', () => {
           assert.deepEqual(epochs.record(epoch)?.set.contradictions() ?? [], [], tale)
         }
       }
-      // Bond is what this is about; that checkpoints come at all shows that there was some to lose.
-      assert.ok((world.chain.accepted.at(-1)?.epoch ?? -1) > 0, tale)
+      // The last one ends where the run does.
+      const landed = world.chain.accepted.map(({ epoch }) => epoch).filter(epoch => epoch >= 0)
+      const all = Array.from({ length: FAULTY + QUIET - 1 }, (_, epoch) => epoch)
+      assert.deepEqual(landed, all, tale)
     })
   }
 })
