@@ -141,8 +141,6 @@ export class Follower {
     const { contracts, finality, fromBlock } = this.#init
     const latest = await readHeader(client, 'latest')
     if (latest === undefined) return
-    // It never changes, so that one answer is enough; without it nodes wait.
-    view.founding ??= await readFounding(client, contracts.parameters)
     const final = latest.number - BigInt(finality)
     const head = view.head()
     if (head !== undefined && latest.number <= head.number) {
@@ -170,6 +168,9 @@ export class Follower {
       }
       this.#misfits = 0
       await rpc.requireAgreement(client, read.headers.at(-1) as BlockHeader)
+      // It never changes, so that one answer is enough, of who has the others' chain; without it nodes
+      // wait.
+      view.founding ??= await readFounding(client, contracts.parameters)
       if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
       changed()

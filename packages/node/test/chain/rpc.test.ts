@@ -337,7 +337,7 @@ describe('RPC endpoints', () => {
       await world.close()
     })
     /** Another fork: each block has another hash, and so has its parent. */
-    const fork: NonNullable<Gate['fault']> = {
+    const fork: Extract<NonNullable<Gate['fault']>, { kind: 'lie' }> = {
       kind: 'lie',
       change: (method, result) => {
         if (method !== 'eth_getBlockByNumber' || result === null) return result
@@ -391,6 +391,26 @@ describe('RPC endpoints', () => {
       await world.mine(3)
       await advanced(chain, () => chain.head()?.number === height + 3n)
       assert.equal(liar.calls, asked)
+    })
+
+    it('do not have the one that loses say what the chain began with', async () => {
+      const all = await gates(3)
+      const [liar] = all
+      assert.ok(liar !== undefined)
+      await world.mine(3)
+      const began = (await open(all)).foundingParameters()
+      assert.ok(began !== undefined && began.size > 0)
+      liar.fault = {
+        kind: 'lie',
+        change: (method, result) => {
+          if (method !== 'eth_call') return fork.change(method, result)
+          const text = result as string
+          const word = BigInt(text.slice(0, 66)) + 1n
+          return `0x${word.toString(16).padStart(64, '0')}${text.slice(66)}`
+        },
+      }
+      const chain = await open(all)
+      assert.deepEqual(chain.foundingParameters(), began)
     })
 
     it('are believed neither where there is no majority, until they agree again', async () => {
