@@ -38,6 +38,7 @@ export const EXIT_CODES = {
       'unknownConfigKey',
       'badManifest',
       'badProfile',
+      'badFounding',
       'notInitialised',
       'badDirectory',
       'badToken',

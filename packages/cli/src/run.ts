@@ -15,6 +15,7 @@ import { grantsCommands } from './commands/grants.ts'
 import { initCommand } from './commands/init.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { mirrorCommand } from './commands/mirror.ts'
+import { networkCommand } from './commands/network.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { packetsCommand } from './commands/packets.ts'
 import { peersCommand } from './commands/peers.ts'
@@ -176,6 +177,7 @@ export function programOf({ world, output, signal, ended }: ProgramInit): Comman
   claimCommand(commands)
   program.commandsGroup('Governance:')
   voteCommand(commands)
+  networkCommand(commands)
   program.commandsGroup('Develop:')
   testnetCommand(commands)
   simulateCommand(commands)

@@ -28,6 +28,8 @@ export const ANVIL_CHAIN_ID = 31337
 
 export interface AnvilInit {
   chainId?: number
+  /** Whose rules it goes by; the newest unless given. */
+  hardfork?: 'cancun' | 'osaka'
   /** Seconds between blocks; 0: one block for each transaction. */
   blockTime?: number
   /** TCP port on 127.0.0.1; 0: a free one. */
@@ -96,7 +98,8 @@ export async function startAnvil(init: AnvilInit = {}): Promise<Anvil> {
 
 function chainArguments(init: AnvilInit, chainId: number): string[] {
   const args = ['--host', '127.0.0.1', '--port', String(init.port ?? 0), '--accounts', '0']
-  args.push('--chain-id', String(chainId), '--hardfork', 'osaka', '--enable-tx-gas-limit')
+  args.push('--chain-id', String(chainId), '--hardfork', init.hardfork ?? 'osaka')
+  args.push('--enable-tx-gas-limit')
   args.push('--prune-history', String(STATES_KEPT), '--gas-limit', String(BLOCK_GAS_LIMIT))
   const blockTime = init.blockTime ?? 1
   if (blockTime > 0) args.push('--block-time', String(blockTime))

@@ -3,6 +3,8 @@ import {
   type Abi,
   type Account,
   type Chain,
+  encodeDeployData,
+  encodeFunctionData,
   getAbiItem,
   getContractAddress,
   type Hex,
@@ -39,7 +41,7 @@ const ORDER = [
 ] as const
 
 /** Roles of `Access`. */
-const ADMIN = 0n
+export const ADMIN = 0n
 export const GUARDIAN = 1n
 export const COUNCIL = 2n
 
@@ -96,6 +98,15 @@ interface Deployment {
   args: readonly unknown[]
 }
 
+/** A transaction of a deployment. */
+export interface DeploymentCall {
+  /** What it does, for people. */
+  text: string
+  /** Absent where it makes a contract. */
+  to?: Hex
+  data: Hex
+}
+
 /**
  * Deploys the contracts with the wallet's next transactions, names the distributor the token's
  * minter, and hands every role of `Access` to the timelock and the guardian. All that is left to the
@@ -106,21 +117,37 @@ export async function deploy(init: DeployInit): Promise<ContractAddresses> {
   const { wallet, client } = init
   const from = wallet.account.address
   const first = await client.getTransactionCount({ address: from })
-  const contracts = deployedAt(from, first)
   const common = { account: wallet.account, chain: wallet.chain ?? null }
   const hashes: Hex[] = []
-  for (const [i, deployment] of deployments(init, contracts, from).entries()) {
-    hashes.push(await wallet.deployContract({ ...common, nonce: first + i, ...deployment }))
-  }
-  for (const [i, call] of settings(contracts, from, init.guardian).entries()) {
-    const nonce = first + ORDER.length + i
-    hashes.push(await wallet.writeContract({ ...common, nonce, ...call }))
+  for (const [i, { to, data }] of deploymentCalls(init, from, first).entries()) {
+    const target = to === undefined ? {} : { to }
+    hashes.push(await wallet.sendTransaction({ ...common, nonce: first + i, data, ...target }))
   }
   for (const hash of hashes) {
     const receipt = await client.waitForTransactionReceipt({ hash })
     check(receipt.status === 'success', 'deployReverted', `deployment ${hash} reverted`)
   }
-  return contracts
+  return deployedAt(from, first)
+}
+
+/** All that a deployment sends, in order, from this nonce of the deployer's on. */
+export function deploymentCalls(
+  init: DeployParameters,
+  deployer: Hex,
+  nonce: number,
+): DeploymentCall[] {
+  const contracts = deployedAt(deployer, nonce)
+  return [
+    ...deployments(init, contracts, deployer).map((deployment, i) => ({
+      text: `${ORDER[i]} at ${contracts[ORDER[i] as (typeof ORDER)[number]]}`,
+      data: encodeDeployData(deployment),
+    })),
+    ...settings(contracts, deployer, init.guardian).map(({ address, ...call }) => ({
+      text: call.functionName,
+      to: address,
+      data: encodeFunctionData(call),
+    })),
+  ]
 }
 
 /** What is left to say once all stand: who mints, who may call what, and who has which role. */
