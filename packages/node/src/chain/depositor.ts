@@ -157,7 +157,7 @@ export class Depositor {
   }
 
   /**
-   * Asks base units back, absent: all; in place of an earlier request. Nothing takes that back.
+   * Asks base units back, absent: all. It takes the place of an earlier request; 0 takes that back.
    * Rejects with `aboveDeposit`, `depositRefused`, `noFunds` or `chainUnavailable`.
    */
   async request(amount: bigint | undefined, signal: AbortSignal): Promise<DepositMove> {
