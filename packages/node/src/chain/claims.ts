@@ -32,7 +32,6 @@ import {
   type Hex,
 } from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
-import { estimateGas } from './operator.ts'
 import type { Client, Rpc } from './rpc.ts'
 import { contractError, type Mined, type Transactions } from './transactions.ts'
 
@@ -70,7 +69,7 @@ export interface Claimable {
 
 export interface ClaimsComponents {
   rpc: Rpc
-  transactions: Pick<Transactions, 'address' | 'send'>
+  transactions: Pick<Transactions, 'address' | 'estimate' | 'send'>
   payouts: Payouts
   clock: Pick<Clock, 'now'>
 }
@@ -374,12 +373,14 @@ export class Claims {
   }
 
   async #estimate(calls: readonly { to: Hex; data: Hex }[]): Promise<bigint> {
-    const { rpc, transactions } = this.#components
     let gas = 0n
     for (const call of calls) {
-      const found = await rpc.call(client => estimateGas(client, transactions.address, call))
-      if (typeof found !== 'bigint') throw refusalOf(found)
-      gas += found
+      try {
+        gas += await this.#components.transactions.estimate(call)
+      } catch (error) {
+        if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+        throw refusalOf(error)
+      }
     }
     return gas
   }

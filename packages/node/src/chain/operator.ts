@@ -13,22 +13,13 @@ import {
   registrationRoot,
 } from '@cairn/contracts'
 import { bls, CairnError, check, type Facts, isCell, tokenText, unhex } from '@cairn/protocol'
-import {
-  BaseError,
-  bytesToHex,
-  encodeFunctionData,
-  type Hex,
-  keccak256,
-  RpcRequestError,
-  stringToHex,
-  toHex,
-} from 'viem'
+import { bytesToHex, encodeFunctionData, type Hex, keccak256, stringToHex, toHex } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock } from '../ports.ts'
 import type { Signer } from '../signer.ts'
 import { multicall, type NodeFacts, permitFor } from './registration.ts'
 import type { Client, Rpc } from './rpc.ts'
-import { contractError, keyOf, type Mined, type Transactions } from './transactions.ts'
+import { contractError, keyOf, type Transactions } from './transactions.ts'
 
 /** The registry passes on the token's errors. */
 const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type === 'error')
@@ -36,7 +27,7 @@ const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type =
 export interface OperatorComponents {
   rpc: Rpc
   /** Of the operator's account. */
-  transactions: Pick<Transactions, 'address' | 'send' | 'knows'>
+  transactions: Pick<Transactions, 'address' | 'estimate' | 'send' | 'knows'>
   clock: Pick<Clock, 'now'>
 }
 
@@ -225,10 +216,10 @@ export class Operator {
     const call = { to: this.#init.contracts.registry, data }
     const price = await rpc.call(client => client.getGasPrice())
     if (dryRun) {
-      const gas = await this.#estimate(call)
+      const gas = await this.#said(() => transactions.estimate(call))
       return { act, done: 'dryRun', gas, fee: gas * price, tokens, ...nodeNow }
     }
-    const { gasUsed: gas, transaction } = await this.#send(() =>
+    const { gasUsed: gas, transaction } = await this.#said(() =>
       transactions.send(call, { signal, purpose: 'order', key }),
     )
     const { node } = await this.standing(order)
@@ -413,16 +404,10 @@ export class Operator {
     })
   }
 
-  async #estimate(call: { to: Hex; data: Hex }): Promise<bigint> {
-    const { rpc } = this.#components
-    const found = await rpc.call(client => estimateGas(client, this.#account.address, call))
-    if (typeof found === 'bigint') return found
-    throw this.#refusal(found)
-  }
-
-  async #send(send: () => Promise<Mined>): Promise<Mined> {
+  /** What `ask` resolves with; what the contract refuses is said in this module's words. */
+  async #said<T>(ask: () => Promise<T>): Promise<T> {
     try {
-      return await send()
+      return await ask()
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
       throw this.#refusal(error)
@@ -461,26 +446,6 @@ export class Operator {
       registry: { address: registry, abi: nodeRegistryAbi },
       token: { address: token, abi: cairnTokenAbi },
     } as const
-  }
-}
-
-/** Codes with which nodes refuse a call; others are the endpoint's own trouble. */
-const REFUSED = new Set([3, -32000, -32003])
-
-/** Its gas, or `reverted` with what the chain says. */
-export async function estimateGas(
-  client: Client,
-  from: Hex,
-  { to, data }: { to: Hex; data: Hex },
-): Promise<bigint | CairnError> {
-  try {
-    const gas = await client.request({ method: 'eth_estimateGas', params: [{ from, to, data }] })
-    return BigInt(gas)
-  } catch (error) {
-    const cause =
-      error instanceof BaseError && error.walk(inner => inner instanceof RpcRequestError)
-    if (!(cause instanceof RpcRequestError) || !REFUSED.has(cause.code)) throw error
-    return new CairnError('reverted', `the chain refuses: ${cause.details}`, { cause })
   }
 }
 

@@ -587,6 +587,16 @@ export class Transactions {
     })
   }
 
+  /**
+   * Gas that a call would take now; nothing is sent. Rejects with `reverted` (the cause has the
+   * contract's own error), `noFunds` or `chainUnavailable`.
+   */
+  async estimate(call: Call): Promise<bigint> {
+    const found = await this.#components.rpc.call(client => this.#estimate(client, call))
+    if ('refused' in found) throw this.#refusal(found.refused)
+    return found.gas
+  }
+
   async #estimate(client: Client, { to, data }: Call): Promise<Estimate> {
     return await orRefusal(async () => {
       const call = { from: this.address, to, data }
