@@ -164,6 +164,9 @@ export class CairnNode {
   /** Set once its own key was seen at work elsewhere. */
   #usedElsewhere = false
   #timer: Timer | undefined
+  /** The epoch that is followed next. */
+  #next = 0
+  #leave: () => void = () => {}
   #started = false
 
   constructor(ports: NodePorts, init: CairnNodeInit) {
@@ -343,11 +346,17 @@ export class CairnNode {
     this.#vetoes.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
+    this.#leave = chain.onAdvance(() => {
+      const now = Math.max(0, this.epochs.now())
+      // The clock ran ahead and was set back: the present epoch counts, not that clock's.
+      if (this.#next > now + 1) this.#follow(now)
+    })
   }
 
   async stop(): Promise<void> {
     if (!this.#started) return
     this.#started = false
+    this.#leave()
     this.#timer?.cancel()
     this.#stopping.abort()
     this.epochs.stop()
@@ -431,6 +440,8 @@ export class CairnNode {
   /** Resolves base and seed of each epoch as it begins. */
   #follow(epoch: number): void {
     const { clock } = this.#ports
+    this.#next = epoch
+    this.#timer?.cancel()
     this.#timer = clock.at(epochStart(this.epochs.calendar, epoch), () => {
       this.#follow(epoch + 1)
       this.#run(async () => {

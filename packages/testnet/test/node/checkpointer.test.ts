@@ -932,6 +932,20 @@ describe('members whose clocks ran ahead', () => {
       assert.deepEqual(epochs(world).slice(0, 4), [-1, 0, 1, 2])
     })
   }
+  it('have their duties in the epochs after that, not in those of the wrong clock alone', async () => {
+    const world = new NodeWorld({ nodes: 4 })
+    const clocks = Array.from({ length: 4 }, () => new WrongClock(world.clock, { follows: true }))
+    const nodes = clocks.map((clock, index) => world.node(index, { clock }))
+    await Promise.all(nodes.map(({ node }) => node.start()))
+    await world.run(2)
+    const { slotMs, slotsPerEpoch } = world.profile
+    for (const clock of clocks) clock.offsetMs = 10 * slotsPerEpoch * slotMs
+    await world.run(3, 2)
+    for (const clock of clocks) clock.offsetMs = 0
+    await world.run(6)
+    const said = nodes[0]?.node.epochs.record(5)?.set.messages() ?? []
+    assert.ok([...said].some(({ envelope }) => envelope.type === MessageType.attestation))
+  })
 })
 
 describe('a member that lies when it is asked for its set', () => {
