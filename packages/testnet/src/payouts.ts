@@ -10,9 +10,16 @@ import {
   rewardDistributorAbi,
   testDeployer,
 } from '@cairn/contracts'
-import type { Settled } from '@cairn/node'
+import type { CheckpointPayouts } from '@cairn/node'
 import { check, ed25519, type NodeKeys, TOKEN, unhex } from '@cairn/protocol'
-import { createPublicClient, createWalletClient, type Hex, toHex } from 'viem'
+import {
+  BaseError,
+  ContractFunctionRevertedError,
+  createPublicClient,
+  createWalletClient,
+  type Hex,
+  toHex,
+} from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 
 /** Base units that each account has beside its deposit, so that it can pay in more. */
@@ -21,6 +28,8 @@ const RECEIPT_TIMEOUT_MS = 20_000
 const POLL_MS = 100
 /** `RewardDistributor.BATCH_MAX`. */
 const CLAIMS_AT_ONCE = 64
+/** `RewardDistributor.lastEpoch` before the first. */
+const BEFORE_THE_FIRST = 2n ** 64n - 1n
 
 interface PayoutsAccess {
   rpcUrl: string
@@ -75,32 +84,40 @@ export async function depositAll(
 }
 
 /**
- * Funds an accepted checkpoint and has everybody paid. Resolves with whether the chain paid out
+ * Funds an accepted checkpoint, unless a node does, and has everybody paid. Resolves with whether the chain paid out
  * what the checkpoint says was earned, to the last unit, and took from the deposits what it says
  * was spent. Throws `claimReverted`.
  */
-export async function claimAll(access: PayoutsAccess, { settlement }: Settled): Promise<boolean> {
+export async function claimAll(
+  access: PayoutsAccess,
+  { checkpoint, payouts }: CheckpointPayouts,
+): Promise<boolean> {
   const { client, wallet, mined } = connect(access)
-  const { checkpoint, state } = settlement
-  const claims = new PayoutClaims({ checkpoint, payouts: state.core.payouts })
+  const claims = new PayoutClaims({ checkpoint, payouts })
   const distributor = {
     address: access.contracts.distributor,
     abi: rewardDistributorAbi,
     chain: null,
   } as const
-  const isOpen = async () =>
-    (await client.readContract({ ...distributor, functionName: 'lastEpoch' })) === checkpoint.epoch
-  if (!(await isOpen())) {
+  const lastFunded = async () => {
+    const last = await client.readContract({ ...distributor, functionName: 'lastEpoch' })
+    return last === BEFORE_THE_FIRST ? -1n : last
+  }
+  if ((await lastFunded()) < checkpoint.epoch) {
     try {
       await mined(
         await wallet.writeContract({ ...distributor, functionName: 'fund', args: claims.fund() }),
       )
     } catch (error) {
-      // A node was faster.
-      if (!(await isOpen())) throw error
+      // A node was faster; what it sent may still be without a block.
+      const end = Date.now() + (isFunded(error) ? RECEIPT_TIMEOUT_MS : 0)
+      while ((await lastFunded()) < checkpoint.epoch) {
+        if (Date.now() >= end) throw error
+        await new Promise(resolve => setTimeout(resolve, POLL_MS))
+      }
     }
   }
-  const earners = state.core.payouts.filter(({ earned }) => earned > 0n)
+  const earners = payouts.filter(({ earned }) => earned > 0n)
   for (let from = 0; from < earners.length; from += CLAIMS_AT_ONCE) {
     const batch = earners
       .slice(from, from + CLAIMS_AT_ONCE)
@@ -112,12 +129,35 @@ export async function claimAll(access: PayoutsAccess, { settlement }: Settled): 
     ] as const
     await mined(await wallet.writeContract({ ...distributor, functionName: 'claimMany', args }))
   }
-  const [earned, spent, claimed] = await Promise.all([
-    client.readContract({ ...distributor, functionName: 'earnedTotal' }),
-    client.readContract({ ...distributor, functionName: 'spentTotal' }),
+  const [fundings, last, claimed] = await Promise.all([
+    client.getContractEvents({
+      ...distributor,
+      eventName: 'Funded',
+      fromBlock: 0n,
+      strict: true,
+    }),
+    lastFunded(),
     client.readContract({ ...distributor, functionName: 'claimedTotal' }),
   ])
-  return earned === checkpoint.earnedTotal && spent === checkpoint.spentTotal && claimed === earned
+  // Of what was funded up to this checkpoint: a later one may be by now, and be claimed from too.
+  const upTo = fundings.map(({ args }) => args).filter(({ epoch }) => epoch <= checkpoint.epoch)
+  const spent = upTo.reduce((sum, { fees }) => sum + fees, 0n)
+  const earned = upTo.reduce((sum, { minted, burned }) => sum + minted - burned, spent)
+  return (
+    earned === checkpoint.earnedTotal &&
+    spent === checkpoint.spentTotal &&
+    (claimed === earned || (claimed > earned && last > checkpoint.epoch))
+  )
+}
+
+/** Whether the contract says that this checkpoint, or a later one, is funded already. */
+function isFunded(error: unknown): boolean {
+  const reverted =
+    error instanceof BaseError &&
+    error.walk(cause => cause instanceof ContractFunctionRevertedError)
+  return (
+    reverted instanceof ContractFunctionRevertedError && reverted.data?.errorName === 'EpochFunded'
+  )
 }
 
 function connect({ rpcUrl }: PayoutsAccess) {

@@ -300,7 +300,9 @@ class Run {
       rpcUrl,
       checkpoints: contracts.checkpoints,
     })
-    const payoutsClaimed = await claimAll({ rpcUrl, contracts }, last.settled)
+    const { checkpoint, state } = last.settled.settlement
+    const { payouts } = state.core
+    const payoutsClaimed = await claimAll({ rpcUrl, contracts }, { checkpoint, payouts })
     monitor.requireRecomputed(
       this.#lines.map(({ epoch }) => epoch),
       running.map(({ name }) => name).filter(name => !this.#testnet.disturbed.has(name)),
