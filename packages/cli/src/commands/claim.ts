@@ -137,7 +137,11 @@ function standingLines(standing: Json<EarningsStanding>): string[] {
       : funded === undefined || funded < active
         ? `claims go up to epoch ${active}, which \`cairn claim\` opens first`
         : `claims go up to epoch ${active}`
-  return [...rows, open, ...next]
+  const opened =
+    funded === undefined
+      ? 'no epoch is opened for claims yet'
+      : `the last epoch opened for claims is ${funded}`
+  return [...rows, open, opened, ...next]
 }
 
 export async function totals(session: Session, accounts: readonly string[]) {

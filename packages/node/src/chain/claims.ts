@@ -210,6 +210,16 @@ export class Claims {
    * the contract says, or `chainUnavailable`.
    */
   async claim(wish: ClaimWish): Promise<ClaimDone> {
+    try {
+      return await this.#claim(wish)
+    } catch (error) {
+      if (!isRefusal(error, 'NotFunded')) throw error
+      // Nothing was paid yet. Another may have opened a later epoch meanwhile, and passed over this.
+      return await this.#claim(wish)
+    }
+  }
+
+  async #claim(wish: ClaimWish): Promise<ClaimDone> {
     const { rpc, payouts } = this.#components
     const { distributor } = this.#init.contracts
     const { dryRun, signal, bond } = wish
@@ -246,21 +256,21 @@ export class Claims {
     const price = await rpc.call(client => client.getGasPrice())
     if (dryRun) {
       // What rests on the funding cannot be estimated before it.
-      const estimated = missing ? [fund] : calls
-      const gas = await this.#estimate(estimated)
-      return { ...result, done: 'dryRun', funded: missing, gas, fee: gas * price, transactions: [] }
+      const opening = missing ? await unlessOpened(this.#estimate([fund])) : undefined
+      const gas = opening ?? (await this.#orPassedOver(active, due, () => this.#estimate(calls)))
+      const opens = opening !== undefined
+      return { ...result, done: 'dryRun', funded: opens, gas, fee: gas * price, transactions: [] }
     }
-    const mined: Mined[] = []
-    if (missing) {
-      const sent = await this.#send(fund, signal, 'EpochFunded')
-      if (sent !== undefined) mined.push(sent)
-    }
-    for (const call of calls) mined.push((await this.#send(call, signal)) as Mined)
+    const opening = missing ? await unlessOpened(this.#send(fund, signal)) : undefined
+    const mined: Mined[] = opening === undefined ? [] : [opening]
+    await this.#orPassedOver(active, due, async () => {
+      for (const call of calls) mined.push(await this.#send(call, signal))
+    })
     const gas = mined.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
     return {
       ...result,
       done: 'now',
-      funded: missing,
+      funded: opening !== undefined,
       gas,
       fee: gas * price,
       transactions: mined.map(({ transaction }) => transaction),
@@ -385,19 +395,35 @@ export class Claims {
     return gas
   }
 
-  /** Undefined where the contract refuses with `harmless`: another did it meanwhile. */
-  async #send(
-    call: { to: Hex; data: Hex },
-    signal: AbortSignal,
-    harmless?: string,
-  ): Promise<Mined | undefined> {
+  async #send(call: { to: Hex; data: Hex }, signal: AbortSignal): Promise<Mined> {
     try {
       return await this.#components.transactions.send(call, { signal, purpose: 'claim' })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      const name = contractError(ERRORS, error)?.errorName
-      if (harmless !== undefined && name === harmless) return undefined
       throw refusalOf(error)
+    }
+  }
+
+  /** Says of an epoch that is not open for claims which one is. */
+  async #orPassedOver<T>(
+    epoch: number,
+    due: readonly { account: Uint8Array }[],
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await run()
+    } catch (cause) {
+      if (!isRefusal(cause, 'NotFunded')) throw cause
+      const last = await this.#components.rpc.call(client =>
+        client.readContract({ ...this.#distributor(), functionName: 'lastEpoch' }),
+      )
+      const account = bytesToHex(due[0]?.account as Uint8Array)
+      const text = `epoch ${epoch} was passed over: a later one was opened for claims`
+      throw new CairnError('claimRefused', text, {
+        cause,
+        facts: { error: 'NotFunded', epoch, opened: Number(last) },
+        next: `claim by epoch ${last}, the last one opened: by a file of \`cairn ledger prove --payout ${account} --epoch ${last}\`, or once this node has settled it`,
+      })
     }
   }
 
@@ -432,9 +458,22 @@ function data(
   return encodeFunctionData({ abi: rewardDistributorAbi, functionName, args } as never)
 }
 
+/** Undefined where another opened the checkpoint, or a later one, meanwhile. */
+async function unlessOpened<T>(opening: Promise<T>): Promise<T | undefined> {
+  try {
+    return await opening
+  } catch (error) {
+    if (isRefusal(error, 'EpochFunded')) return undefined
+    throw error
+  }
+}
+
+function isRefusal(error: unknown, name: string): boolean {
+  return error instanceof CairnError && error.code === 'claimRefused' && error.facts.error === name
+}
+
 const NEXT: Readonly<Record<string, string>> = {
   NothingDue: 'nothing is due: somebody had it paid meanwhile',
-  NotFunded: 'the proof is of an epoch that is not open for claims: get a newer one',
   OtherCheckpoint: 'the proof is of another checkpoint than the chain has: get a newer one',
   OtherPayouts: 'the proof does not fit its checkpoint',
   OutflowLimit: 'come back in an hour: it is there again within a day',

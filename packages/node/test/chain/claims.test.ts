@@ -174,6 +174,47 @@ describe('claims', () => {
     assert.equal((await balanceOf(1)) - before, 6n * TOKEN)
   })
 
+  it('go on where another opens the checkpoint meanwhile', async () => {
+    await land(5, 7)
+    let opening = true
+    /** The other is faster just when this one knows that the checkpoint is not open. */
+    const overtaken: Payouts = {
+      ...settled,
+      async of(wanted) {
+        if (opening) {
+          opening = false
+          await desk(3).claim({ ...wish, accounts: [account(2)] })
+        }
+        return settled.of(wanted)
+      },
+    }
+    const wanted = { ...wish, accounts: [account(1)] }
+    const planned = await desk(1, overtaken).claim({ ...wanted, dryRun: true })
+    assert.deepEqual([planned.done, planned.funded, planned.total], ['dryRun', false, 5n * TOKEN])
+    await land(6, 8)
+    opening = true
+    const done = await desk(1, overtaken).claim(wanted)
+    assert.deepEqual([done.done, done.funded, done.transactions.length], ['now', false, 1])
+  })
+
+  it('look again where a later checkpoint was opened meanwhile, and theirs passed over', async () => {
+    await land(5, 7)
+    let opening = true
+    const overtaken: Payouts = {
+      ...settled,
+      async of(wanted) {
+        if (opening) {
+          opening = false
+          await land(6, 8)
+          await desk(3).claim({ ...wish, accounts: [account(2)] })
+        }
+        return settled.of(wanted)
+      },
+    }
+    const done = await desk(1, overtaken).claim({ ...wish, accounts: [account(1)] })
+    assert.deepEqual([done.epoch, done.funded, done.total], [1, false, 6n * TOKEN])
+  })
+
   it('wait until the checkpoint is active, and say when that is', async () => {
     await world.close()
     world = await openChain({ activationDelay: 600n })
@@ -253,6 +294,11 @@ describe('claims', () => {
       const by = (proof: ProofFile) =>
         desk(9, claimableOfProof(proof)).claim({ ...wish, accounts: [account(1)] })
       assert.deepEqual(await refusal(by(passed)), ['claimRefused', 'NotFunded'])
+      const command = `cairn ledger prove --payout ${world.operator(1).address.toLowerCase()} --epoch 2`
+      await assert.rejects(by(passed), (error: CairnError) => {
+        assert.deepEqual([error.facts.epoch, error.facts.opened], [one, 2])
+        return error.next?.includes(command) ?? false
+      })
       assert.equal((await by(opened)).total, 5n * TOKEN)
       assert.equal((await by(opened)).done, 'before')
     })
