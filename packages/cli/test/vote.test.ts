@@ -64,6 +64,7 @@ describe('cairn vote', function () {
     views.push(node)
     Object.assign(node.view, {
       votes: () => voter.votes(),
+      voteParameters: () => voter.parameters(),
       proposal: (id: string) => voter.proposal(id),
       propose: (values: ReadonlyMap<string, bigint>, title: string) =>
         voter.propose(values, title, signal),
@@ -156,9 +157,18 @@ describe('cairn vote', function () {
     await failed('usage', 'propose', '--title', 'nothing')
     await failed('badParameter', 'propose', '--title', 'no such', '--set', 'nonsense=1')
     await failed('badParameter', 'propose', '--title', 'too far', '--set', 'baseShare=0.9')
+    const twice = ['--set', 'baseShare=0.4', '--set', 'baseShare=0.35']
+    await failed('usage', 'propose', '--title', 'twice', ...twice)
+    await failed('usage', 'preview', ...twice)
     await failed('unknownProposal', 'show', 'abc')
     await failed('unknownProposal', 'cast', 'abc', 'for')
     await failed('badRequest', 'show', 'not-an-id')
+  })
+
+  it('lists what can be voted on, with bounds and step', async () => {
+    const { stdout } = await done(0, 'parameters')
+    assert.match(stdout, /^baseShare +0\.3, from 0 to 1, by 0\.1 a vote\n {2}part of a kind’s/m)
+    assert.match(stdout, /^servedPrice +\S+ tokens, from 0\.000001 to 1, by 0\.002 a vote$/m)
   })
 
   it('has tokens vote that vote for nobody', async () => {

@@ -163,7 +163,15 @@ export interface DaemonViewComponents {
   claims: Pick<Claims, 'earnings' | 'claim'> | undefined
   voter: Pick<
     Voter,
-    'votes' | 'proposal' | 'propose' | 'cast' | 'queue' | 'execute' | 'cancel' | 'delegate'
+    | 'votes'
+    | 'parameters'
+    | 'proposal'
+    | 'propose'
+    | 'cast'
+    | 'queue'
+    | 'execute'
+    | 'cancel'
+    | 'delegate'
   >
   clock: Clock
   network: Network
@@ -692,6 +700,10 @@ export class DaemonView implements NodeView {
 
   async votes() {
     return await this.#components.voter.votes()
+  }
+
+  async voteParameters() {
+    return await this.#components.voter.parameters()
   }
 
   async proposal(id: string) {

@@ -1,4 +1,12 @@
-import type { Json, PreviewView, VoteAct, VoteProposal, Votes, VotingPower } from '@cairn/node'
+import type {
+  Json,
+  PreviewView,
+  VoteAct,
+  VoteParameter,
+  VoteProposal,
+  Votes,
+  VotingPower,
+} from '@cairn/node'
 import {
   check,
   parameterOf,
@@ -19,6 +27,8 @@ const PREVIEW_EPOCHS_MAX = 48
 /** Digits of an id that are shown in lists, and enough to name it. */
 const ID_CHARS = 12
 const ID = 'its id, or the first digits'
+/** The longest name of a parameter. */
+const NAME_CHARS = 14
 const MOVES = {
   queue: 'have what has passed wait to be carried out; anybody may',
   execute: 'carry out what has waited; anybody may',
@@ -43,6 +53,10 @@ export function voteCommand({ program, action }: Commands): void {
     .command('list')
     .description('proposals, the newest first, and the votes of this node’s account')
     .action(action(list))
+  vote
+    .command('parameters')
+    .description('what can be voted on: as it is now, its bounds, and what one vote moves it by')
+    .action(action(parameters))
   vote
     .command('show')
     .description('what a proposal would change, how votes stand, and what to do next')
@@ -85,6 +99,14 @@ async function list(session: Session) {
   return undefined
 }
 
+async function parameters(session: Session) {
+  const api = await session.api()
+  const found = await api.json<Json<{ parameters: VoteParameter[] }>>('/v1/votes/parameters')
+  session.output.result(found, found.parameters.map(parameterLines).join('\n'))
+  session.output.note('see who would earn what with `cairn vote preview --set NAME=VALUE`')
+  return undefined
+}
+
 async function show(session: Session, id: string) {
   const api = await session.api()
   const found = await api.json<Json<VoteProposal>>(pathOf(id))
@@ -94,11 +116,10 @@ async function show(session: Session, id: string) {
 }
 
 async function propose(session: Session, { title }: { title: string }) {
-  const given = session.takeParameters()
+  const given = takeParameters(session)
   check(given.length > 0, 'usage', 'expected what is to change', {
-    next: 'name it as in --set baseShare=0.4',
+    next: 'name it as in --set baseShare=0.4; `cairn vote parameters` lists what there is',
   })
-  for (const [name, value] of given) parseParameter(name, value)
   const api = await session.api()
   const done = await api.json<Json<VoteAct>>('/v1/votes/propose', {
     method: 'POST',
@@ -143,19 +164,33 @@ async function delegate(session: Session, account: string | undefined) {
 }
 
 async function preview(session: Session, id: string | undefined, { epochs }: { epochs: number }) {
-  const asked = session.takeParameters()
+  const asked = takeParameters(session)
   check(asked.length > 0 || id !== undefined, 'usage', 'expected what would change', {
     next: 'name a proposal, or a parameter as in --set weight.2=2',
   })
-  for (const [name, value] of asked) parseParameter(name, value)
   const api = await session.api()
   const proposed = id === undefined ? [] : await proposedBy(session, id)
-  const given = [...proposed, ...asked]
+  const given = [...new Map([...proposed, ...asked])]
   const found = await api.json<Json<PreviewView>>('/v1/votes/preview', {
     query: { set: given.map(assignment => assignment.join('=')).join(','), epochs },
   })
   session.output.result(found, previewText(found))
   return undefined
+}
+
+/** Throws `usage` for one given twice, and `badParameter` for what is no parameter or no value of it. */
+function takeParameters(session: Session): (readonly [name: string, value: string])[] {
+  const given = session.takeParameters()
+  const seen = new Set<string>()
+  for (const [name, value] of given) {
+    check(!seen.has(name), 'usage', `--set names ${name} twice`, {
+      facts: { name },
+      next: 'give each parameter one value',
+    })
+    seen.add(name)
+    parseParameter(name, value)
+  }
+  return given
 }
 
 /** What a proposal sets of the parameters that nodes pay by. Throws `notPreviewed` where it is none. */
@@ -176,6 +211,14 @@ async function proposedBy(session: Session, id: string): Promise<[name: string, 
   if (others > 0)
     session.output.note(`${others} more of its calls change nothing that nodes pay by`)
   return changes
+}
+
+function parameterLines({ name, now, least, most, step }: Json<VoteParameter>): string {
+  const parameter = requireParameter(name)
+  const text = (value: string) => parameterText(parameter, BigInt(value))
+  const unit = parameter.unit === 'tokens' ? ' tokens' : ''
+  const bounds = `from ${text(least)} to ${text(most)}, by ${text(step)} a vote`
+  return `${name.padEnd(NAME_CHARS)} ${text(now)}${unit}, ${bounds}\n  ${parameter.about}`
 }
 
 /** The sums to the last unit, what each earns to a millionth. */

@@ -19,7 +19,14 @@ import type { DepositMove, DepositStanding } from '../chain/depositor.ts'
 import type { EntryState } from '../chain/journal.ts'
 import type { Choice, Done, OperatorStanding, Order, OrderOptions } from '../chain/operator.ts'
 import type { Purpose } from '../chain/spending.ts'
-import type { Support, VoteAct, VoteProposal, Votes, VotingPower } from '../chain/voter.ts'
+import type {
+  Support,
+  VoteAct,
+  VoteParameter,
+  VoteProposal,
+  Votes,
+  VotingPower,
+} from '../chain/voter.ts'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
 import type { Lack } from '../radio/outlook.ts'
@@ -663,6 +670,8 @@ export interface NodeView {
   claim(wish: Omit<ClaimWish, 'signal'>): Promise<ClaimDone>
   /** Proposals, and what this node's account can vote with. Ids are given by their first digits. */
   votes(): Promise<Votes>
+  /** What can be voted on, as the chain has it now. */
+  voteParameters(): Promise<VoteParameter[]>
   proposal(id: string): Promise<VoteProposal>
   propose(values: ReadonlyMap<string, bigint>, title: string): Promise<VoteAct>
   castVote(id: string, support: Support): Promise<VoteAct>

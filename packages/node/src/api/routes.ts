@@ -1,6 +1,7 @@
 /** Every route of the API in one table, from which the server and the OpenAPI document follow. */
 import {
   CairnError,
+  check,
   encodeProofFile,
   NAME_MAX_BYTES,
   PLACES_MAX,
@@ -183,12 +184,16 @@ const PacketsQuery = z.strictObject({
 
 /** Values as people write them, by name. Throws `badParameter`. */
 function parametersOf(text: string): Map<string, bigint> {
-  return new Map(
-    text.split(',').map(assignment => {
-      const [name = '', value = ''] = assignment.split('=')
-      return [name, parseParameter(name, value)]
-    }),
-  )
+  const values = new Map<string, bigint>()
+  for (const assignment of text.split(',')) {
+    const [name = '', value = ''] = assignment.split('=')
+    check(!values.has(name), 'badParameter', `${name} is given twice`, {
+      facts: { name },
+      next: 'give each parameter one value',
+    })
+    values.set(name, parseParameter(name, value))
+  }
+  return values
 }
 
 function addressFilter(text: string): { address: number; bits: number } {
@@ -360,6 +365,13 @@ export const ROUTES: readonly Route[] = [
     summary: 'Proposals, the newest first, and what this node’s account can vote with',
     response: shapes.VotesShape,
     answer: async view => ({ body: toJson(await view.votes()) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/votes/parameters',
+    summary: 'What can be voted on: as it is now, with bounds and step',
+    response: shapes.VoteParametersShape,
+    answer: async view => ({ body: toJson({ parameters: await view.voteParameters() }) }),
   }),
   route({
     method: 'POST',

@@ -535,6 +535,20 @@ export const VotingPowerShape = z.object({
   threshold: amount.describe('votes that proposing takes'),
 })
 
+export const VoteParametersShape = z.object({
+  parameters: z
+    .array(
+      z.object({
+        name: z.string(),
+        now: amount,
+        least: amount,
+        most: amount,
+        step: amount.describe('what one vote changes it by at most'),
+      }),
+    )
+    .describe('tokens in base units, shares in parts per million, weights as they are'),
+})
+
 export const VotesShape = z.object({ power: VotingPowerShape, proposals: z.array(ProposalShape) })
 
 export const VoteActShape = z.object({ proposal: ProposalShape, transaction: z.string() })

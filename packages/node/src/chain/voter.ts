@@ -13,7 +13,7 @@ import {
   parameterWord,
   timelockAbi,
 } from '@cairn/contracts'
-import { CairnError, check, requireParameter } from '@cairn/protocol'
+import { CairnError, check, PARAMETERS, parameterText, requireParameter } from '@cairn/protocol'
 import {
   type Abi,
   BaseError,
@@ -121,6 +121,16 @@ export interface Votes {
   proposals: VoteProposal[]
 }
 
+/** In what the chain holds: base units, parts per million, or the weight itself. */
+export interface VoteParameter {
+  name: string
+  now: bigint
+  least: bigint
+  most: bigint
+  /** What one vote changes it by at most. */
+  step: bigint
+}
+
 export interface VoteAct {
   proposal: VoteProposal
   transaction: string
@@ -161,6 +171,11 @@ export class Voter {
     const motions = await this.#read()
     const proposals = await Promise.all(motions.toReversed().map(it => this.#proposal(it)))
     return { power: await this.power(), proposals }
+  }
+
+  /** All that nodes pay by and a vote can change, as the contract has it now. */
+  async parameters(): Promise<VoteParameter[]> {
+    return await Promise.all(PARAMETERS.map(({ name }) => this.#readParameter(name)))
   }
 
   /** Of the id's first digits. Rejects with `unknownProposal`. */
@@ -322,23 +337,40 @@ export class Voter {
     }
   }
 
-  /** Bounds, step and period, as the contract has them. */
+  /** Bounds and step, as the contract has them. */
   async #requireAllowed(name: string, value: bigint): Promise<void> {
-    requireParameter(name)
+    const parameter = requireParameter(name)
+    const { now, least, most, step } = await this.#readParameter(name)
+    const text = (amount: bigint) => parameterText(parameter, amount)
+    const change = value > now ? value - now : now - value
+    const wrong =
+      change === 0n
+        ? `${name} is ${text(now)} already`
+        : value < least || value > most
+          ? `${name} is to become ${text(value)}, and must be from ${text(least)} to ${text(most)}`
+          : change > step
+            ? `${name} is to go from ${text(now)} to ${text(value)}, and one vote moves it by ${text(step)} at most`
+            : undefined
+    let lowest = now - step
+    if (lowest < least) lowest = least
+    let highest = now + step
+    if (highest > most) highest = most
+    check(wrong === undefined, 'badParameter', wrong ?? '', {
+      facts: { name, now, proposed: value, least, most, step },
+      next: `it is ${text(now)}: name another value from ${text(lowest)} to ${text(highest)}; \`cairn vote parameters\` lists all`,
+    })
+  }
+
+  async #readParameter(name: string): Promise<VoteParameter> {
     const { parameters } = this.#contracts()
     const args = [parameterWord(name)] as const
-    const [before, [least, most, step]] = await this.#components.rpc.call(client =>
+    const [now, [least, most, step]] = await this.#components.rpc.call(client =>
       Promise.all([
         client.readContract({ ...parameters, functionName: 'get', args }),
         client.readContract({ ...parameters, functionName: 'limits', args }),
       ]),
     )
-    const change = value > before ? value - before : before - value
-    const fits = value >= least && value <= most && change <= step && change > 0n
-    check(fits, 'badParameter', `${name} cannot become this by one vote`, {
-      facts: { name, now: before, proposed: value, least, most, step },
-      next: 'stay within the bounds, and at most a step from what it is now; facts are in base units, shares in parts per million',
-    })
+    return { name, now, least, most, step }
   }
 
   async #find(prefix: string): Promise<Motion> {

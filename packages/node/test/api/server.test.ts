@@ -423,6 +423,13 @@ describe('HTTP API', () => {
       }
     })
 
+    it('takes one value for each parameter that is voted on', async () => {
+      const twice = await call('/v1/votes/preview?set=baseShare=0.4,baseShare=0.35')
+      const { error } = (await twice.json()) as { error: { code: string; message: string } }
+      assert.equal(error.code, 'badParameter')
+      assert.match(error.message, /^baseShare is given twice/)
+    })
+
     it('refuses malformed parameters, naming each', async () => {
       const cases: [path: string, parameter: string][] = [
         ['/v1/epochs/-1', 'epoch'],

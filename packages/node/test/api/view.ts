@@ -239,6 +239,9 @@ export async function testView(): Promise<TestView> {
     accepted: () => EPOCH,
     status: async () => status(health.ready),
     votes: async () => ({ power: POWER, proposals: [PROPOSAL] }),
+    voteParameters: async () => [
+      { name: 'baseShare', now: 300_000n, least: 0n, most: 1_000_000n, step: 100_000n },
+    ],
     proposal: async id => proposalOf(id),
     propose: async () => ({ proposal: PROPOSAL, transaction: '0x01' }),
     castVote: async id => ({ proposal: proposalOf(id), transaction: '0x02' }),

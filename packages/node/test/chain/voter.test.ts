@@ -100,10 +100,29 @@ describe('votes on an EVM chain', function () {
     await world.register(1)
     await later(1)
     const { voter } = await open(1)
-    for (const value of [300_000n, 400_001n, 1_000_001n]) {
-      const wrong = new Map([['baseShare', value]])
-      await refused('badParameter', () => voter.propose(wrong, 'x', signal))
+    const wrong: [bigint, RegExp][] = [
+      [300_000n, /^baseShare is 0\.3 already$/],
+      [400_001n, /from 0\.3 to 0\.400001, and one vote moves it by 0\.1 at most/],
+      [1_000_001n, /become 1\.000001, and must be from 0 to 1$/],
+    ]
+    for (const [value, text] of wrong) {
+      const proposing = voter.propose(new Map([['baseShare', value]]), 'x', signal)
+      await assert.rejects(proposing, (error: CairnError) => {
+        assert.equal(error.code, 'badParameter')
+        assert.match(error.message, text)
+        assert.match(error.next ?? '', /^it is 0\.3: name another value from 0\.2 to 0\.4;/)
+        return true
+      })
     }
+    const [emission, , , baseShare] = await voter.parameters()
+    assert.ok(emission?.name === 'emission' && emission.now === emission.most)
+    assert.deepEqual(baseShare, {
+      name: 'baseShare',
+      now: 300_000n,
+      least: 0n,
+      most: 1_000_000n,
+      step: 100_000n,
+    })
     await refused('badParameter', () => voter.propose(new Map(), 'x', signal))
     await refused('unknownProposal', () => voter.proposal('ab'))
     const first = await voter.propose(change, 'twice', signal)

@@ -87,6 +87,7 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
       claims: undefined,
       voter: {
         votes: refuse,
+        parameters: refuse,
         proposal: refuse,
         propose: refuse,
         cast: refuse,
