@@ -55,13 +55,21 @@ describe('mirror', function () {
       await cairn(['init', '--data-dir', dataDir, '--json']),
     )
     const test = createTestClient({ mode: 'anvil', transport: http(further.rpcUrl) })
-    await test.setBalance({ address: account, value: 10n ** 20n })
 
     const none = await cairn(['mirror', '--once', ...args])
     assert.equal(none.code, EXIT_CODES.config.code)
     assert.match(jsonOf<CairnFailure>(none).error.next ?? '', /cairn mirror deploy/)
 
     const to = ['--rpc', further.rpcUrl, '--chain-id', String(FURTHER), '--delay', '1']
+    const poor = async (command: string[]) => {
+      await test.setBalance({ address: account, value: 0n })
+      const { code, stdout } = await cairn(['mirror', ...command, ...args])
+      const { error } = JSON.parse(stdout) as CairnFailure
+      assert.deepEqual([code === EXIT_CODES.bug.code, error.code], [false, 'noFunds'])
+      assert.match(error.message.toLowerCase(), new RegExp(`${account}.* chain ${FURTHER}`, 'i'))
+      await test.setBalance({ address: account, value: 10n ** 20n })
+    }
+    await poor(['deploy', ...to])
     const deployed = jsonOf<{ checkpoints: `0x${string}`; epoch: number; rpc: string[] }>(
       await cairn(['mirror', 'deploy', ...to, ...args]),
     )
@@ -72,6 +80,7 @@ describe('mirror', function () {
 
     const one = network.next(zero, ROOTS)
     await network.submit(network.argumentsOf(one))
+    await poor(['--once'])
     const lines = async () => {
       const { stdout, stderr } = await cairn(['mirror', '--once', ...args])
       assert.equal(stderr, '')
@@ -93,6 +102,13 @@ describe('mirror', function () {
     const verify = ['ledger', 'verify', proof, '--rpc', further.rpcUrl, '--network', file, '--json']
     const held = jsonOf<{ against: string; chain: { chainId: number } }>(await cairn(verify))
     assert.deepEqual([held.against, held.chain.chainId], ['chain', FURTHER])
+    await writeFile(file, manifestOf(about))
+    const named = jsonOf<typeof held>(await cairn([...verify, '--contract', checkpoints]))
+    assert.deepEqual([named.against, named.chain.chainId], ['chain', FURTHER], 'a mirror unlisted')
+    const blind = [...verify.slice(0, 5), '--contract', checkpoints, '--json']
+    const refused = jsonOf<CairnFailure>(await cairn(blind)).error
+    assert.equal(refused.code, 'otherNetwork')
+    assert.match(refused.next ?? '', /mirror.*manifest/)
   })
 })
 

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nodeRegistryAbi, registerArguments } from '@cairn/contracts'
 import {
+  Attestation,
   bls,
   type Checkpoint,
   type Envelope,
@@ -17,6 +18,7 @@ import {
   Ready,
   seal,
   sha256,
+  Verdict,
   Vote,
   voteSigningRoot,
 } from '@cairn/protocol'
@@ -49,7 +51,7 @@ describe('ledger verify against the chain', () => {
   let network: Awaited<ReturnType<typeof startNetwork>>
   let accepted: Checkpoint
   /** Messages of the accepted checkpoint, by what is to be said of them. */
-  let messages: Record<'ready' | 'vote' | 'foreign' | 'unknown' | 'deal', Envelope>
+  let messages: Record<'ready' | 'vote' | 'attestation' | 'foreign' | 'unknown' | 'deal', Envelope>
 
   before(async () => {
     world = await openWorld()
@@ -87,6 +89,16 @@ describe('ledger verify against the chain', () => {
         body: Vote.serialize(vote),
         signature: bls.sign(root, voting),
       },
+      attestation: seal(
+        MessageType.attestation,
+        Attestation,
+        {
+          ...{ epoch: 0, base: BASE, kind: 2, author: 0, challenge: checkpoint },
+          ...{ seenSlot: 1, verdict: Verdict.fail, reason: 1, evidence: new Uint8Array() },
+        },
+        id,
+        signed => ed25519.sign(signed, identity),
+      ),
       foreign: ready(1, 0, nodeSecrets(1).identity),
       unknown: ready(0, 1, nodeSecrets(1).identity),
       deal: { type: MessageType.deal, body: new Uint8Array(40), signature: new Uint8Array(128) },
@@ -172,7 +184,8 @@ describe('ledger verify against the chain', () => {
   })
 
   it('says in sentences what it was held against', async () => {
-    const args = ['--rpc', world.anvil.rpcUrl, '--rpc', world.anvil.rpcUrl, ...(await manifest())]
+    const url = world.anvil.rpcUrl
+    const args = ['--rpc', url, '--rpc', `${url}/?other`, ...(await manifest())]
     const { stdout } = await cairn(['ledger', 'verify', await prove('ready'), ...args])
     assert.match(stdout, /^contract 0x[0-9a-f]{40} on chain 31337 accepted checkpoint .* epoch 0$/m)
     assert.match(stdout, /^it said so in block \d+ .* 0 blocks below .* by 2 endpoints alike$/m)
@@ -180,6 +193,20 @@ describe('ledger verify against the chain', () => {
       stdout,
       /^the checkpoint is active since 20.*; the last one accepted is of epoch 0$/m,
     )
+  })
+
+  it('says what an attestation says, and of what', async () => {
+    const { stdout } = await cairn(['ledger', 'verify', await prove('attestation')])
+    assert.match(
+      stdout,
+      /^it is an attestation of coverage: node 0 says 'fail' of challenge [0-9a-f]{64}/m,
+    )
+  })
+
+  it('counts an endpoint that is named twice once', async () => {
+    const again = ['--rpc', `${world.anvil.rpcUrl}/`, ...(await manifest())]
+    const held = jsonOf(await verify(await prove('ready'), ...again))
+    assert.equal((held.chain as ChainFacts).endpoints, 1)
   })
 
   it('asks about a block with as many upon it as is said', async () => {
@@ -199,6 +226,10 @@ describe('ledger verify against the chain', () => {
     assert.deepEqual(other, [EXIT_CODES.config.code, 'wrongChain'])
     const half = await refusal(verify(file, '--rpc', NOBODY, ...contract()))
     assert.deepEqual(half, [EXIT_CODES.notRunning.code, 'chainUnavailable'])
+    const { stdout } = await verify(file, '--rpc', `${NOBODY}/secret`, ...contract())
+    const { message } = (JSON.parse(stdout) as CairnFailure).error
+    assert.ok(message.includes(new URL(NOBODY).origin), message)
+    assert.ok(!stdout.includes('secret'), 'a path may be a key')
   })
 
   it('refuses what the chain did not accept', async () => {

@@ -230,7 +230,7 @@ async function requireNetwork(
     'the contract is of another network',
     {
       facts: { ...facts, found: found && hex(found) },
-      next: 'pass the contract of the proof’s network',
+      next: 'pass the contract of the proof’s network; of a mirror pass the network’s manifest too, since a mirror cannot tell its home (`--network`)',
     },
   )
   check(equalBytes(network, expected), 'otherNetwork', 'the proof is of another network', {

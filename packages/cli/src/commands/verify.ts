@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import type { Manifest } from '@cairn/node'
 import {
+  Attestation,
   authorOf,
   CairnError,
   check,
@@ -10,6 +11,7 @@ import {
   equalBytes,
   hex,
   jsonRpc,
+  KINDS,
   type LightVerdict,
   MessageType,
   messageSigningRoot,
@@ -20,12 +22,14 @@ import {
   RPC_ANSWER_MAX_CHARS,
   type RpcRequest,
   unhex,
+  Verdict,
   Vote,
   verdictSentences,
   verifyOnChain,
   verifyProofFile,
   verifyVote,
 } from '@cairn/protocol'
+import { unitsText } from '../amounts.ts'
 import { readText } from '../input.ts'
 import type { Session } from '../session.ts'
 
@@ -134,6 +138,7 @@ function print(session: Session, proof: ProofFile, outcome: Outcome): void {
     },
     [
       `holds: leaf ${position} of ${field} in epoch ${epoch}${payoutText(proof)}`,
+      ...messageText(proof),
       `checkpoint root ${hex(root)}`,
       ...said,
       ...[...checked].map(part => `  checked      ${PARTS[part].holds}`),
@@ -161,7 +166,22 @@ function chainFacts(verdict: LightVerdict) {
 function payoutText({ payout }: ProofFile): string {
   if (payout === undefined) return ''
   const { account, earned, spent } = payout
-  return `: account 0x${hex(account)} earned ${earned} and spent ${spent} base units since genesis`
+  return `: account 0x${hex(account)} earned ${unitsText(earned)} tokens and spent ${unitsText(spent)} since genesis`
+}
+
+/** What the message says, as far as its envelope and, of an attestation, its body tell. */
+function messageText({ message }: ProofFile): string[] {
+  if (message === undefined) return []
+  const name = Object.entries(MessageType).find(([, type]) => type === message.type)?.[0]
+  const author = authorOf(message)
+  if (name === undefined || author === undefined) return []
+  if (message.type !== MessageType.attestation) return [`it is a ${name} of node ${author}`]
+  const { kind, challenge, verdict } = decode(Attestation, message.body)
+  const said = Object.entries(Verdict).find(([, code]) => code === verdict)?.[0] ?? verdict
+  const about = KINDS.find(({ code }) => code === kind)?.name ?? `kind ${kind}`
+  return [
+    `it is an attestation of ${about}: node ${author} says '${said}' of challenge ${hex(challenge)}, which names the node that was tried`,
+  ]
 }
 
 interface Passed {
@@ -217,12 +237,14 @@ async function askChain(
   manifest: Manifest | undefined,
   options: VerifyOptions,
 ): Promise<LightVerdict> {
-  const { rpc = [], finality, contract } = options
+  const { finality, contract } = options
   if (contract !== undefined || manifest === undefined) addressBytes(contract)
-  for (const url of rpc) {
+  for (const url of options.rpc ?? []) {
     check(URL.canParse(url), 'usage', `expected the URL of an endpoint, found '${url}'`)
   }
-  const endpoints = rpc.map(url => endpointOf(url, session.signal))
+  // One that is named twice agrees with itself.
+  const urls = [...new Set(options.rpc?.map(url => new URL(url).href))]
+  const endpoints = urls.map(url => endpointOf(url, session.signal))
   const at = await chainAsked(endpoints, manifest, options)
   const { networkIdOf } = await import('@cairn/node')
   const network = at.home || manifest === undefined ? {} : { network: networkIdOf(manifest) }
@@ -238,11 +260,11 @@ async function askChain(
   })
 }
 
-/** Home or a mirror: which of them is told by the first endpoint, all are held against it later. */
+/** Home or a mirror, which the manifest lists or `--contract` names: which of them is told by the first endpoint, all are held against it later. */
 async function chainAsked(
   [first]: readonly RpcRequest[],
   manifest: Manifest | undefined,
-  { chainId }: VerifyOptions,
+  { chainId, contract }: VerifyOptions,
 ) {
   const id = chainId ?? Number(await first?.('eth_chainId', []))
   const mirror = manifest?.mirrors?.find(found => found.chainId === id)
@@ -251,6 +273,9 @@ async function chainAsked(
     return { home: false, chainId: BigInt(id), checkpoints, finality, fromBlock }
   }
   const chain = manifest?.chain
+  if (contract !== undefined && chain !== undefined && chain.chainId !== id) {
+    return { home: false, chainId: BigInt(id), checkpoints: contract, finality: 0, fromBlock: 0 }
+  }
   return {
     home: true,
     chainId: BigInt(chainId ?? chain?.chainId ?? id),
@@ -278,7 +303,7 @@ function endpointOf(url: string, stop: AbortSignal): RpcRequest {
       return await textOf(await fetch(url, { method: 'POST', headers, body, signal }))
     } catch (cause) {
       if (stop.aborted || cause instanceof CairnError) throw cause
-      throw unanswered(cause, url)
+      throw unanswered(cause, `endpoint ${new URL(url).origin}`)
     }
   })
 }
@@ -315,7 +340,7 @@ async function isSigned(
     fromBlock: BigInt(fromBlock),
     index,
   }).catch((cause: unknown) => {
-    throw unanswered(cause, contracts.registry)
+    throw unanswered(cause, `the registry ${contracts.registry}`)
   })
   check(entry !== undefined, 'badProof', `the registry knows no node ${index}`, {
     facts: { index, registry: contracts.registry },
@@ -336,10 +361,10 @@ function holds(message: Envelope, network: Uint8Array, entry: RegistryEntry): bo
   return signature.length === 64 && plainVerifier.ed25519(root, entry.identity, signature)
 }
 
-/** `asked`: an endpoint, or a contract. */
+/** `asked`: an endpoint by scheme and host alone, since keys stand in paths; or a contract. */
 function unanswered(cause: unknown, asked: string): CairnError {
   const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
-  return new CairnError('chainUnavailable', `the chain did not answer: ${why}`, {
+  return new CairnError('chainUnavailable', `the chain did not answer, ${asked}: ${why}`, {
     facts: { asked },
     cause,
     next: 'check --rpc and --contract',

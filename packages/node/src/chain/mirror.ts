@@ -24,6 +24,7 @@ import {
   decodeFunctionData,
   type Hex,
   http,
+  InsufficientFundsError,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
@@ -78,7 +79,7 @@ export interface MirrorRound {
 /**
  * Lands what the mirror lacks. Rejects with `otherNetwork` where the contract there is of another
  * network, `mirrorRefused` where it refuses a checkpoint, `notRelayable` where a checkpoint was landed
- * at home in a way that this cannot repeat, and as `Transactions.send`.
+ * at home in a way that this cannot repeat, `noFunds`, and as `Transactions.send`.
  */
 export async function mirrorCheckpoints(
   { clock, log }: MirrorComponents,
@@ -97,7 +98,8 @@ export async function mirrorCheckpoints(
       signal.throwIfAborted()
       if (!(await home.call(client => isActive(client, init.home, { epoch, block })))) break
       const data = await submissionOf(home, init.home, { epoch, block })
-      const done = await land(transactions, { to: init.mirror.checkpoints, data, signal })
+      const to = init.mirror.checkpoints
+      const done = await orNoFunds(init, () => land(transactions, { to, data, signal }))
       mirrorEpoch = epoch
       if (done !== undefined) landed.push({ epoch, ...done })
     }
@@ -117,7 +119,10 @@ export interface OpenMirrorInit extends Omit<MirrorInit, 'mirror'> {
   termEpochs: number
 }
 
-/** Deploys a mirror that begins with the newest checkpoint which the home chain acts upon. */
+/**
+ * Deploys a mirror that begins with the newest checkpoint which the home chain acts upon. Rejects with
+ * `notStarted`, `wrongChain`, `noFunds`, `deployReverted`.
+ */
 export async function openMirror(
   { clock, log }: MirrorComponents,
   init: OpenMirrorInit,
@@ -146,7 +151,7 @@ export async function openMirror(
       `expected chain ${init.mirror.chainId}, other than the home chain, found ${found}`,
     )
     const account = privateKeyToAccount(bytesToHex(init.account))
-    const addresses = await deployMirror({
+    const deployment = {
       wallet: createWalletClient({ account, transport }),
       client,
       network: bytesToHex(init.network),
@@ -156,10 +161,32 @@ export async function openMirror(
       activationDelay: BigInt(init.activationDelay),
       fallbackAfter: BigInt(init.fallbackAfter),
       termEpochs: BigInt(init.termEpochs),
-    })
-    return { ...addresses, epoch }
+    }
+    return { ...(await orNoFunds(init, () => deployMirror(deployment))), epoch }
   } finally {
     home.stop()
+  }
+}
+
+/** Says on which chain the account has too little: it may have enough at home. */
+async function orNoFunds<T>(
+  { mirror: { chainId }, account }: Pick<OpenMirrorInit, 'mirror' | 'account'>,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act()
+  } catch (cause) {
+    const poor =
+      cause instanceof CairnError
+        ? cause.code === 'noFunds'
+        : cause instanceof BaseError && cause.walk(error => error instanceof InsufficientFundsError)
+    if (!poor) throw cause
+    const { address } = privateKeyToAccount(bytesToHex(account))
+    throw new CairnError('noFunds', `account ${address} has too little ether on chain ${chainId}`, {
+      cause,
+      facts: { account: address, chainId },
+      next: `send it ether on chain ${chainId}, which pays for what is landed there`,
+    })
   }
 }
 
