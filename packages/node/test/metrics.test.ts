@@ -23,6 +23,7 @@ const NAMES = [
   'cairn_mqtt_events_total',
   'cairn_mqtt_waiting',
   'cairn_peers',
+  'cairn_penalties',
   'cairn_pieces',
   'cairn_prove_seconds',
   'cairn_published_total',
