@@ -162,10 +162,69 @@ describe('commands of a running node', () => {
     assert.equal(bond?.act === 'bond' && bond.amount, 2505n * 10n ** 17n)
     assert.deepEqual(place, { act: 'place', gain: 7 })
     assert.deepEqual(offer, { act: 'offer', kinds: 0, payout: new Uint8Array(20).fill(7) })
+    const dry = await said('offer', '--kinds', 'storage', '--payout', '07'.repeat(20), '--dry-run')
+    assert.match(
+      dry,
+      /^node 3 would offer storage, rewards would go to 0x0707\S+\n +at present it offers storage and/,
+    )
+    for (const wrong of [
+      ['register', '--kinds', 'coverage', '--cell', '8c2a100d2c8a1ff', '--at', '64.99,25.43'],
+      ['register', '--kinds', 'storage', '--region', 'EU869'],
+    ]) {
+      const { error } = jsonOf<CairnFailure>(await cairn([...wrong, '--dry-run', ...base]))
+      assert.equal(error.code, 'usage', wrong.join(' '))
+    }
+    const region = await cairn(['place', '--region', 'EU869', ...plain])
+    assert.match(region.stderr, /expected .*EU868/)
     const nowhere = await cairn(['register', '--kinds', 'coverage', ...base])
     assert.equal(jsonOf<CairnFailure>(nowhere).error.code, 'usage')
     const nothing = await cairn(['offer', ...base])
     assert.equal(jsonOf<CairnFailure>(nothing).error.code, 'usage')
+  })
+
+  it('say of another operator’s node whose it is, and give it nothing unasked', async () => {
+    const plain = ['--data-dir', directory()]
+    const standing = node.view.operator
+    const other = new Uint8Array(20).fill(9)
+    node.view.operator = async choice => {
+      const { node: found, ...rest } = await standing(choice)
+      return found === undefined ? rest : { ...rest, node: { ...found, operator: other } }
+    }
+    const shown = await cairn(['bond', ...plain])
+    assert.match(shown.stdout, /operator +0x0909\S+, not this account/)
+    const exit = await cairn(['exit', ...plain])
+    assert.match(exit.stdout, /only its operator 0x0909\S+ takes it out/)
+    assert.doesNotMatch(exit.stdout, /exit request/)
+    const before = node.orders.length
+    const refused = await cairn(['bond', 'add', '5', ...base])
+    assert.equal(jsonOf<CairnFailure>(refused).error.code, 'notOperator')
+    assert.equal(node.orders.length, before)
+    assert.equal((await cairn(['bond', 'add', '5', '--yes', ...plain])).code, 0)
+  })
+
+  it('show what a registration would be, and that a place is of use to coverage alone', async () => {
+    const plain = ['--data-dir', directory()]
+    const { operator: standing, order } = node.view
+    const bare = { region: 0, gain: 0, cell: 0n, kinds: 2 }
+    node.view.operator = async choice => {
+      const { node: found, ...rest } = await standing(choice)
+      return found === undefined ? rest : { ...rest, node: { ...found, ...bare } }
+    }
+    node.view.order = async (wish, options) => {
+      const { node: found, ...rest } = await order(wish, options)
+      if (wish.act === 'register') return { ...rest, done: 'dryRun' }
+      return found === undefined ? rest : { ...rest, node: { ...found, ...bare } }
+    }
+    const where = ['--kinds', 'coverage', '--at', '64.99,25.43', '--gain', '21']
+    const registering = await cairn(['register', ...where, '--dry-run', ...plain])
+    assert.match(
+      registering.stdout,
+      /^would register .*\n +offers +coverage; cell 8c\S+, EU868, gain 2\.1 dBi\n +rewards go to +0x/,
+    )
+    const placed = await cairn(['place', '--at', '64.99,25.43', ...plain])
+    assert.match(placed.stdout, /pass --yes.*\n +to +cell 8c\S+, EU868, .*\n.*coverage only, which/)
+    const last = node.orders.at(-1)
+    assert.equal(last?.act === 'place' && last.region, 1)
   })
 
   it('claim, and show exactly what was earned and claimed', async () => {

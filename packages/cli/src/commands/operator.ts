@@ -5,6 +5,7 @@ import {
   COVERAGE,
   cellAt,
   check,
+  hex,
   KINDS,
   REGIONAL_PLANS,
   regionalPlan,
@@ -60,7 +61,11 @@ export function operatorCommands({ program, action }: Commands): void {
   const CELL = ['--cell <h3>', 'H3 cell of the antenna, resolution 12 or 10', cellGiven] as const
   const AT = ['--at <lat,lng>', 'the antenna in degrees, instead of its cell', placeGiven] as const
   const COARSE_AT = ['--coarse', 'with --at: a cell of 130 m instead of 18 m'] as const
-  const REGION = ['--region <plan>', 'regional plan; radio.region unless given'] as const
+  const REGION = [
+    '--region <plan>',
+    'regional plan; radio.region unless given or registered',
+    regionGiven,
+  ] as const
   const SUB_BAND = ['--sub-band <n>', 'sub-band of the plan', whole] as const
   const GAIN = ['--gain <n>', 'antenna gain less cable loss, 0.1 dBi', gainGiven] as const
   const PAYOUT = ['--payout <account>', 'where rewards go; this account unless given'] as const
@@ -95,11 +100,12 @@ export function operatorCommands({ program, action }: Commands): void {
     .action(action(show))
   bond
     .command('add')
-    .description('add to the bond')
+    .description('add to the bond; to the node of another operator with --yes')
     .argument('<tokens>', '', tokensGiven)
     .option(...NODE)
     .option(...KEY)
     .option(...DRY)
+    .option('--yes', 'give the tokens to the operator of the node, where that is another account')
     .option(...REFERENCE)
     .action(action(add))
 
@@ -180,7 +186,11 @@ async function register(session: Session, options: RegisterOptions) {
     const { node } = done
     const text =
       node === undefined
-        ? `would register this node with a bond of ${unitsText(BigInt(done.tokens))} tokens`
+        ? [
+            `would register this node with a bond of ${unitsText(BigInt(done.tokens))} tokens`,
+            `  offers          ${kindNames(kinds)}; ${antennaText({ cell: cell ?? 0n, ...antenna })}`,
+            `  rewards go to   0x${options.payout ?? (await desk.standing({ key })).account}`,
+          ].join('\n')
         : done.done === 'before'
           ? `this is node ${node.index} already, with a bond of ${unitsText(BigInt(node.bond))} tokens`
           : `registered as node ${node.index}, with a bond of ${unitsText(BigInt(node.bond))} tokens`
@@ -210,7 +220,7 @@ async function show(session: Session, chosen: Chosen) {
               `  least bond      ${unitsText(BigInt(leastBond))} tokens`,
               '  register it with `cairn register`',
             ]
-          : nodeLines(node)),
+          : nodeLines(node, account)),
         `  a new place     ${unitsText(BigInt(placeFee))} tokens`,
       ].join('\n'),
     )
@@ -221,10 +231,21 @@ async function show(session: Session, chosen: Chosen) {
 async function add(
   session: Session,
   amount: bigint,
-  { dryRun, reference, ...chosen }: Chosen & Dry & Referred,
+  { dryRun, reference, yes, ...chosen }: Chosen & Dry & Referred & { yes?: true },
 ) {
   const { signal } = session
   await withDesk(session, async desk => {
+    const standing = await desk.standing(chosen)
+    const stranger = strangerOf(standing)
+    check(
+      stranger === undefined || yes === true || dryRun === true,
+      'notOperator',
+      `node ${standing.node?.index} is of 0x${stranger}, who alone has its bond back`,
+      {
+        facts: { operator: stranger, account: standing.account },
+        next: 'pass --yes to give that operator the tokens, or use the words of that account',
+      },
+    )
     const done = await payOnce({ reference, signal }, async under =>
       desk.order({ act: 'bond', amount }, { ...chosen, dryRun, reference: under }),
     )
@@ -242,21 +263,33 @@ async function place(session: Session, options: Placed & Chosen & Referred & { y
   const { node, key, yes, reference } = options
   const { signal } = session
   const cell = cellOf(options)
-  const wish = { ...(cell === undefined ? {} : { cell }), ...given(options) }
-  check(Object.keys(wish).length > 0, 'usage', 'nothing to change is named', {
+  const named = { ...(cell === undefined ? {} : { cell }), ...given(options) }
+  check(Object.keys(named).length > 0, 'usage', 'nothing to change is named', {
     next: 'pass --at, --cell, --region, --sub-band or --gain',
   })
+  const { values } = await session.config()
   await withDesk(session, async desk => {
+    const { node: found } = await desk.standing({ node, key })
+    // A node that was registered without antenna has no plan yet.
+    const antenna = found?.region === 0 ? antennaOf(values, key) : {}
+    const wish = { ...antenna, ...named }
     const done = await payOnce({ reference, signal }, async under =>
       desk.order({ act: 'place', ...wish }, { node, key, dryRun: yes !== true, reference: under }),
     )
-    const { index } = nodeOf(done)
+    const { index, kinds, ...registered } = nodeOf(done)
+    const idle =
+      ((kinds >>> COVERAGE) & 1) === 1
+        ? []
+        : [
+            `  the place matters to coverage only, which node ${index} does not offer: \`cairn offer --kinds\` changes that`,
+          ]
+    const where = antennaText({ ...registered, ...wish })
     const text = {
       before: `node ${index} is registered there already`,
-      dryRun: `node ${index} would move for ${unitsText(BigInt(done.tokens))} tokens, which are burned; pass --yes to pay them`,
+      dryRun: `node ${index} would move for ${unitsText(BigInt(done.tokens))} tokens, which are burned; pass --yes to pay them\n  to              ${where}`,
       now: `node ${index} is registered there: it counts from the epoch on whose base holds it`,
     }[done.done]
-    tell(session, done, [text])
+    tell(session, done, [text, ...idle])
   })
   return undefined
 }
@@ -273,7 +306,7 @@ async function offer(session: Session, options: Offered & Chosen & Dry) {
     const state = `offers ${kindNames(node.kinds)}, rewards go to 0x${node.payout}`
     const text = {
       before: `node ${node.index} ${state} already`,
-      dryRun: `node ${node.index} ${state} at present`,
+      dryRun: `node ${node.index} would offer ${kindNames(kinds ?? node.kinds)}, rewards would go to 0x${payout === undefined ? node.payout : hex(unhex(payout))}\n  at present it ${state}`,
       now: `node ${node.index} ${state}: it counts from the epoch on whose base holds it`,
     }[done.done]
     tell(session, done, [text])
@@ -289,15 +322,18 @@ async function showExit(session: Session, chosen: Chosen) {
       next: 'there is nothing to leave',
     })
     const bond = unitsText(BigInt(node.bond))
+    const stranger = strangerOf(standing)
     const lines = {
       registered: [
         `node ${node.index} takes part, with a bond of ${bond} tokens`,
-        `  \`cairn exit request\` takes it out of every epoch that begins after; the bond is free ${duration(exitDelay)} later`,
+        stranger === undefined
+          ? `  \`cairn exit request\` takes it out of every epoch that begins after; the bond is free ${duration(exitDelay)} later`
+          : `  only its operator 0x${stranger} takes it out, and has the bond back; this account is 0x${standing.account}`,
         ...EXIT_KEEPS,
       ],
       leaving: [
         `node ${node.index} asked to leave at ${time(node.exitAt)}`,
-        `  its bond of ${bond} tokens is free at ${time(node.returnsAt)}: then run \`cairn exit withdraw\``,
+        `  its bond of ${bond} tokens is free at ${time(node.returnsAt)}: ${stranger === undefined ? 'then run `cairn exit withdraw`' : `only its operator 0x${stranger} has it back`}`,
         ...EXIT_KEEPS,
       ],
       left: [`node ${node.index} has left, and its bond is with its operator again`],
@@ -375,19 +411,39 @@ function nodeOf({ node }: Json<Done>): NonNullable<Json<Done>['node']> {
   })
 }
 
-function nodeLines(node: NonNullable<Json<OperatorStanding>['node']>): string[] {
-  const { index, bond, cell, region, gain, kinds, payout, state, returnsAt } = node
-  const plan = REGIONAL_PLANS.find(({ code }) => code === region)
-  const antenna =
-    BigInt(cell) === 0n
-      ? 'no place'
-      : `cell ${BigInt(cell).toString(16)}, ${plan?.name ?? `region ${region}`}, gain ${gain / 10} dBi`
+/** The operator of the node, where that is not this account; undefined without node, too. */
+function strangerOf({ node, account }: Json<OperatorStanding>): string | undefined {
+  return node === undefined || node.operator === account ? undefined : node.operator
+}
+
+function nodeLines(
+  node: NonNullable<Json<OperatorStanding>['node']>,
+  account: Json<OperatorStanding>['account'],
+): string[] {
+  const { index, bond, kinds, payout, state, returnsAt, operator } = node
+  const whose =
+    operator === account
+      ? 'this account'
+      : 'not this account: only the operator changes the node and has the bond back'
   return [
     `node ${index}, ${state === 'leaving' ? `leaving, its bond is free at ${time(returnsAt)}` : state}`,
     `  bond            ${unitsText(BigInt(bond))} tokens`,
-    `  offers          ${kindNames(kinds)}; ${antenna}`,
+    `  operator        0x${operator}, ${whose}`,
+    `  offers          ${kindNames(kinds)}; ${antennaText(node)}`,
     `  rewards go to   0x${payout}`,
   ]
+}
+
+interface Antenna {
+  cell: bigint | string
+  region: number
+  gain: number
+}
+
+function antennaText({ cell, region, gain }: Antenna): string {
+  if (BigInt(cell) === 0n) return 'no place'
+  const plan = REGIONAL_PLANS.find(({ code }) => code === region)
+  return `cell ${BigInt(cell).toString(16)}, ${plan?.name ?? `region ${region}`}, gain ${gain / 10} dBi`
 }
 
 function kindNames(kinds: number): string {
@@ -417,6 +473,9 @@ function given({ region, subBand, gain }: Placed) {
 }
 
 function cellOf({ cell, at, coarse }: Placed): bigint | undefined {
+  check(at === undefined || cell === undefined, 'usage', '--cell and --at both name a place', {
+    next: 'pass one of them',
+  })
   if (at === undefined) return cell
   const [lat, lng] = at
   return cellAt(lat, lng, coarse === true ? COARSE : FINE)
@@ -431,6 +490,11 @@ function placeGiven(text: string): [number, number] {
   const [, lat, lng] = text.match(/^(-?[0-9]{1,2}(?:\.[0-9]+)?),(-?[0-9]{1,3}(?:\.[0-9]+)?)$/) ?? []
   if (lat !== undefined && lng !== undefined) return [Number(lat), Number(lng)]
   throw new InvalidArgumentError('expected degrees, such as 64.9916,25.4320')
+}
+
+function regionGiven(text: string): string {
+  if (REGIONAL_PLANS.some(({ name }) => name === text)) return text
+  throw new InvalidArgumentError(`expected ${REGIONAL_PLANS.map(({ name }) => name).join(', ')}`)
 }
 
 function gainGiven(text: string): number {

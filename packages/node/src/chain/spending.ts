@@ -8,15 +8,15 @@
 /** Most urgent first: so they take turns. `code` is what the journal keeps. */
 export const PURPOSES = {
   /** Payouts of the whole network rest on it. */
-  checkpoint: { code: 1, percent: 100 },
+  checkpoint: { code: 1, percent: 100, about: 'landing checkpoints' },
   /** Evidence has its time. */
-  penalty: { code: 2, percent: 100 },
+  penalty: { code: 2, percent: 100, about: 'reporting penalties' },
   /** What the operator orders: registration, bond, place, exit, a deposit, a vote. */
-  order: { code: 3, percent: 100 },
+  order: { code: 3, percent: 100, about: 'what the operator orders' },
   /** Opens an accepted checkpoint for claims: any node may. */
-  fund: { code: 4, percent: 75 },
+  fund: { code: 4, percent: 75, about: 'opening checkpoints for claims' },
   /** Grows while it waits. */
-  claim: { code: 5, percent: 50 },
+  claim: { code: 5, percent: 50, about: 'claims' },
 } as const
 
 export type Purpose = keyof typeof PURPOSES

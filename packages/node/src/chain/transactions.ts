@@ -17,6 +17,7 @@ import {
   BaseError,
   bytesToHex,
   decodeErrorResult,
+  formatEther,
   type Hex,
   isHex,
   keccak256,
@@ -532,12 +533,13 @@ export class Transactions {
     const over = this.#overBudget(journal, planned)
     if (over === undefined) return
     this.#overBudgetOn = dayOf(this.#components.clock.now())
+    const { about, percent } = PURPOSES[planned.purpose]
     throw new CairnError(
       'gasBudget',
-      `what ${planned.purpose} may spend of today's budget is spent`,
+      `with this, gas would cost up to ${formatEther(over.worst)} ether today, and ${about} may bring it to ${formatEther(over.allowed)}: ${percent} % of the day's budget`,
       {
-        facts: { ...over, purpose: planned.purpose, percent: PURPOSES[planned.purpose].percent },
-        next: 'others land what this node does not, and the day ends at 0:00 UTC; or raise chain.budgetPerDay',
+        facts: { ...over, purpose: planned.purpose, percent },
+        next: 'wait until 0:00 UTC, when the next day begins, or raise chain.budgetPerDay',
       },
     )
   }

@@ -345,7 +345,11 @@ describe('transactions', () => {
     it('leaves to checkpoints what claims may not take', async () => {
       const claim = { signal, purpose: 'claim' } as const
       const poor = open({ budgetPerDay: 1n }).send(gift(account('a')), claim)
-      const { facts } = (await poor.catch(error => error)) as CairnError
+      const { facts, message } = (await poor.catch(error => error)) as CairnError
+      assert.match(
+        message,
+        /would cost up to 0\.\d+ ether today, and claims may bring it to 0: 50 % of/,
+      )
       const transactions = open({ budgetPerDay: ((facts.worst as bigint) * 3n) / 2n })
       await assert.rejects(transactions.send(gift(account('a')), claim), { code: 'gasBudget' })
       await transactions.send(gift(account('a')), { signal, purpose: 'checkpoint' })
