@@ -32,6 +32,7 @@ import {
   type Vote,
 } from '@cairn/protocol'
 import { Checkpointer } from './checkpoints/checkpointer.ts'
+import { Fallback } from './checkpoints/fallback.ts'
 import { Funding } from './checkpoints/funding.ts'
 import { Penalties } from './checkpoints/penalties.ts'
 import { Vetoes } from './checkpoints/vetoes.ts'
@@ -154,6 +155,7 @@ export class CairnNode {
   readonly #funding: Funding
   readonly #penalties: Penalties
   readonly #vetoes: Vetoes
+  readonly #fallback: Fallback
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
@@ -276,6 +278,11 @@ export class CairnNode {
       log,
     })
     this.#vetoes = new Vetoes({ chain, clock, epochs, sync, speakers, log })
+    const signers = [signer, ...tenants.map(tenant => tenant.signer)]
+    this.#fallback = new Fallback(
+      { chain, clock, epochs, checkpointer, signers, log },
+      { network: id, muted },
+    )
     for (const seat of this.seats) seat.takeDuties()
     ingest.onArrival(arrival => this.#overhear(arrival))
     this.clockCheck = new ClockCheck(
@@ -344,6 +351,7 @@ export class CairnNode {
     this.#funding.start()
     this.#penalties.start()
     this.#vetoes.start()
+    this.#fallback.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
     this.#leave = chain.onAdvance(() => {
@@ -363,6 +371,7 @@ export class CairnNode {
     for (const seat of this.seats) await seat.dropDuties()
     await this.#penalties.stop()
     await this.#vetoes.stop()
+    await this.#fallback.stop()
     await this.#funding.stop()
     await this.checkpointer.stop()
     for (const seat of this.seats.toReversed()) await seat.stop()

@@ -113,7 +113,53 @@ export interface AcceptedCheckpoint {
   /** Account that landed it, 20 bytes. */
   submitter: Uint8Array
   gasUsed: bigint
+  /** That signed it, where it is not the one that the checkpoint before names. */
+  formed?: FormedCommittee
 }
+
+/** A node that checked in where no committee signs. */
+export interface CheckedIn {
+  node: number
+  /** Whole units. */
+  weight: number
+}
+
+/** A committee that the contract was given for an epoch that none signed. */
+export interface FormedCommittee {
+  epoch: number
+  word: Uint8Array
+  block: BlockHeader
+  /** Who had checked in, in the order of the committee; others where the council set it. */
+  members: readonly CheckedIn[]
+}
+
+/** What comes where no committee signs. */
+export interface Succession {
+  /** First epoch without an accepted checkpoint. */
+  epoch: number
+  /** From then on nodes may check in for it, seconds since 1970. */
+  due: number
+  /** Windows opened so far: they are counted from 1. */
+  windows: number
+  /** The last one, where it was opened in this wait: it ends after the second `end`. */
+  window: { end: number; members: readonly CheckedIn[] } | undefined
+  /** The committee of `epoch`, where it formed already. */
+  formed: FormedCommittee | undefined
+}
+
+export interface CheckIn {
+  node: number
+  /** Voting key, 48 bytes. */
+  key: Uint8Array
+  /** Of `checkInSigningRoot`, 96 bytes. */
+  signature: Uint8Array
+}
+
+/** `done`: it has checked in before, or nobody may now. */
+export type CheckInOutcome = 'checkedIn' | 'done'
+
+/** `tooFew`: those who checked in hold no majority; `done`: another was first, or nobody waits. */
+export type FormOutcome = 'formed' | 'tooFew' | 'done'
 
 /** A cancelled checkpoint: votes for its root in rounds up to this one count no more. */
 export interface CancelledCheckpoint {
@@ -200,8 +246,8 @@ export type PunishOutcome = 'taken' | 'done' | 'notActive'
 
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All
- * queries are synchronous reads of the view; only `submit`, `fund`, `veto`, `punish` and `start` talk
- * to the chain.
+ * queries are synchronous reads of the view; only `submit`, `fund`, `veto`, `punish`, `checkIn`,
+ * `formCommittee` and `start` talk to the chain.
  */
 export interface Chain {
   start(signal: AbortSignal): Promise<void>
@@ -226,6 +272,8 @@ export interface Chain {
    * went with an earlier one.
    */
   cancelled(): readonly CancelledCheckpoint[]
+  /** As of the head; undefined before the start, and while no endpoint has said when it is due. */
+  succession(): Succession | undefined
   /** What accounts have put down for their deals as of that block, by ascending account. */
   depositsAt(block: bigint): readonly DepositEntry[]
   /** What votes have set up to and including that block, in the chain's order. */
@@ -259,6 +307,13 @@ export interface Chain {
    * with `reverted` or `chainUnavailable`.
    */
   veto(veto: Veto, signal: AbortSignal): Promise<VetoOutcome>
+  /**
+   * Takes a node into the committee that forms; resolves when it is in a block. Rejects with
+   * `reverted` or `chainUnavailable`, as does `formCommittee`.
+   */
+  checkIn(checkIn: CheckIn, signal: AbortSignal): Promise<CheckInOutcome>
+  /** Makes those who checked in the committee, once their window has ended. */
+  formCommittee(signal: AbortSignal): Promise<FormOutcome>
 }
 
 export interface Write {

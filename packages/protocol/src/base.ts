@@ -138,8 +138,11 @@ class Base implements EpochBase {
   }
 }
 
-/** Nodes without a message in the last `idleEpochs` checkpoints at the base. */
-function idleNodes(nodes: readonly RegistryEntry[], init: EpochBaseInit): Set<number> {
+/** Nodes without a message in the last `idleEpochs` checkpoints up to that of a state. */
+export function idleNodes(
+  nodes: readonly RegistryEntry[],
+  init: FullCalendar & Pick<EpochBaseInit, 'state' | 'stateEpoch'>,
+): Set<number> {
   const last = new Map(init.state.core.activity.map(({ node, epoch }) => [node, epoch]))
   const idle = new Set<number>()
   for (const entry of nodes) {

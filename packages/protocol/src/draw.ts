@@ -53,6 +53,21 @@ export function drawCommittee(
   return chosen.sort((a, b) => a.index - b.index)
 }
 
+/**
+ * Those of the active from whom a committee is drawn: without who is idle, so that weight that is
+ * gone for good stops no second term. Where the others hold no majority, everybody.
+ */
+export function candidatesOf(
+  active: readonly RegistryEntry[],
+  idle: ReadonlySet<number>,
+  profile: Pick<Profile, 'bondCap'>,
+): readonly RegistryEntry[] {
+  const present = active.filter(({ index }) => !idle.has(index))
+  const weight = (entries: readonly RegistryEntry[]) =>
+    entries.reduce((sum, { bond }) => sum + weightOf(bond, profile), 0)
+  return 2 * weight(present) > weight(active) ? present : active
+}
+
 /** Weight of a bond in a committee: whole tokens, capped. */
 export function weightOf(bond: bigint, { bondCap }: Pick<Profile, 'bondCap'>): number {
   return Number((bond < bondCap ? bond : bondCap) / TOKEN)

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
   type CommitteeMember,
+  candidatesOf,
   drawCommittee,
   type RegistryEntry,
   sha256,
@@ -102,5 +103,21 @@ describe('committee draw', () => {
       [0, 11, 12, 23, 24].map(epoch => termStart(epoch, { termEpochs: 12 })),
       [0, 0, 12, 12, 24],
     )
+  })
+})
+
+describe('candidates of a committee', () => {
+  const all = entries([100n, 100n, 100n, 100n].map(bond => bond * TOKEN))
+  const from = (idle: readonly number[]) =>
+    candidatesOf(all, new Set(idle), { bondCap: 1_000n * TOKEN }).map(({ index }) => index)
+
+  it('are those who are not idle, while these hold a majority', () => {
+    assert.deepEqual(from([]), [0, 1, 2, 3])
+    assert.deepEqual(from([2]), [0, 1, 3])
+  })
+
+  it('are everybody where half of the weight or more is idle', () => {
+    assert.deepEqual(from([1, 2]), [0, 1, 2, 3])
+    assert.deepEqual(from([0, 1, 2, 3]), [0, 1, 2, 3])
   })
 })

@@ -22,8 +22,11 @@ import {
 import { BaseError, ContractFunctionRevertedError, encodeFunctionData, type Hex } from 'viem'
 import type {
   Chain,
+  CheckIn,
+  CheckInOutcome,
   CheckpointPayouts,
   Clock,
+  FormOutcome,
   FundOutcome,
   Log,
   ProvenOffence,
@@ -36,6 +39,7 @@ import type {
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
 import { Rpc, type RpcComponents, type RpcInit } from './rpc.ts'
+import { checkIn, formCommittee } from './succession.ts'
 import {
   type AccountOutlook,
   contractError,
@@ -198,6 +202,10 @@ class EvmChain implements AccountChain {
     return this.#view.cancelled()
   }
 
+  succession() {
+    return this.#view.succession()
+  }
+
   depositsAt(block: bigint) {
     return this.#view.depositsAt(block)
   }
@@ -299,6 +307,18 @@ class EvmChain implements AccountChain {
       if (refused !== undefined && OVER.has(refused)) return 'done'
       throw error
     }
+  }
+
+  async checkIn(what: CheckIn, signal: AbortSignal): Promise<CheckInOutcome> {
+    return await checkIn(what, this.#successionCalls(signal))
+  }
+
+  async formCommittee(signal: AbortSignal): Promise<FormOutcome> {
+    return await formCommittee(this.#successionCalls(signal))
+  }
+
+  #successionCalls(signal: AbortSignal) {
+    return { transactions: this.#transactions, to: this.#init.contracts.checkpoints, signal }
   }
 
   /** What the chain says before anything is paid for asking. */

@@ -79,10 +79,25 @@ function checkpointsEvents(raw: MinedLog, source: EventSource<'checkpoints'>): C
   const block = source.headerOf(raw)
   const contract = 'checkpoints'
   return checkpointsLogs(raw).map(log => {
-    if (log.eventName === 'Cancelled') {
-      return { contract, type: 'cancelled', block, epoch: Number(log.args.epoch) }
+    switch (log.eventName) {
+      case 'Cancelled':
+        return { contract, type: 'cancelled', block, epoch: Number(log.args.epoch) }
+      case 'FallbackOpened':
+        return { contract, type: 'windowOpened', block, end: Number(log.args.end) }
+      case 'CheckedIn': {
+        const { node, place, weight } = log.args
+        // The contract's weights are bounded; what is not fits no committee.
+        check(weight <= Number.MAX_SAFE_INTEGER, 'badRpc', 'an endpoint sent no weight of a node')
+        const checkedIn = { node, weight: Number(weight) }
+        return { contract, type: 'checkedIn', block, place, checkedIn }
+      }
+      case 'CommitteeSet': {
+        const { epoch, word } = log.args
+        return { contract, type: 'committeeSet', block, epoch: Number(epoch), word: unhex(word) }
+      }
+      default:
+        return { contract, type: 'accepted', block, accepted: acceptedOf(log, block, source) }
     }
-    return { contract, type: 'accepted', block, accepted: acceptedOf(log, block, source) }
   })
 }
 
@@ -102,11 +117,11 @@ function registryLogs(log: MinedLog) {
   })
 }
 
-/** Those that say which checkpoints there are. */
+/** Those that say which checkpoints there are, and who signs the next. */
 function checkpointsLogs(log: MinedLog) {
   return parseEventLogs({
     abi: checkpointsAbi,
-    eventName: ['Started', 'Accepted', 'Cancelled'],
+    eventName: ['Started', 'Accepted', 'Cancelled', 'FallbackOpened', 'CheckedIn', 'CommitteeSet'],
     logs: [log],
   })
 }

@@ -6,19 +6,20 @@
  *
  * A block of the view that the chain no longer has is rolled back to the last one both have.
  * Nothing historical but headers, logs and receipts is ever asked for: nodes prune states. Of the
- * newest final block the contracts' counts of their own events are: an exit that an endpoint leaves
- * out shows by nothing else.
+ * newest final block the contracts' counts of their own events are, and the committee that signs next:
+ * an exit or a new committee that an endpoint leaves out shows by nothing else.
  */
-import { CairnError, equalBytes, unhex } from '@cairn/protocol'
+import { CairnError, equalBytes, hex, unhex } from '@cairn/protocol'
 import { formatLog, type Hex } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
 import { COUNTED, FOLLOWED, type FollowedContracts } from './followed.ts'
-import { contractLogCount } from './log-count.ts'
+import { contractCommitteeWord, contractLogCount } from './log-count.ts'
 import { type RangesTaken, readLogs } from './logs.ts'
 import { readFounding } from './parameters.ts'
 import { type Client, follows, type LinkedHeader, type Rpc, readHeader } from './rpc.ts'
+import { readFallbackAfter } from './succession.ts'
 import type { Advance, ChainView } from './view.ts'
 
 /** Blocks read at once, with all their headers. */
@@ -31,6 +32,8 @@ const FORK_STEP = 32n
 const MISFITS_MAX = 3
 /** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
 const RECEIPTS_MAX = 64
+/** Of the contract before its start. */
+const NO_COMMITTEE = new Uint8Array(32)
 
 export interface FollowerComponents {
   rpc: Rpc
@@ -171,6 +174,7 @@ export class Follower {
       // It never changes, so that one answer is enough, of who has the others' chain; without it nodes
       // wait.
       view.founding ??= await readFounding(client, contracts.parameters)
+      view.fallbackAfter ??= await readFallbackAfter(client, contracts.checkpoints)
       if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
       changed()
@@ -178,7 +182,7 @@ export class Follower {
   }
 
   /**
-   * Holds what was read, up to the newest final block, against each contract's count. Throws
+   * Holds what was read, up to the newest final block, against each contract's count and the committee's word. Throws
    * `missingLogs` when one is another, so that another endpoint is asked; what was taken in since
    * they agreed is forgotten.
    */
@@ -193,9 +197,13 @@ export class Follower {
         return { contract, expected, found: view.logs(contract) + fresh }
       }),
     )
-    const wrong = counts.find(({ expected, found }) => expected !== undefined && expected !== found)
+    const word = await contractCommitteeWord(client, contracts.checkpoints, block)
+    const ours = hex(view.committeeWord(read.events) ?? NO_COMMITTEE)
+    const signs = { contract: 'checkpoints', expected: word && hex(word), found: ours }
+    const claims = [...counts, signs]
+    const wrong = claims.find(({ expected, found }) => expected !== undefined && expected !== found)
     if (wrong === undefined) {
-      if (counts.every(({ expected }) => expected !== undefined)) this.#complete = block.hash
+      if (claims.every(({ expected }) => expected !== undefined)) this.#complete = block.hash
       else log.debug({ block: block.number }, 'an endpoint does not say how many events there are')
       return
     }
@@ -209,7 +217,7 @@ export class Follower {
     const { contract, expected, found } = wrong
     throw new CairnError(
       'missingLogs',
-      `an endpoint left out events: ${contract} has emitted ${expected}, found ${found}`,
+      `an endpoint left out events: ${contract} says ${expected}, found ${found}`,
       { facts: { block: block.number, contract, expected, found } },
     )
   }

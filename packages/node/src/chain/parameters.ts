@@ -99,6 +99,7 @@ function none(error: unknown): [] {
   throw error
 }
 
-function isRefusal(error: unknown): boolean {
+/** No contract there yet, or an endpoint that does not answer the call. */
+export function isRefusal(error: unknown): boolean {
   return error instanceof ContractFunctionZeroDataError || error instanceof RpcRequestError
 }

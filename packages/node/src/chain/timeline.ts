@@ -27,11 +27,16 @@ export class Timeline<E extends { readonly block: BlockHeader }, V> {
 
   /** What the events up to the end of a block make; the same object while there is no new one. */
   at(block: bigint): V {
-    return this.#after(countUpTo(this.#events, block))
+    return this.#upTo(countUpTo(this.#events, block))
   }
 
   now(): V {
-    return this.#after(this.#events.length)
+    return this.#upTo(this.#events.length)
+  }
+
+  /** With further events that are not pushed yet. */
+  after(fresh: readonly E[]): V {
+    return fresh.length === 0 ? this.now() : this.#fold([...this.#events, ...fresh])
   }
 
   /** Forgets the events after a block. */
@@ -47,7 +52,7 @@ export class Timeline<E extends { readonly block: BlockHeader }, V> {
     this.#values.clear()
   }
 
-  #after(count: number): V {
+  #upTo(count: number): V {
     let value = this.#values.get(count)
     if (value === undefined) {
       value = this.#fold(this.#events.slice(0, count))

@@ -8,13 +8,22 @@
  */
 import {
   CairnError,
+  Checkpoint,
   type DepositEntry,
+  decode,
   hex,
   invariant,
   type ParameterChange,
   type RegistryEntry,
 } from '@cairn/protocol'
-import type { AcceptedCheckpoint, BlockHeader, CancelledCheckpoint } from '../ports.ts'
+import type {
+  AcceptedCheckpoint,
+  BlockHeader,
+  CancelledCheckpoint,
+  CheckedIn,
+  FormedCommittee,
+  Succession,
+} from '../ports.ts'
 import { type DepositsEvent, depositEntries } from './deposits.ts'
 import type { Followed } from './followed.ts'
 import { type ParametersEvent, parameterChanges } from './parameters.ts'
@@ -55,6 +64,10 @@ export type CheckpointsEvent = { readonly contract: 'checkpoints'; readonly bloc
   | { type: 'accepted'; accepted: AcceptedCheckpoint }
   /** The checkpoint of this epoch and all that follow it are no longer accepted. */
   | { type: 'cancelled'; epoch: number }
+  /** Nodes may check in up to the second `end`; who did before counts no more. */
+  | { type: 'windowOpened'; end: number }
+  | { type: 'checkedIn'; place: number; checkedIn: CheckedIn }
+  | { type: 'committeeSet'; epoch: number; word: Uint8Array }
 )
 
 /** What an entry says from a block on. */
@@ -87,6 +100,9 @@ export class ChainView {
 
   /** What can be voted on, as the chain began with it, once an endpoint has said it. */
   founding: ReadonlyMap<string, bigint> | undefined
+
+  /** Seconds without acceptance after which nodes check in, once an endpoint has said it. */
+  fallbackAfter: number | undefined
 
   /** Headers kept behind the head. */
   readonly headersMax: number
@@ -125,6 +141,21 @@ export class ChainView {
 
   cancelled(): readonly CancelledCheckpoint[] {
     return this.#held.checkpoints.now().cancelled
+  }
+
+  succession(): Succession | undefined {
+    const { fallbackAfter } = this
+    if (fallbackAfter === undefined) return undefined
+    const { genesis } = this.#epochs
+    return successionOf(this.#held.checkpoints.now(), { genesis, fallbackAfter })
+  }
+
+  /** Word of the committee that signs next, after these events too; undefined before the start. */
+  committeeWord(fresh: readonly ChainEvent[]): Uint8Array | undefined {
+    const events = fresh.filter(event => event.contract === 'checkpoints')
+    const { accepted, formed } = this.#held.checkpoints.after(events)
+    const last = accepted.at(-1)
+    return formed?.word ?? (last && decode(Checkpoint, last.checkpoint).nextCommittee)
   }
 
   block(number: bigint): BlockHeader | undefined {
@@ -205,6 +236,7 @@ export class ChainView {
   #checkOrder(events: readonly ChainEvent[]): void {
     let index = this.registeredCount()
     let epoch = this.lastEpoch() ?? -2
+    let place = this.#held.checkpoints.now().window?.members.length ?? 0
     for (const event of events) {
       if (event.contract === 'deposits' || event.contract === 'parameters') continue
       if (event.type === 'registered') {
@@ -218,6 +250,13 @@ export class ChainView {
       } else if (event.type === 'cancelled') {
         if (event.epoch > epoch) throw missingLogs('checkpoint', epoch + 1, event.epoch)
         epoch = event.epoch - 1
+      } else if (event.type === 'windowOpened') {
+        place = 0
+      } else if (event.type === 'checkedIn') {
+        if (event.place !== place) throw missingLogs('check-in', place, event.place)
+        place++
+      } else if (event.type === 'committeeSet') {
+        if (event.epoch !== epoch + 1) throw missingLogs('checkpoint', event.epoch - 1, epoch)
       } else if (event.index >= index) {
         throw missingLogs('node', index, event.index)
       }
@@ -276,22 +315,80 @@ interface Left {
   /** From the genesis one on. */
   readonly accepted: readonly AcceptedCheckpoint[]
   readonly cancelled: readonly CancelledCheckpoint[]
+  /** Windows to check in that were opened so far, and the last one. */
+  readonly windows: number
+  readonly window: Window | undefined
+  /** The committee of the next epoch, where it is not the one that the last checkpoint names. */
+  readonly formed: FormedCommittee | undefined
+}
+
+interface Window {
+  readonly opened: BlockHeader
+  /** Seconds since 1970. */
+  readonly end: number
+  readonly members: readonly CheckedIn[]
 }
 
 /** What these events leave. */
 export function leftOf(events: readonly CheckpointsEvent[]): Left {
   const accepted: AcceptedCheckpoint[] = []
   const cancelled: CancelledCheckpoint[] = []
+  let windows = 0
+  let window: (Window & { members: CheckedIn[] }) | undefined
+  let formed: FormedCommittee | undefined
   for (const event of events) {
-    if (event.type === 'accepted') {
-      accepted.push(event.accepted)
-      continue
+    switch (event.type) {
+      case 'accepted':
+        accepted.push(formed === undefined ? event.accepted : { ...event.accepted, formed })
+        formed = undefined
+        break
+      case 'cancelled': {
+        // The genesis checkpoint stands first.
+        const [first] = accepted.splice(event.epoch + 1)
+        if (first !== undefined) cancelled.push(first)
+        formed = undefined
+        break
+      }
+      case 'windowOpened':
+        windows++
+        window = { opened: event.block, end: event.end, members: [] }
+        break
+      case 'checkedIn':
+        window?.members.push(event.checkedIn)
+        break
+      case 'committeeSet': {
+        const { epoch, word, block } = event
+        formed = { epoch, word, block, members: [...(window?.members ?? [])] }
+      }
     }
-    // The genesis checkpoint stands first.
-    const [first] = accepted.splice(event.epoch + 1)
-    if (first !== undefined) cancelled.push(first)
   }
-  return { accepted, cancelled }
+  return { accepted, cancelled, windows, window, formed }
+}
+
+export interface SuccessionTimes {
+  /** Start of epoch 0, seconds since 1970. */
+  genesis: number
+  /** Without acceptance for so many seconds, nodes may check in. */
+  fallbackAfter: number
+}
+
+/** By the rules of the contract; undefined before the start. */
+export function successionOf(
+  { accepted, windows, window, formed }: Left,
+  { genesis, fallbackAfter }: SuccessionTimes,
+): Succession | undefined {
+  const last = accepted.at(-1)
+  if (last === undefined) return undefined
+  // Nothing can be accepted before epoch 0 has passed: the wait begins with it.
+  const since = formed?.block.timestamp ?? (last.epoch === -1 ? genesis : last.block.timestamp)
+  return {
+    epoch: last.epoch + 1,
+    due: since + fallbackAfter,
+    windows,
+    // What was opened before a committee formed for this epoch waits for nothing more.
+    window: window !== undefined && window.opened.timestamp > since ? window : undefined,
+    formed,
+  }
 }
 
 function missingLogs(what: string, expected: number, found: number): CairnError {

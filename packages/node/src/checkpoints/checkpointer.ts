@@ -131,6 +131,8 @@ export class Checkpointer {
   #cancellations = 0
   /** How often the set of the epoch to be adopted next was asked for in vain. */
   #withoutSet = 0
+  /** The last committee seen to form, by its epoch and block. */
+  #formed: string | undefined
   #adopting: Promise<void> = Promise.resolve()
   #unfollow: () => void = () => {}
 
@@ -180,6 +182,11 @@ export class Checkpointer {
     this.#timers.clear()
     await this.#adopting
     await Promise.all(this.#running)
+  }
+
+  /** Whether a quorum for an epoch is known here, so that it can land yet. */
+  hasQuorum(epoch: number): boolean {
+    return this.#work.get(epoch)?.quorum !== undefined
   }
 
   /** Ids of a proposed or accepted set by its root: what `epoch` requests are answered from. */
@@ -413,8 +420,9 @@ export class Checkpointer {
     const next = epochs.knownSeed(epoch + 1)
     const seeds = next === undefined ? [base.seed] : [next, base.seed]
     if (!seeds.some(seed => proposerOf(committee, seed, round) === author)) {
-      // Only who knows the next seed can tell that the author was not drawn by it.
-      return this.#outcome(next === undefined ? 'ignore' : 'reject', 'noDuty')
+      // Only who knows the next seed, and the committee, can tell that the author was not drawn.
+      const unsure = next === undefined || epochs.mayForm(epoch)
+      return this.#outcome(unsure ? 'ignore' : 'reject', 'noDuty')
     }
     const root = messageSigningRoot(envelope, this.#init.network)
     if (!verifier.ed25519(root, entry.identity, envelope.signature)) {
@@ -659,6 +667,7 @@ export class Checkpointer {
     await this.#retreat(landed, head.number)
     await this.#dropCancelled()
     this.#keepRounds()
+    await this.#takeUpFormed()
     const newest = landed.at(-1)?.epoch ?? -1
     for (const accepted of landed) {
       if (accepted.epoch <= this.#adopted || this.#stopped.signal.aborted) continue
@@ -720,6 +729,7 @@ export class Checkpointer {
     this.#work.delete(epoch - 1)
     await ledger.dropVoted(epoch)
     epochs.forget(epoch)
+    await epochs.learnDraw(epoch + 2)
     await this.#revote(accepted)
     await this.#prune(epoch)
     for (const listener of this.#listeners) listener({ accepted, settled })
@@ -830,6 +840,30 @@ export class Checkpointer {
     for (let epoch = Math.max(first, this.#adopted + 1); epoch < end; epoch++) {
       if (!this.#isSettled(epoch)) this.#scheduleRound(epoch)
     }
+  }
+
+  /**
+   * Where another committee formed, what was voted before is void: it names the one that did not
+   * sign. Rounds go on; who voted in this one already votes in the next.
+   */
+  async #takeUpFormed(): Promise<void> {
+    const { chain, ledger, log } = this.#components
+    const formed = chain.succession()?.formed
+    if (formed === undefined || formed.epoch <= this.#adopted) return
+    const { epoch, block } = formed
+    const name = `${epoch}/${hex(block.hash)}`
+    if (this.#formed === name) return
+    this.#formed = name
+    if (this.#components.epochs.committee(epoch) === undefined) {
+      const next = 'it signs without this node: only who has set it knows who they are'
+      log.error({ epoch, next }, 'a committee was set whose members this node does not know')
+    } else {
+      const members = formed.members.length
+      log.warn({ epoch, members }, 'another committee formed where none signed')
+    }
+    this.#workOf(epoch).voidBefore(this.#nextRound(epoch))
+    await ledger.dropQuorum(epoch)
+    this.#scheduleRound(epoch)
   }
 
   /**

@@ -101,7 +101,8 @@ export class Vetoes {
     const { epochs, sync, clock, log } = this.#components
     const { epoch } = accepted
     const base = await epochs.resolve(epoch)
-    const drawn = epochs.committee(epoch + 1)
+    await epochs.learnDraw(epoch + 1)
+    const drawn = epochs.named(epoch + 1)
     if (base === undefined || drawn === undefined || drawn.length === 0) return false
     const { nextCommittee } = decode(Checkpoint, accepted.checkpoint)
     if (equalBytes(committeeWord(drawn), nextCommittee)) return true

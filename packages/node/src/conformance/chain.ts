@@ -5,6 +5,7 @@ import {
   Checkpoint,
   COUNTED_KINDS,
   COUNTED_TYPES,
+  checkInSigningRoot,
   checkpointRoot,
   committeeWord,
   compareBytes,
@@ -14,6 +15,7 @@ import {
   listRoot,
   PARAMETERS,
   penaltyLeaves,
+  type RegistryEntry,
   sha256,
   TESTNET_PROFILE,
   TOKEN,
@@ -32,7 +34,7 @@ import type { ConformanceCase } from './case.ts'
 
 /**
  * A fresh chain whose contracts are deployed and not started, with no nodes. A checkpoint is active a
- * minute after its acceptance.
+ * minute after its acceptance; nodes check in after twenty seconds without, for ten.
  */
 export interface ChainWorld {
   /** Two views of it, not started, whose submissions come from different accounts. */
@@ -311,6 +313,83 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
         [checkpointRoot(one)],
       )
     }),
+    rule(
+      'makes those the committee who check in while none signs, if they are a majority',
+      async world => {
+        const chain = await started(world)
+        for (let nodes = 0; nodes < 3; nodes++) await world.register()
+        await until(world, () => chain.registryAt(headOf(chain).number).length === 3)
+        const registered = chain.registryAt(headOf(chain).number)
+        const network = await beginWith(world, 3)
+        const zero = network.next(network.first)
+        const one = network.next(zero)
+        await land(world, chain, network.submission(zero))
+        await until(world, () => lastEpoch(chain) === 0)
+        const { signal } = new AbortController()
+        const checkIn = (node: number, window: number) => {
+          const message = checkInSigningRoot({ epoch: 1n, window: BigInt(window) }, network.id)
+          const signature = world.signVoting(node, message)
+          const key = registered[node]?.voting ?? new Uint8Array()
+          return settled(world, chain.checkIn({ node, key, signature }, signal))
+        }
+        const form = () => settled(world, chain.formCommittee(signal))
+        const now = () => chain.succession()
+        assert.equal(now()?.epoch, 1)
+        assert.equal(await checkIn(0, 1), 'done', 'too early')
+        assert.equal(await form(), 'done', 'nobody came')
+        await until(world, () => headOf(chain).timestamp >= (now()?.due ?? 0))
+        const others = checkIn(0, 2)
+        await assert.rejects(others, { code: 'reverted' })
+        assert.equal(await checkIn(0, 1), 'checkedIn')
+        await until(world, () => now()?.window !== undefined)
+        assert.equal(await checkIn(0, 1), 'done', 'it came before')
+        assert.equal(await form(), 'done', 'others may come')
+        const over = () => headOf(chain).timestamp > (now()?.window?.end ?? Number.MAX_VALUE)
+        await until(world, over)
+        assert.equal(await form(), 'tooFew')
+        for (const node of [2, 0]) assert.equal(await checkIn(node, 2), 'checkedIn')
+        await until(world, () => now()?.windows === 2 && now()?.window?.members.length === 2)
+        await until(world, over)
+        assert.equal(await checkIn(1, 3), 'done', 'a majority waits')
+        assert.equal(await form(), 'formed')
+        await until(world, () => now()?.formed !== undefined)
+        assert.equal(await form(), 'done')
+        const members = [2, 0].map(node => {
+          const { voting, bond } = registered[node] as RegistryEntry
+          return { node, key: voting, weight: Number(bond / TOKEN) }
+        })
+        const formed = now()?.formed
+        assert.equal(formed?.epoch, 1)
+        assert.deepEqual(
+          formed?.members,
+          members.map(({ node, weight }) => ({ node, weight })),
+        )
+        assert.deepEqual(formed?.word, committeeWord(members))
+        assert.equal(await refusal(world, chain, network.submission(one)), 'reverted')
+        const root = checkpointRoot(one)
+        const message = voteSigningRoot({ epoch: 1n, round: 3n, checkpoint: root }, network.id)
+        const signature = bls.aggregateSignatures(
+          members.map(({ node }) => world.signVoting(node, message)),
+        )
+        const checkpoint = Checkpoint.serialize(one)
+        await land(world, chain, {
+          checkpoint,
+          round: 3,
+          committee: { members, absent: [] },
+          signature,
+        })
+        await until(world, () => lastEpoch(chain) === 1)
+        assert.deepEqual(
+          chain.checkpointsAt(headOf(chain).number).at(-1)?.formed?.word,
+          formed?.word,
+        )
+        assert.equal(now()?.formed, undefined)
+        await world.cancel(1, zero)
+        await until(world, () => lastEpoch(chain) === 0)
+        assert.equal(now()?.window?.members.length, 2, 'they still wait')
+        assert.equal(await form(), 'formed')
+      },
+    ),
     rule('opens an active checkpoint for claims, once', async world => {
       const chain = await started(world)
       const network = await beginWith(world, 4)

@@ -5,10 +5,13 @@
 import {
   CairnError,
   type Calendar,
+  Checkpoint,
   type CommitteeMember,
+  candidatesOf,
   chargeable,
   checkFounding,
   committeeWord,
+  decode,
   drawCommittee,
   type EpochBase,
   epochAt,
@@ -16,6 +19,8 @@ import {
   epochSeed,
   epochStart,
   equalBytes,
+  hex,
+  idleNodes,
   isActive,
   type KnownMessages,
   MessageSet,
@@ -29,10 +34,19 @@ import {
   type State,
   termStart,
   type Verifier,
+  weightOf,
 } from '@cairn/protocol'
 import { ignoreAbort } from '../abort.ts'
 import type { EpochView } from '../kinds/kind.ts'
-import type { AcceptedCheckpoint, BlockHeader, Chain, Clock, Log, Randomness } from '../ports.ts'
+import type {
+  AcceptedCheckpoint,
+  BlockHeader,
+  Chain,
+  Clock,
+  FormedCommittee,
+  Log,
+  Randomness,
+} from '../ports.ts'
 import type { Ledger } from './ledger.ts'
 import { Waiting } from './waiting.ts'
 
@@ -74,6 +88,8 @@ export interface States {
 export const SURPLUS_MAX = 4096
 /** Epochs kept in memory behind the present one; older ones are read from the ledger. */
 const RECENT_EPOCHS = 8
+/** Committees that formed and whose members are remembered: one is enough while it signs. */
+const FORMED_MAX = 4
 /** A founding base assigns no duties. */
 const NO_SEED = new Uint8Array(32)
 /** Between attempts to learn a seed, ms. */
@@ -98,6 +114,15 @@ interface DrawnCommittee {
   readonly members: readonly CommitteeMember[]
   /** Hash of the block that it was drawn at. */
   readonly block: Uint8Array
+  /** Root of the checkpoint by whose state it is known who was idle; undefined: of none. */
+  readonly rests: Uint8Array | undefined
+}
+
+interface Stayers {
+  /** First epoch of the term, and hash of the block that the weights are of. */
+  readonly start: number
+  readonly block: Uint8Array
+  readonly members: readonly CommitteeMember[]
 }
 
 export class Epochs implements EpochView {
@@ -108,6 +133,11 @@ export class Epochs implements EpochView {
   readonly #seeds = new Map<number, Uint8Array>()
   /** By the first epoch of their term. */
   readonly #committees = new Map<number, DrawnCommittee>()
+  /** Members of committees that formed where none signed, by their words. */
+  readonly #formed = new Map<string, readonly CommitteeMember[]>()
+  /** Who of these stays until the term ends, and words: asked for with every vote. */
+  readonly #stayers = new WeakMap<readonly CommitteeMember[], Stayers>()
+  readonly #words = new WeakMap<readonly CommitteeMember[], Uint8Array>()
   readonly #listeners: ((base: EpochBase, record: EpochRecord) => void | Promise<void>)[] = []
   readonly #stopped = new AbortController()
   readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
@@ -215,24 +245,147 @@ export class Epochs implements EpochView {
   }
 
   /**
-   * The committee that signs an epoch's checkpoint; undefined while its base is not known, or the
-   * seed by which its term was drawn (`resolve` learns it).
+   * The committee that signs an epoch's checkpoint: the one that formed for it, else the one that the
+   * checkpoint before names. Undefined while that is not known, and where nobody knows who the
+   * council has set.
    */
   committee(epoch: number): readonly CommitteeMember[] | undefined {
+    const formed = this.#formedFor(epoch)
+    return formed === undefined ? this.named(epoch) : this.#membersOf(formed)
+  }
+
+  /**
+   * The committee that the checkpoint before names for an epoch. Whoever formed one in the same term
+   * stays until its end, with the weights that the contract knows of its first epoch's base; unless
+   * somebody landed by its signatures what was voted before, which names the one that was drawn.
+   * Undefined while the base is not known, or what the term was drawn by (`learnDraw` learns it).
+   */
+  named(epoch: number): readonly CommitteeMember[] | undefined {
+    const start = termStart(epoch, this.#init.profile)
+    const drawn = this.#committees.get(start)?.members ?? this.#drawnBeforeStates(start)
+    for (let before = epoch - 1; before >= start; before--) {
+      const formed = this.#formedFor(before)
+      if (formed === undefined) continue
+      const word = this.#wordNamedBy(before)
+      const names = drawn !== undefined && word !== undefined && equalBytes(this.#word(drawn), word)
+      return names ? drawn : (this.#stayersOf(formed, start) ?? drawn)
+    }
+    return drawn
+  }
+
+  /** Whether a committee formed for an epoch, or may before this node hears of it. */
+  mayForm(epoch: number): boolean {
+    if (this.#formedFor(epoch) !== undefined) return true
+    const succession = this.#components.chain.succession()
+    if (succession === undefined || epoch < succession.epoch) return false
+    return this.#components.clock.now() >= succession.due * 1_000
+  }
+
+  /**
+   * Draws the committee of the term that begins two epochs after a checkpoint, by whose state it is
+   * known who was idle; what is drawn by another one is forgotten.
+   */
+  draw({ epoch, root, state }: { epoch: number; root: Uint8Array; state: State }): void {
+    const start = epoch + 2
     const { profile } = this.#init
-    const start = termStart(epoch, profile)
+    if (start !== termStart(start, profile)) return
     const known = this.#committees.get(start)
-    if (known !== undefined) return known.members
+    if (known?.rests !== undefined && equalBytes(known.rests, root)) return
+    this.#draw(start, { state, epoch, root })
+  }
+
+  /** Draws the committee of an epoch's term by what the chain accepted, where that is not done. */
+  async learnDraw(epoch: number): Promise<void> {
+    const { states } = this.#components
+    const start = termStart(epoch, this.#init.profile)
+    if (start < 1 || this.#committees.has(start)) return
+    const accepted = this.#landed(start - 2)
+    if (accepted === undefined || (await this.seed(start - 1)) === undefined) return
+    const state = await states.at(accepted)
+    if (state !== undefined) this.draw({ epoch: start - 2, root: accepted.root, state })
+  }
+
+  #word(members: readonly CommitteeMember[]): Uint8Array {
+    let word = this.#words.get(members)
+    if (word === undefined) {
+      word = committeeWord(members)
+      this.#words.set(members, word)
+    }
+    return word
+  }
+
+  /** Of the first term, which begins before anybody can be idle. */
+  #drawnBeforeStates(start: number): readonly CommitteeMember[] | undefined {
+    return start === 0 ? this.#draw(start, undefined) : undefined
+  }
+
+  #draw(
+    start: number,
+    by: { epoch: number; root: Uint8Array; state: State } | undefined,
+  ): readonly CommitteeMember[] | undefined {
+    const { profile } = this.#init
     const block = this.baseBlock(start)
-    if (block === undefined) return undefined
+    const seed = this.#seeds.get(start - 1)
+    if (block === undefined || (start > 0 && seed === undefined)) return undefined
     const active = this.#components.chain
       .registryAt(block.number)
       .filter(entry => isActive(entry, start, this.calendar))
-    const seed = this.#seeds.get(start - 1)
-    if (start > 0 && seed === undefined) return undefined
-    const members = drawCommittee(active, profile, seed)
-    this.#committees.set(start, { members, block: block.hash })
+    const idle =
+      by === undefined
+        ? new Set<number>()
+        : idleNodes(active, { ...this.calendar, state: by.state, stateEpoch: by.epoch })
+    const members = drawCommittee(candidatesOf(active, idle, profile), profile, seed)
+    this.#committees.set(start, { members, block: block.hash, rests: by?.root })
     return members
+  }
+
+  /** Of an epoch that has a checkpoint, whoever signed it; of the next one, who will. */
+  #formedFor(epoch: number): FormedCommittee | undefined {
+    if (epoch < 0) return undefined
+    const landed = this.#landed(epoch)
+    if (landed !== undefined) return landed.formed
+    const formed = this.#components.chain.succession()?.formed
+    return formed?.epoch === epoch ? formed : undefined
+  }
+
+  /** In the order of their coming; undefined where these are not they whom the contract knows. */
+  #membersOf({ word, members, block }: FormedCommittee): readonly CommitteeMember[] | undefined {
+    const known = this.#formed.get(hex(word))
+    if (known !== undefined) return known
+    const keys = new Map(
+      this.#components.chain.registryAt(block.number).map(({ index, voting }) => [index, voting]),
+    )
+    const found = members.flatMap(({ node, weight }) => {
+      const key = keys.get(node)
+      return key === undefined ? [] : [{ index: node, key, weight }]
+    })
+    if (found.length === 0 || !equalBytes(committeeWord(found), word)) return undefined
+    this.#formed.set(hex(word), found)
+    for (const oldest of this.#formed.keys()) {
+      if (this.#formed.size <= FORMED_MAX) break
+      this.#formed.delete(oldest)
+    }
+    return found
+  }
+
+  /** By ascending index; undefined where none of them had a bond at the term's base. */
+  #stayersOf(formed: FormedCommittee, start: number): readonly CommitteeMember[] | undefined {
+    const block = this.baseBlock(start)
+    const members = this.#membersOf(formed)
+    if (block === undefined || members === undefined) return undefined
+    const known = this.#stayers.get(members)
+    if (known?.start === start && equalBytes(known.block, block.hash)) return known.members
+    const { profile } = this.#init
+    const here = new Set(members.map(({ index }) => index))
+    const stayers = this.#components.chain
+      .registryAt(block.number)
+      .filter(({ index }) => here.has(index))
+      .map(({ index, voting, bond }) => ({ index, key: voting, weight: weightOf(bond, profile) }))
+      .filter(({ weight }) => weight > 0)
+      .sort((a, b) => a.index - b.index)
+    if (stayers.length === 0) return undefined
+    this.#stayers.set(members, { start, block: block.hash, members: stayers })
+    return stayers
   }
 
   /**
@@ -246,8 +399,10 @@ export class Epochs implements EpochView {
       // While the view is behind, nothing is known of it.
       return block !== undefined && !equalBytes(block.hash, hash)
     }
-    for (const [start, { block }] of this.#committees) {
-      if (isOther(start, block)) this.#committees.delete(start)
+    for (const [start, { block, rests }] of this.#committees) {
+      const before = this.#landed(start - 2)?.root
+      const other = rests !== undefined && before !== undefined && !equalBytes(before, rests)
+      if (other || isOther(start, block)) this.#committees.delete(start)
     }
     this.#hadCancelled ||= this.#components.chain.cancelled().length > 0
     const gone = [...this.#records.values()]
@@ -264,10 +419,24 @@ export class Epochs implements EpochView {
     return gone.sort((a, b) => a - b)
   }
 
-  /** A committee of a term that this node has drawn lately, by its word. */
+  /** Word of the committee that the accepted checkpoint of an epoch names. */
+  #wordNamedBy(epoch: number): Uint8Array | undefined {
+    const landed = this.#landed(epoch)
+    return landed && decode<Checkpoint>(Checkpoint, landed.checkpoint).nextCommittee
+  }
+
+  #landed(epoch: number): AcceptedCheckpoint | undefined {
+    const { chain } = this.#components
+    const head = chain.head()
+    return head && chain.checkpointsAt(head.number)[epoch + 1]
+  }
+
+  /** A committee that this node has drawn lately, or seen form, by its word. */
   committeeOf(word: Uint8Array): readonly CommitteeMember[] | undefined {
+    const formed = this.#formed.get(hex(word))
+    if (formed !== undefined) return formed
     for (const { members } of this.#committees.values()) {
-      if (members.length > 0 && equalBytes(committeeWord(members), word)) return members
+      if (members.length > 0 && equalBytes(this.#word(members), word)) return members
     }
     return undefined
   }
@@ -448,6 +617,7 @@ export class Epochs implements EpochView {
     for (const signed of [epoch - 1, epoch, epoch + 1]) {
       const drawnBy = termStart(Math.max(0, signed), this.#init.profile) - 1
       if (drawnBy >= 0 && (await this.seed(drawnBy)) === undefined) return false
+      await this.learnDraw(Math.max(0, signed))
     }
     return true
   }

@@ -316,7 +316,11 @@ export class Ingest {
     }
     if (!equalBytes(vote.base, about.tag)) return this.#refuse('ignore', 'otherBase')
     const member = committee.find(({ index }) => index === vote.author)
-    if (vote.kind !== KERNEL_KIND || member === undefined) return this.#refuse('reject', 'noDuty')
+    if (vote.kind !== KERNEL_KIND) return this.#refuse('reject', 'noDuty')
+    if (member === undefined) {
+      // Another committee may sign than the one that its author knew of, or this node knows of.
+      return this.#refuse(epochs.mayForm(vote.epoch) ? 'ignore' : 'reject', 'noDuty')
+    }
     const id = reader.id(envelope)
     if (record.set.has(id) || this.#isPending(id)) {
       return this.#refuse('ignore', 'known', id)

@@ -91,7 +91,8 @@ export class Settlements {
   ): Promise<SettlementInput | undefined> {
     const { epochs } = this.#components
     const base = await epochs.resolve(epoch)
-    const next = epochs.committee(epoch + 1)
+    if (base !== undefined) epochs.draw({ ...parent, epoch: epoch - 1 })
+    const next = epochs.named(epoch + 1)
     const voters = epoch === 0 ? [] : epochs.committee(epoch - 1)
     if (base === undefined || next === undefined || voters === undefined) return undefined
     const landed = epochs.landed(epoch)

@@ -1,12 +1,20 @@
 import { strict as assert } from 'node:assert'
 import {
   anvilTransport,
+  checkpointsAbi,
   nodeRegistryAbi,
   possessionRoot,
   registerArguments,
 } from '@cairn/contracts'
 import type { Chain, Clock } from '@cairn/node'
-import { committeeWord, emptyState, genesisCheckpoint, hex, unhex } from '@cairn/protocol'
+import {
+  checkInSigningRoot,
+  committeeWord,
+  emptyState,
+  genesisCheckpoint,
+  hex,
+  unhex,
+} from '@cairn/protocol'
 import { createWalletClient, encodeEventTopics } from 'viem'
 import {
   advanced,
@@ -20,6 +28,9 @@ import {
   quiet,
   type TestChain,
 } from './world.ts'
+
+/** No shorter than the testnet's contracts wait, and than their window. */
+const FALLBACK_S = 73
 
 describe('chain follower', () => {
   let world: TestChain
@@ -406,6 +417,78 @@ describe('chain follower', () => {
         const chain = await open({ rpc: [world.endpoint.url, second.url] })
         await advanced(chain, () => indices(chain).length === 1)
       }
+    })
+  })
+
+  describe('a committee that formed where none signed', () => {
+    const [SET] = encodeEventTopics({ abi: checkpointsAbi, eventName: 'CommitteeSet' })
+    const [CAME, , FIRST] = encodeEventTopics({
+      abi: checkpointsAbi,
+      eventName: 'CheckedIn',
+      args: { epoch: 0n, node: 0 },
+    })
+    const without = (event: unknown, node?: unknown): Fault => ({
+      kind: 'lie',
+      change: (method, result) =>
+        method === 'eth_getLogs'
+          ? (result as { topics: string[] }[]).filter(
+              ({ topics }) => topics[0] !== event || (node !== undefined && topics[2] !== node),
+            )
+          : result,
+    })
+    const { signal } = new AbortController()
+
+    /** Both nodes there are check in and form it; `chain` hears of it by an endpoint of its own. */
+    async function form(): Promise<void> {
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [second.url] })
+      for (const number of [0, 1]) await world.register(number)
+      const first = genesisCheckpoint({
+        state: emptyState([]),
+        kinds: [],
+        committee: committeeWord([{ key: nodeSigner(0).voting, weight: 1 }]),
+        rulesVersion: 1,
+      })
+      const network = await world.begin(first)
+      await pass(1_000 + FALLBACK_S)
+      const message = checkInSigningRoot({ epoch: 0n, window: 1n }, network)
+      for (const node of [0, 1]) {
+        const { voting: key, signVoting } = nodeSigner(node)
+        const signature = signVoting(message)
+        assert.equal(await chain.checkIn({ node, key, signature }, signal), 'checkedIn')
+      }
+      await pass(FALLBACK_S)
+      assert.equal(await chain.formCommittee(signal), 'formed')
+    }
+    const pass = async (seconds: number) => {
+      await world.client.increaseTime({ seconds })
+      await world.mine()
+    }
+    const nodes = (chain: Chain) => chain.succession()?.formed?.members.map(({ node }) => node)
+
+    for (const [what, fault] of Object.entries({
+      'its forming': without(SET),
+      'who came first': without(CAME, FIRST),
+    })) {
+      it(`is had of the next endpoint where one leaves out ${what}`, async () => {
+        await form()
+        world.endpoint.fault = fault
+        const second = await anotherEndpoint()
+        const chain = await open({ rpc: [world.endpoint.url, second.url] })
+        const height = await world.client.getBlockNumber()
+        await advanced(chain, () => headNumber(chain) === height)
+        assert.deepEqual(nodes(chain), [0, 1])
+      })
+    }
+
+    it('keeps the view where it was until an endpoint has it', async () => {
+      const chain = await open()
+      world.endpoint.fault = without(SET)
+      await form()
+      while (chain.healthy()) await clock.until(clock.now() + 5)
+      assert.equal(nodes(chain), undefined)
+      world.endpoint.fault = undefined
+      await advanced(chain, () => nodes(chain)?.length === 2)
     })
   })
 

@@ -52,6 +52,20 @@ describe('chain view', () => {
       { contract: 'registry', type: 'registered', block, index: 1, entry: undefined },
       { contract: 'registry', type: 'changed', block, index: 0, change: { exitAt: 100 } },
       { contract: 'checkpoints', type: 'accepted', block, accepted: acceptedAt(0, block) },
+      {
+        contract: 'checkpoints',
+        type: 'checkedIn',
+        block,
+        place: 1,
+        checkedIn: { node: 0, weight: 1 },
+      },
+      {
+        contract: 'checkpoints',
+        type: 'committeeSet',
+        block,
+        epoch: 1,
+        word: new Uint8Array(32),
+      },
     ]
     for (const event of gaps) {
       const advance = { headers: [block], events: [event] }

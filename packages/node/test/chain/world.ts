@@ -390,7 +390,11 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
 }
 
 export async function openChainWorld(): Promise<ChainWorld> {
-  const chain = await openChain({ activationDelay: 60n })
+  const chain = await openChain({
+    activationDelay: 60n,
+    fallbackAfter: 20n,
+    fallbackWindow: 10n,
+  })
   const account = (i: number) => unhex(chain.operator(i).privateKey)
   let nodes = 0
   return {

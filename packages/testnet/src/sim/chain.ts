@@ -8,6 +8,8 @@ import {
   type BlockHeader,
   type CancelledCheckpoint,
   type Chain,
+  type CheckIn,
+  type CheckInOutcome,
   type CheckpointPayouts,
   type CheckpointsEvent,
   type Clock,
@@ -15,12 +17,15 @@ import {
   type DepositsEvent,
   type DoubleVote,
   depositEntries,
+  type FormOutcome,
   type FundOutcome,
   leftOf,
   type ProvenOffence,
   type PunishOutcome,
   type RecordedPenalty,
   type Submission,
+  type Succession,
+  successionOf,
   type Veto,
   type VetoOutcome,
 } from '@cairn/node'
@@ -31,6 +36,7 @@ import {
   Checkpoint,
   ContainerType,
   check,
+  checkInSigningRoot,
   checkpointRoot,
   committeeTree,
   committeeWord,
@@ -73,10 +79,21 @@ export interface SimulatedChainInit {
   activationDelay?: number
   /** Parameters that can be voted on, as they begin; none unless given. */
   parameters?: ReadonlyMap<string, bigint>
+  /** Start of epoch 0, seconds since 1970, and what comes where no committee signs; never unless given. */
+  fallback?: SimulatedFallback
 }
 
 /** Of the contract: bonds count up to it. */
 const WEIGHT = { bondCap: 10_000n * TOKEN }
+
+/** Seconds, as the contract is deployed with them. */
+export interface SimulatedFallback {
+  genesis: number
+  /** Without acceptance for so long, nodes may check in. */
+  after: number
+  /** From the first check-in to the last. */
+  window: number
+}
 
 const BlockPreimage = new ContainerType({ seed: Bytes32, number: Uint64 })
 /** Of the blocks that come after a reorganisation. */
@@ -223,6 +240,9 @@ export class SimulatedChain {
       fund: payouts => this.#fund(payouts),
       punish: offence => this.#punish(offence, account),
       veto: veto => this.#veto(veto),
+      succession: landings => this.#succession(landings),
+      checkIn: checkIn => this.#checkIn(checkIn),
+      formCommittee: () => this.#formCommittee(),
     })
     this.#views.add(view)
     return view
@@ -295,6 +315,90 @@ export class SimulatedChain {
     if (inTime && weightOf(known.entry.bond, WEIGHT) === shown.weight) return 'refused'
     this.cancel(epoch)
     return 'vetoed'
+  }
+
+  #succession(landings: readonly CheckpointsEvent[]): Succession | undefined {
+    const { fallback } = this.#init
+    if (fallback === undefined) return undefined
+    const { genesis, after: fallbackAfter } = fallback
+    return successionOf(leftOf(landings), { genesis, fallbackAfter })
+  }
+
+  /** Where it is due at the time of the next block. */
+  #dueSuccession(): Succession | undefined {
+    const succession = this.#succession(this.#landings)
+    return succession !== undefined && this.#seconds() >= succession.due ? succession : undefined
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#components.clock.now() / 1_000)
+  }
+
+  #checkIn({ node, key, signature }: CheckIn): CheckInOutcome {
+    const succession = this.#dueSuccession()
+    if (succession === undefined) return 'done'
+    const { epoch, window, windows } = succession
+    const over = window === undefined || this.#seconds() > window.end
+    if (over && window !== undefined && this.#isMajority()) return 'done'
+    const weight = this.#eligibleWeight(node, key)
+    check(weight > 0, 'reverted', 'not eligible')
+    if (!over && window.members.some(member => member.node === node)) return 'done'
+    const number = over ? windows + 1 : windows
+    const data = { epoch: BigInt(epoch), window: BigInt(number) }
+    const message = checkInSigningRoot(data, this.#init.network)
+    check(this.#components.verifier.bls(message, key, signature), 'reverted', 'wrong signature')
+    const contract = 'checkpoints'
+    this.#produce(block => {
+      if (over) {
+        const end = block.timestamp + (this.#init.fallback?.window ?? 0)
+        this.#landings.push({ contract, type: 'windowOpened', block, end })
+      }
+      const place = over ? 0 : window.members.length
+      const checkedIn = { node, weight }
+      this.#landings.push({ contract, type: 'checkedIn', block, place, checkedIn })
+    })
+    return 'checkedIn'
+  }
+
+  #formCommittee(): FormOutcome {
+    const succession = this.#dueSuccession()
+    const window = succession?.window
+    if (succession === undefined || window === undefined) return 'done'
+    if (this.#seconds() <= window.end) return 'done'
+    if (!this.#isMajority()) return 'tooFew'
+    const entries = this.#registryAt(this.#head().number)
+    const word = committeeWord(
+      window.members.map(({ node, weight }) => ({
+        key: (entries[node] as RegistryEntry).voting,
+        weight,
+      })),
+    )
+    const { epoch } = succession
+    this.#produce(block =>
+      this.#landings.push({ contract: 'checkpoints', type: 'committeeSet', block, epoch, word }),
+    )
+    return 'formed'
+  }
+
+  /** Of all weight that there was as the window opened. */
+  #isMajority(): boolean {
+    const { window } = leftOf(this.#landings)
+    if (window === undefined) return false
+    const weight = window.members.reduce((sum, member) => sum + member.weight, 0)
+    const total = this.#registryAt(window.opened.number)
+      .filter(({ exitAt }) => exitAt === 0)
+      .reduce((sum, { bond }) => sum + weightOf(bond, WEIGHT), 0)
+    return 2 * weight > total
+  }
+
+  /** Only bonds count that were there when the last checkpoint was accepted. */
+  #eligibleWeight(node: number, key: Uint8Array): number {
+    const last = this.accepted.at(-1)
+    const now = this.#registryAt(this.#head().number)[node]
+    const then = this.#registryAt(last?.block.number ?? 0n)[node]
+    if (now === undefined || then === undefined || now.exitAt !== 0) return 0
+    if (!equalBytes(now.voting, key)) return 0
+    return weightOf(smaller(then.bond, now.bond), WEIGHT)
   }
 
   #fund({ checkpoint }: CheckpointPayouts): FundOutcome {
@@ -392,8 +496,9 @@ export class SimulatedChain {
     const again = this.cancelled.some(gone => equalBytes(gone.root, root) && round <= gone.round)
     check(!again, 'reverted', 'the root was cancelled, with votes of this round')
     const tree = committeeTree(committee.members)
-    const { nextCommittee } = decode(Checkpoint, last.checkpoint)
-    check(equalBytes(tree.word, nextCommittee), 'reverted', 'another committee')
+    const { formed } = leftOf(this.#landings)
+    const word = formed?.word ?? decode(Checkpoint, last.checkpoint).nextCommittee
+    check(equalBytes(tree.word, word), 'reverted', 'another committee')
     const absent = new Set(committee.absent)
     const present = committee.members.filter((_, place) => !absent.has(place))
     const signed = present.reduce((sum, { weight }) => sum + weight, 0)
@@ -471,6 +576,9 @@ interface ViewSource {
   fund(payouts: CheckpointPayouts): FundOutcome
   punish(offence: ProvenOffence): PunishOutcome
   veto(veto: Veto): VetoOutcome
+  succession(landings: readonly CheckpointsEvent[]): Succession | undefined
+  checkIn(checkIn: CheckIn): CheckInOutcome
+  formCommittee(): FormOutcome
 }
 
 /** What one node sees; while it is down the view stands still. */
@@ -538,6 +646,10 @@ class View implements Chain {
     return leftOf(this.#landingsTo(BigInt(this.#height - 1))).cancelled
   }
 
+  succession(): Succession | undefined {
+    return this.#source.succession(this.#landingsTo(BigInt(this.#height - 1)))
+  }
+
   foundingParameters(): ReadonlyMap<string, bigint> {
     return this.#source.founding
   }
@@ -591,6 +703,18 @@ class View implements Chain {
     signal.throwIfAborted()
     this.#requireUp()
     return this.#source.veto(veto)
+  }
+
+  async checkIn(checkIn: CheckIn, signal: AbortSignal): Promise<CheckInOutcome> {
+    signal.throwIfAborted()
+    this.#requireUp()
+    return this.#source.checkIn(checkIn)
+  }
+
+  async formCommittee(signal: AbortSignal): Promise<FormOutcome> {
+    signal.throwIfAborted()
+    this.#requireUp()
+    return this.#source.formCommittee()
   }
 
   #requireUp(): void {

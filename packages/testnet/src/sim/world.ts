@@ -65,7 +65,7 @@ import {
   type Resident,
   testnetResidents,
 } from '../field/residents.ts'
-import { initialDeposit, SimulatedChain } from './chain.ts'
+import { initialDeposit, SimulatedChain, type SimulatedFallback } from './chain.ts'
 import { VirtualClock } from './clock.ts'
 import { SimulatedNetwork } from './network.ts'
 import { MemoryPieces } from './pieces.ts'
@@ -230,6 +230,7 @@ export class World {
         blockSeconds: 1,
         network: this.id,
         parameters: new Map(PARAMETERS.map(({ name, of }) => [name, of(this.profile)])),
+        fallback: this.#fallback(),
       },
     )
     const secret = derive(this.#seed, 'beacon')
@@ -262,6 +263,13 @@ export class World {
         return this.#registration({ ...tenant, index, provider: false, gateway: true })
       }),
     ])
+  }
+
+  /** As long as on a testnet. */
+  #fallback(): SimulatedFallback {
+    const { slotMs, slotsPerEpoch } = this.profile
+    const epoch = (slotMs * slotsPerEpoch) / 1_000
+    return { genesis: this.genesis, after: 6 * epoch, window: 3 * epoch }
   }
 
   /** Stores the founding pieces, posts the genesis checkpoint and builds every node. */

@@ -112,6 +112,8 @@ export interface WorldInit {
   seed?: string
   /** Of checkpoints, s. */
   activationDelay?: number
+  /** When nodes check in where none signs, s; never unless given. */
+  fallback?: { after: number; window: number }
 }
 
 export interface NodeInit {
@@ -170,6 +172,7 @@ export class NodeWorld {
         network: NETWORK,
         activationDelay: init.activationDelay ?? 0,
         parameters: init.parameters ?? new Map(),
+        ...(init.fallback && { fallback: { genesis: GENESIS, ...init.fallback } }),
       },
     )
     this.registry = this.chain.register(

@@ -26,6 +26,7 @@ function chain(clock: VirtualClock): SimulatedChain {
       blockSeconds: BLOCK_SECONDS,
       network: NETWORK,
       activationDelay: 60,
+      fallback: { genesis: START / 1_000, after: 20, window: 10 },
       parameters: new Map(PARAMETERS.map(({ name, of }) => [name, of(TESTNET_PROFILE)])),
     },
   )

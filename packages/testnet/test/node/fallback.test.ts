@@ -1,0 +1,221 @@
+import { strict as assert } from 'node:assert'
+import type { Submission } from '@cairn/node'
+import {
+  bls,
+  Checkpoint as CheckpointCodec,
+  committeeWord,
+  decode,
+  drawCommittee,
+  equalBytes,
+  KERNEL_KIND,
+  MessageType,
+  type Profile,
+  type Vote,
+} from '@cairn/protocol'
+import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
+
+const NODES = 5
+const EPOCH_S = 12
+/** Two epochs without acceptance; one in which nodes check in. */
+const FALLBACK = { after: 2 * EPOCH_S, window: EPOCH_S }
+const HOUR_S = 3_600
+
+interface Gone {
+  world: NodeWorld
+  nodes: WorldNode[]
+  gone: WorldNode[]
+}
+
+/** Two of five nodes of one weight leave for good in an epoch: no committee signs any more. */
+async function twoLeave(epoch: number, profile: Partial<Profile> = {}): Promise<Gone> {
+  const world = new NodeWorld({
+    nodes: NODES,
+    fallback: FALLBACK,
+    activationDelay: HOUR_S,
+    profile,
+  })
+  const [zero, one, two, ...gone] = await world.start(0, 1, 2, 3, 4)
+  await world.run(epoch, 6)
+  for (const { node } of gone) await world.until(node.stop())
+  return { world, nodes: [zero, one, two] as WorldNode[], gone }
+}
+
+/** A node over the ledger that it had. */
+function again(world: NodeWorld, { index, store }: WorldNode): WorldNode {
+  world.network.crash(peerName(index))
+  store.reopen()
+  return world.node(index, { store })
+}
+
+/** Runs up to the block in which those who checked in become the committee. */
+async function untilFormed(world: NodeWorld, [first]: readonly WorldNode[]): Promise<void> {
+  const end = world.clock.now() + HOUR_S * 1_000
+  while (first?.chain.succession()?.formed === undefined && world.clock.now() < end) {
+    await world.clock.run({ until: world.clock.now() + 10 })
+  }
+}
+
+/**
+ * What the members of the committee to come had signed for the one of before, as anyone has heard it:
+ * the contract takes it once they are the committee.
+ */
+async function earlierVotes({ world, nodes }: Gone, epoch: number): Promise<Submission> {
+  await world.run(epoch + 2)
+  const [first] = nodes as [WorldNode]
+  const votes = first.node.epochs
+    .replay(epoch + 1)
+    .set.ofType<Vote>(MessageType.vote, KERNEL_KIND)
+    .map(({ value, envelope }) => ({ ...value, signature: envelope.signature }))
+    .filter(vote => vote.epoch === epoch)
+  const round = votes
+    .map(vote => votes.filter(other => other.round === vote.round))
+    .find(of => of.length === nodes.length)
+  assert.ok(round?.[0] !== undefined, 'a round in which all three voted')
+  const voted = await first.node.ledger.voted(epoch, round[0].checkpoint)
+  assert.ok(voted !== undefined)
+  const members = round
+    .map(({ author }) => author)
+    .sort((a, b) => a - b)
+    .map(index => ({ key: world.registry[index]?.voting ?? new Uint8Array(), weight: 100 }))
+  return {
+    checkpoint: voted.checkpoint,
+    round: round[0].round,
+    committee: { members, absent: [] },
+    signature: bls.aggregateSignatures(round.map(({ signature }) => signature)),
+  }
+}
+
+const lastEpoch = (world: NodeWorld) => world.chain.accepted.at(-1)?.epoch ?? -1
+
+const formed = (world: NodeWorld) =>
+  world.chain.accepted.flatMap(({ epoch, formed }) => (formed === undefined ? [] : [epoch]))
+
+const said = (nodes: readonly WorldNode[], text: string) =>
+  nodes.flatMap(({ lines }) => lines.filter(line => line.text.startsWith(text)))
+
+/** Epochs whose sum a node does not come to itself; what was accepted before it began is left out. */
+async function wrongSums({ world, nodes }: Gone): Promise<string[]> {
+  const wrong: string[] = []
+  for (const { index, node } of nodes) {
+    assert.equal(node.checkpointer.adopted, lastEpoch(world))
+    for (let epoch = 0; epoch <= lastEpoch(world); epoch++) {
+      const redone = await world.until(node.settlements.recompute(epoch))
+      if (redone?.equal !== true) wrong.push(`node ${index} epoch ${epoch}`)
+    }
+  }
+  return wrong
+}
+
+describe('a network of which more than a third of the weight is gone', () => {
+  it('goes on with those who checked in, and catches up', async () => {
+    const all = await twoLeave(3)
+    const { world, nodes } = all
+    const stuck = lastEpoch(world)
+    await world.run(12)
+    assert.deepEqual(formed(world), [stuck + 1])
+    assert.ok(lastEpoch(world) >= 10, `last ${lastEpoch(world)}`)
+    assert.deepEqual(world.chain.cancelled, [])
+    assert.deepEqual(world.chain.slashed, [])
+    assert.equal(said(nodes, 'checked in').length, 3)
+    assert.equal(said(nodes, 'formed a committee').length, 1)
+    assert.equal(said(nodes, 'a node voted twice').length, 0)
+    assert.deepEqual(await wrongSums(all), [])
+    assert.deepEqual(complaints(nodes), [])
+  })
+
+  it('stops for them no more than twice, however many terms follow', async () => {
+    const all = await twoLeave(3, { termEpochs: 6, idleEpochs: 3 })
+    const { world, nodes } = all
+    await world.run(32)
+    const stops = formed(world)
+    assert.ok(stops.length <= 2, `formed for ${stops.join(', ')}`)
+    assert.ok(lastEpoch(world) >= 30, `last ${lastEpoch(world)}`)
+    assert.deepEqual(await wrongSums(all), [])
+    assert.deepEqual(complaints(nodes), [])
+  })
+
+  it('takes them in again when they come back, and needs no other committee for it', async () => {
+    const all = await twoLeave(3, { termEpochs: 6, idleEpochs: 3 })
+    const { world, nodes, gone } = all
+    await world.run(26, 6)
+    const stops = formed(world)
+    const everybody = committeeWord(drawCommittee(world.registry, world.profile, undefined))
+    const named = () => {
+      const { checkpoint } = world.chain.accepted.at(-1) as { checkpoint: Uint8Array }
+      return decode(CheckpointCodec, checkpoint).nextCommittee
+    }
+    assert.ok(!equalBytes(named(), everybody))
+    const back = gone.map(node => again(world, node))
+    await world.until(Promise.all(back.map(({ node }) => node.start())))
+    await world.run(44)
+    assert.deepEqual(formed(world), stops)
+    assert.deepEqual(named(), everybody)
+    assert.ok(lastEpoch(world) >= 42, `last ${lastEpoch(world)}`)
+    assert.deepEqual(world.chain.slashed, [])
+    assert.deepEqual(complaints([...nodes, ...back]), [])
+    for (const { node } of [...nodes, ...back]) {
+      assert.equal(node.checkpointer.adopted, lastEpoch(world))
+    }
+  })
+
+  it('lands nothing that was voted before, although everybody was restarted as it formed', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const stuck = lastEpoch(world)
+    await untilFormed(world, nodes)
+    for (const { node } of nodes) await world.until(node.stop())
+    const back = nodes.map(node => again(world, node))
+    await world.until(Promise.all(back.map(({ node }) => node.start())))
+    await world.run(12)
+    assert.deepEqual(formed(world), [stuck + 1])
+    assert.ok(lastEpoch(world) >= 10, `last ${lastEpoch(world)}`)
+    assert.deepEqual(world.chain.slashed, [])
+    assert.deepEqual(complaints(back), [])
+  })
+
+  it('waits once more, and goes on, where somebody lands what was voted before', async () => {
+    const all = await twoLeave(3)
+    const { world, nodes } = all
+    const stuck = lastEpoch(world)
+    const submission = await earlierVotes(all, stuck + 1)
+    await untilFormed(world, nodes)
+    const outsider = world.chain.port(new Uint8Array(20).fill(9))
+    await world.until(outsider.submit(submission, new AbortController().signal))
+    await world.run(18)
+    assert.deepEqual(formed(world), [stuck + 1, stuck + 2])
+    assert.ok(lastEpoch(world) >= 15, `last ${lastEpoch(world)}`)
+    assert.deepEqual(world.chain.cancelled, [])
+    assert.deepEqual(await wrongSums(all), [])
+    assert.deepEqual(complaints(nodes), [])
+  })
+
+  it('waits, and lets nodes come again, while those who are there hold no majority', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const [, , third] = nodes as [WorldNode, WorldNode, WorldNode]
+    const stuck = lastEpoch(world)
+    await world.until(third.node.stop())
+    await world.run(10)
+    assert.equal(lastEpoch(world), stuck)
+    assert.ok((nodes[0]?.chain.succession()?.windows ?? 0) > 1)
+    const back = again(world, third)
+    await world.until(back.node.start())
+    await world.run(18)
+    assert.deepEqual(formed(world), [stuck + 1])
+    assert.ok(lastEpoch(world) > stuck + 5, `last ${lastEpoch(world)}`)
+  })
+})
+
+describe('nodes whose chain was away for long', () => {
+  it('land what they signed, and check in no one', async () => {
+    const world = new NodeWorld({ nodes: 4, fallback: FALLBACK })
+    const nodes = await world.start(0, 1, 2, 3)
+    await world.run(2, 6)
+    for (const { chain } of nodes) chain.setDown(true)
+    await world.run(7, 6)
+    for (const { chain } of nodes) chain.setDown(false)
+    await world.run(9)
+    assert.equal(said(nodes, 'checked in').length, 0)
+    assert.deepEqual(formed(world), [])
+    assert.ok(lastEpoch(world) >= 7)
+    assert.deepEqual(complaints(nodes), [])
+  })
+})
