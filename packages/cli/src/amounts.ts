@@ -1,24 +1,20 @@
-/** Amounts as people write and read them, without a float in between. */
-import { TOKEN } from '@cairn/protocol'
+/** Amounts and accounts as people write them on the command line. */
+import { unitsGiven } from '@cairn/protocol'
 import { InvalidArgumentError } from 'commander'
 
-const DECIMALS = 18
+const EXPECTED = 'expected tokens, such as 250 or 0.5'
 
-/** Base units, exactly, as `1000.5`: ether has as many decimals as the token. */
-export function unitsText(amount: bigint): string {
-  const whole = amount / TOKEN
-  const part = String(amount % TOKEN)
-    .padStart(DECIMALS, '0')
-    .replace(/0+$/, '')
-  return part === '' ? String(whole) : `${whole}.${part}`
+/** Tokens given as an option or argument, in base units. */
+export function tokenAmount(text: string): bigint {
+  const amount = unitsGiven(text)
+  if (amount === undefined) throw new InvalidArgumentError(EXPECTED)
+  return amount
 }
 
-/** An amount of tokens given as an option or argument, in base units; not zero. */
-export function tokensGiven(text: string): bigint {
-  const [, whole, part = ''] = text.match(/^([0-9]{1,20})(?:\.([0-9]{1,18}))?$/) ?? []
-  const amount =
-    whole === undefined ? 0n : BigInt(whole) * TOKEN + BigInt(part.padEnd(DECIMALS, '0'))
-  if (amount === 0n) throw new InvalidArgumentError('expected tokens, such as 250 or 0.5')
+/** As `tokenAmount`, and not zero. */
+export function positiveTokens(text: string): bigint {
+  const amount = tokenAmount(text)
+  if (amount === 0n) throw new InvalidArgumentError(EXPECTED)
   return amount
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type AccountChain, type Api, apiToken, startApi, systemClock, Voter } from '@cairn/node'
 import { lockPath } from '@cairn/node/lock'
 import { unhex } from '@cairn/protocol'
+import { accountView } from '../../node/src/account-view.ts'
 import { type TestView, testView } from '../../node/test/api/view.ts'
 import { advanced, openChain, type TestChain } from '../../node/test/chain/world.ts'
 import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from './process.ts'
@@ -71,6 +72,7 @@ describe('cairn vote', function () {
       castVote: (id: string, support: 'for') => voter.cast(id, support, signal),
       moveProposal: (id: string, act: 'queue') => voter[act](id, signal),
       delegateVotes: () => voter.delegate(undefined, signal),
+      transactions: async () => accountView(chain.account()),
     })
     const at = directoryOf(number)
     await mkdir(at)
@@ -144,6 +146,19 @@ describe('cairn vote', function () {
       ],
     )
     assert.match((await done(1, 'list')).stdout, /^[0-9a-f]{12} {2}executed {3}More for/)
+
+    const { stdout: sent } = await cairn(['transactions', '--data-dir', directoryOf(0)])
+    const short = id.slice(0, 12)
+    const acts = [`execute ${short}`, `vote for on ${short}`, "propose 'More for what is proven'"]
+    const times = sent.match(/^ {2}\S+Z {2}\S.*$/gm)?.map(line => line.trim().split(/ {2}/))
+    assert.deepEqual(
+      times?.map(([, about]) => about),
+      acts,
+    )
+    assert.match(
+      sent,
+      /^ {4}done.* in block \d+ at \S+Z, fee \S+ ether\n {4}nonce \d+ {2}0x[0-9a-f]{64}$/m,
+    )
   })
 
   it('says what is wrong, and what to do', async () => {

@@ -7,7 +7,7 @@ const TIMEOUT_MS = 120_000
  * Gas allowed beyond an estimate: histories of bonds and votes have one entry for a block and a
  * second, which the estimate may find written by the block before. Two new slots and two lengths.
  */
-const GAS_HISTORIES = 50_000n
+export const GAS_HISTORIES = 50_000n
 
 /**
  * Sends each call once. viem sends one again that is not answered in 10 s, and on a busy machine the

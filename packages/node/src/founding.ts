@@ -33,6 +33,7 @@ import {
   KINDS,
   PPM,
   TOKEN,
+  unitsGiven,
 } from '@cairn/protocol'
 import { bytesToHex, createPublicClient, encodeFunctionData, type Hex, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
@@ -67,7 +68,7 @@ const account = z
 const tokens = z
   .string()
   .regex(/^[0-9]{1,15}(\.[0-9]{1,18})?$/, 'expected a decimal string of tokens, such as "1000.5"')
-  .transform(unitsOf)
+  .transform(text => unitsGiven(text) as bigint)
 const seconds = (least: number, most: number) => z.int().min(least).max(most)
 
 const SettingsFile = z.strictObject({
@@ -436,11 +437,6 @@ function parsed(text: string): z.infer<typeof SettingsFile> {
     facts: { path: first?.path, expected: first?.expected },
     next: 'correct the named fields; docs/operations.md has an example',
   })
-}
-
-function unitsOf(text: string): bigint {
-  const [whole = '0', part = ''] = text.split('.')
-  return BigInt(whole) * TOKEN + BigInt(part.padEnd(18, '0'))
 }
 
 async function readJournal(path: string): Promise<JournalFile | undefined> {

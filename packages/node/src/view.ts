@@ -42,6 +42,7 @@ import {
   type VerdictName,
   Vote,
 } from '@cairn/protocol'
+import { accountView } from './account-view.ts'
 import type {
   AuditView,
   CheckpointView,
@@ -81,14 +82,12 @@ import type {
   Status,
   Tally,
   TransactionsView,
-  TransactionView,
   VerdictsView,
   VolumeView,
 } from './api/node-view.ts'
 import type { AccountChain } from './chain/chain.ts'
 import type { ClaimDone, Claims, ClaimWish, EarningsStanding } from './chain/claims.ts'
 import type { DepositMove, Depositor } from './chain/depositor.ts'
-import type { Entry } from './chain/journal.ts'
 import type {
   Choice,
   Done,
@@ -276,14 +275,7 @@ export class DaemonView implements NodeView {
   }
 
   async transactions(): Promise<TransactionsView> {
-    const { address, entries, balance, daysLeft, ...outlook } = this.#components.chain.account()
-    return {
-      account: address,
-      ...outlook,
-      ...(balance !== undefined && { balance }),
-      ...(daysLeft !== undefined && { daysLeft }),
-      transactions: entries.map(transactionView).reverse(),
-    }
+    return accountView(this.#components.chain.account())
   }
 
   async penalties(): Promise<PenaltyView[]> {
@@ -972,23 +964,5 @@ function packetView({ address, type, rssi, snr, ...rest }: BoughtPacket) {
     address: text,
     ...(rssi !== undefined && { rssi: rssi / 10 }),
     ...(snr !== undefined && { snr: snr / 10 }),
-  }
-}
-
-function transactionView({ call, attempts, settled, ...entry }: Entry): TransactionView {
-  const { nonce, purpose, state, key, at } = entry
-  return {
-    nonce,
-    purpose,
-    state,
-    key,
-    to: call.to,
-    at,
-    transactions: attempts.map(({ hash }) => hash),
-    ...(settled && {
-      block: settled.block,
-      succeeded: settled.succeeded,
-      cost: settled.cost,
-    }),
   }
 }

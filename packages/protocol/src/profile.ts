@@ -8,7 +8,7 @@ export const PPM = 1_000_000n
 /** Base units of one token. */
 export const TOKEN = 10n ** 18n
 /** Digits of a token after the point. */
-export const TOKEN_DIGITS = 18
+const TOKEN_DIGITS = 18
 /** Parts of `anchorEpochs` that paid service is carried in: the oldest is forgotten as a whole. */
 export const ANCHOR_PARTS = 24
 /** Most debts that one challenge may ask again: with them a storage proof has 184 KiB. */
@@ -272,10 +272,25 @@ export function checkProfile(p: Profile): void {
   }
 }
 
-/** Base units with every digit, as `12.5 tokens`. */
-export function tokenText(amount: bigint): string {
+/** Base units with every digit, as `12.5`: ether has as many decimals as the token. */
+export function unitsText(amount: bigint): string {
   const part = String(amount % TOKEN)
     .padStart(TOKEN_DIGITS, '0')
     .replace(/0+$/, '')
-  return `${amount / TOKEN}${part === '' ? '' : `.${part}`} tokens`
+  return `${amount / TOKEN}${part === '' ? '' : `.${part}`}`
+}
+
+/** Base units with every digit, as `12.5 tokens`. */
+export function tokenText(amount: bigint): string {
+  return `${unitsText(amount)} tokens`
+}
+
+/**
+ * What people write as `12.5`, in base units and without a float in between; undefined where it is
+ * no such number. At most 18 digits before the point, which is more than any network mints.
+ */
+export function unitsGiven(text: string): bigint | undefined {
+  const [, whole, part = ''] = /^([0-9]{1,18})(?:\.([0-9]{1,18}))?$/.exec(text) ?? []
+  if (whole === undefined) return undefined
+  return BigInt(whole) * TOKEN + BigInt(part.padEnd(TOKEN_DIGITS, '0'))
 }

@@ -6,7 +6,10 @@ import {
   type Profile,
   PUBLIC_PROFILE,
   TESTNET_PROFILE,
+  unitsGiven,
+  unitsText,
 } from '@cairn/protocol'
+import fc from 'fast-check'
 
 interface Refusal {
   title: string
@@ -171,5 +174,35 @@ describe('profile', () => {
     checkProfile({ ...TESTNET_PROFILE, voteShare: 0n, submitReward: PPM, burnMatch: 0n })
     checkProfile({ ...TESTNET_PROFILE, debtsPerChallenge: 1, repairAfterEpochs: 1 })
     checkProfile({ ...TESTNET_PROFILE, withheldWeight: 0 })
+  })
+})
+
+describe('an amount', () => {
+  it('is read back as it was written, to the last unit', () => {
+    const most = 10n ** 36n - 1n
+    fc.assert(
+      fc.property(fc.bigInt(0n, most), units => {
+        assert.equal(unitsGiven(unitsText(units)), units)
+      }),
+      { verbose: true },
+    )
+    assert.equal(unitsGiven(unitsText(most)), most)
+  })
+
+  it('has at most 18 digits on either side of the point, and nothing but digits', () => {
+    for (const text of [
+      '',
+      '.5',
+      '5.',
+      '-1',
+      '1e3',
+      '1,5',
+      ' 1',
+      '1'.repeat(19),
+      `0.${'1'.repeat(19)}`,
+    ]) {
+      assert.equal(unitsGiven(text), undefined, text)
+    }
+    assert.equal(unitsGiven('12.5'), 125n * 10n ** 17n)
   })
 })

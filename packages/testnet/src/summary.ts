@@ -6,7 +6,7 @@ import {
   MessageType,
   type StorageState,
   storageKind,
-  TOKEN,
+  tokenText,
   Verdict,
 } from '@cairn/protocol'
 import { type GatewayLine, gatewayText } from './gateway-tally.ts'
@@ -71,8 +71,6 @@ export interface EpochLine {
 }
 
 const KINDS = ['storage', 'coverage'] as const
-/** A token is 10^18 base units. */
-const DECIMALS = 18
 
 export function epochLine(accepted: AcceptedCheckpoint, { settlement, set }: Settled): EpochLine {
   const attestations = { storage: 0, coverage: 0 }
@@ -167,7 +165,7 @@ export function summaryText(summary: Summary): string {
     ),
     ...kinds,
     fact('gas', `${summary.gasPerCheckpoint.join(', ')} per checkpoint`),
-    fact('burned', `${tokens(summary.burned)} tokens of fees`),
+    fact('burned', `${tokenText(BigInt(summary.burned))} of fees`),
     fact('proofs', ways.length === 0 ? 'do NOT hold' : `hold ${ways.join(' and ')}`),
     fact('payouts', summary.payoutsClaimed ? 'claimed on the chain, all' : 'NOT claimed'),
     fact(
@@ -185,15 +183,6 @@ const LABEL = 14
 
 function verdictText({ pass, fail, inconclusive }: VerdictCounts): string {
   return `${pass} pass ${fail} fail ${inconclusive} inconclusive`
-}
-
-/** Base units as decimal tokens, all digits that are not zero. */
-function tokens(units: string): string {
-  const amount = BigInt(units)
-  const part = String(amount % TOKEN)
-    .padStart(DECIMALS, '0')
-    .replace(/0+$/, '')
-  return part === '' ? String(amount / TOKEN) : `${amount / TOKEN}.${part}`
 }
 
 function noVerdicts(): VerdictCounts {

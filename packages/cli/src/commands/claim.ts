@@ -1,8 +1,8 @@
 /** `cairn claim`, and the totals that `cairn earnings` shows. */
 import { resolve } from 'node:path'
 import type { ClaimDone, EarningsStanding, Json } from '@cairn/node'
-import { check, equalBytes, parseProofFile } from '@cairn/protocol'
-import { accountGiven, unitsText } from '../amounts.ts'
+import { check, equalBytes, parseProofFile, unitsText } from '@cairn/protocol'
+import { accountGiven } from '../amounts.ts'
 import { readText } from '../input.ts'
 import { readManifest } from '../manifest.ts'
 import { openClaims } from '../operator.ts'

@@ -1,9 +1,9 @@
 import type { DepositMove, DepositView, Json } from '@cairn/node'
 import { tokenText } from '@cairn/protocol'
+import { tokenAmount } from '../amounts.ts'
 import { payOnce, REFERENCE } from '../payment.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
-import { tokenAmount } from './numbers.ts'
 
 export function depositCommands({ program, action }: Commands): void {
   const deposit = program

@@ -1,4 +1,3 @@
-import { TOKEN, TOKEN_DIGITS } from '@cairn/protocol'
 import { InvalidArgumentError } from 'commander'
 
 /** A whole number given as an option or argument. */
@@ -11,15 +10,6 @@ export function whole(text: string): number {
 export function positive(text: string): number {
   if (/^[0-9]{1,9}$/.test(text) && Number(text) > 0) return Number(text)
   throw new InvalidArgumentError('expected a whole number from 1 on')
-}
-
-/** An amount of tokens in base units, as in `12.5`. */
-export function tokenAmount(text: string): bigint {
-  const [, whole, part = ''] = /^([0-9]{1,18})(?:\.([0-9]{1,18}))?$/.exec(text) ?? []
-  if (whole === undefined) {
-    throw new InvalidArgumentError(`expected tokens, as 12.5, with up to ${TOKEN_DIGITS} digits`)
-  }
-  return BigInt(whole) * TOKEN + BigInt(part.padEnd(TOKEN_DIGITS, '0'))
 }
 
 /** A share from 0 to below 1. */

@@ -11,9 +11,10 @@ import {
   regionalPlan,
   STORAGE,
   unhex,
+  unitsText,
 } from '@cairn/protocol'
 import { InvalidArgumentError } from 'commander'
-import { accountGiven, tokensGiven, unitsText } from '../amounts.ts'
+import { accountGiven, positiveTokens } from '../amounts.ts'
 import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
 import { type Desk, openDesk } from '../operator.ts'
@@ -85,7 +86,7 @@ export function operatorCommands({ program, action }: Commands): void {
     .option(...SUB_BAND)
     .option(...GAIN)
     .option(...KINDS_GIVEN)
-    .option('--bond <tokens>', 'the least that there may be, unless given', tokensGiven)
+    .option('--bond <tokens>', 'the least that there may be, unless given', positiveTokens)
     .option(...PAYOUT, accountGiven)
     .option(...KEY)
     .option(...DRY)
@@ -101,7 +102,7 @@ export function operatorCommands({ program, action }: Commands): void {
   bond
     .command('add')
     .description('add to the bond; to the node of another operator with --yes')
-    .argument('<tokens>', '', tokensGiven)
+    .argument('<tokens>', '', positiveTokens)
     .option(...NODE)
     .option(...KEY)
     .option(...DRY)

@@ -1,10 +1,10 @@
 import type { Json, TransactionsView, TransactionView } from '@cairn/node'
+import { unitsText } from '@cairn/protocol'
 import type { Output } from '../output.ts'
 import type { Commands } from '../run.ts'
 
 /** Lines of what is at rest, unless all are asked for. */
 const SETTLED_SHOWN = 10
-const DECIMALS = 18
 /** Digits of ether that are shown: a transaction costs some millionths. */
 const SHOWN_DECIMALS = 6
 
@@ -44,17 +44,28 @@ function transactionsText(output: Output, view: Json<TransactionsView>, all: boo
       ? ['  not all is sent today: wait until 0:00 UTC, or raise chain.budgetPerDay']
       : []),
     ...(waiting > 0 ? [`  ${waiting} waiting for their turn`] : []),
-    ...(shown.length === 0 ? ['  nothing was sent yet'] : shown.map(one => lineOf(output, one))),
+    ...(shown.length === 0
+      ? ['  nothing was sent yet']
+      : shown.flatMap(one => linesOf(output, one))),
     ...(hidden > 0 ? [`  and ${hidden} more: cairn transactions --all`] : []),
   ].join('\n')
 }
 
-function lineOf(output: Output, transaction: Json<TransactionView>): string {
-  const { nonce, purpose, transactions, cost, block } = transaction
-  const hash = transactions.at(-1) ?? ''
-  const where = block === undefined ? '' : `  block ${block}, ${ether(cost ?? '0')}`
-  const text = stateText(output, transaction)
-  return `  ${String(nonce).padStart(6)}  ${purpose.padEnd(10)}  ${text}${where}  ${hash}`
+/** When it was ordered and what it was for, then what became of it, then its hash. */
+function linesOf(output: Output, one: Json<TransactionView>): string[] {
+  const { nonce, about, transaction, orderedAt, sentAt, minedAt = 0, cost, block } = one
+  const again = sentAt === orderedAt ? '' : `, sent again at ${time(sentAt)}`
+  const taken =
+    block === undefined ? '' : ` in block ${block} at ${time(minedAt)}, fee ${ether(cost ?? '0')}`
+  return [
+    `  ${time(orderedAt)}  ${about}`,
+    `    ${stateText(output, one)}${again}${taken}`,
+    `    nonce ${nonce}  ${transaction}`,
+  ]
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.[0-9]+Z$/, 'Z')
 }
 
 function stateText(output: Output, { state, succeeded }: Json<TransactionView>): string {
@@ -70,9 +81,8 @@ function daysText(days: number): string {
 }
 
 function ether(units: string): string {
-  const digits = units.padStart(DECIMALS + 1, '0')
-  const part = digits.slice(-DECIMALS).slice(0, SHOWN_DECIMALS).replace(/0+$/, '')
-  const whole = digits.slice(0, -DECIMALS)
-  if (whole === '0' && part === '') return units === '0' ? '0 ether' : '<0.000001 ether'
-  return `${whole}${part === '' ? '' : `.${part}`} ether`
+  const [whole, part = ''] = unitsText(BigInt(units)).split('.')
+  const shown = part.slice(0, SHOWN_DECIMALS).replace(/0+$/, '')
+  if (whole === '0' && shown === '') return units === '0' ? '0 ether' : '<0.000001 ether'
+  return `${whole}${shown === '' ? '' : `.${shown}`} ether`
 }

@@ -22,6 +22,7 @@ import {
   RPC_ANSWER_MAX_CHARS,
   type RpcRequest,
   unhex,
+  unitsText,
   Verdict,
   Vote,
   verdictSentences,
@@ -29,7 +30,6 @@ import {
   verifyProofFile,
   verifyVote,
 } from '@cairn/protocol'
-import { unitsText } from '../amounts.ts'
 import { readText } from '../input.ts'
 import type { Session } from '../session.ts'
 

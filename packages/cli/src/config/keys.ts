@@ -3,7 +3,7 @@
  * reference page follow from it.
  */
 import { join } from 'node:path'
-import { EU868, REGIONAL_PLANS, TOKEN } from '@cairn/protocol'
+import { EU868, REGIONAL_PLANS, TOKEN, unitsGiven } from '@cairn/protocol'
 import { z } from 'zod'
 
 export interface DefaultsFrom {
@@ -373,9 +373,7 @@ function volumeOf(value: string, context: z.RefinementCtx): OfferedPlace {
   return z.NEVER
 }
 
-const DECIMALS = 18
-
-/** Decimal tokens in base units, without a float in between. */
+/** Decimal tokens in base units. */
 function tokensOf(value: string | number, context: z.RefinementCtx): bigint {
   return unitsOf(value, context, 'expected tokens, such as `0.001`')
 }
@@ -384,13 +382,9 @@ function etherOf(value: string | number, context: z.RefinementCtx): bigint {
   return unitsOf(value, context, 'expected ether, such as `0.01`')
 }
 
-/** Ether has as many decimals as the token. */
 function unitsOf(value: string | number, context: z.RefinementCtx, message: string): bigint {
-  const [, whole, part = ''] =
-    String(value)
-      .trim()
-      .match(/^([0-9]{1,20})(?:\.([0-9]{1,18}))?$/) ?? []
-  if (whole !== undefined) return BigInt(whole) * TOKEN + BigInt(part.padEnd(DECIMALS, '0'))
+  const units = unitsGiven(String(value).trim())
+  if (units !== undefined) return units
   context.addIssue({ code: 'custom', message })
   return z.NEVER
 }

@@ -523,20 +523,28 @@ export interface NodeEvent {
   data: object
 }
 
-/** Undefined where the node does not have what was asked for. */
 /** One transaction of the account, as the journal has it. */
 export interface TransactionView {
   nonce: number
+  /** Whose turn it has and what it may spend. */
   purpose: Purpose
+  /** The contract's function, and what it is for, as `vote for on 3f2a9c1b`. */
+  act: string
+  about: string
   /** `open`: to be in a block; `givenUp`: wanted no more; `mined`: in a block that is not final. */
   state: EntryState
   /** What it was asked for under; empty: nothing. */
   key: string
   /** Contract, 20 bytes in hexadecimal. */
   to: string
-  /** When the last attempt was signed, ms since 1970. */
-  at: number
-  /** Hashes: the first, and each at a higher fee. */
+  /** When it was first signed, and last, at a higher fee perhaps; ms since 1970. */
+  orderedAt: number
+  sentAt: number
+  /** When this node first saw it in a block, ms since 1970. */
+  minedAt?: number
+  /** Hash: the one that a block has, else the last. */
+  transaction: string
+  /** All hashes: the first, and each at a higher fee. */
   transactions: string[]
   /** In a block. */
   block?: bigint
@@ -601,6 +609,7 @@ export interface PenaltyDetails extends PenaltyView {
   messages: { type: number; body: Uint8Array; signature: Uint8Array }[]
 }
 
+/** Undefined where the node does not have what was asked for. */
 export interface NodeView {
   /** The latest first. */
   penalties(): Promise<PenaltyView[]>

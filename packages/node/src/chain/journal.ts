@@ -17,7 +17,6 @@ import {
   decode,
   invariant,
   Uint8,
-  Uint32,
   Uint64,
   Uint128,
   type ValueOf,
@@ -25,7 +24,7 @@ import {
 import { bytesToHex, type Hex, hexToBytes, keccak256 } from 'viem'
 import { key, readU32, u32, u64, withPrefix } from '../ledger/schema.ts'
 import type { Store, Write } from '../ports.ts'
-import { PURPOSES, type Purpose, purposeOf } from './spending.ts'
+import { dayOf, PURPOSES, type Purpose, purposeOf } from './spending.ts'
 
 /** What nodes take of one transaction at most. */
 const DATA_MAX_BYTES = 131_072
@@ -59,17 +58,19 @@ export const JournalEntry = new ContainerType(
     state: Uint8,
     purpose: Uint8,
     succeeded: Uint8,
-    /** Of the last attempt, ms since 1970. */
+    /** Of the first and the last attempt, ms since 1970. */
+    orderedAt: Uint64,
     at: Uint64,
+    /** When a block was first seen to have it, ms since 1970; 0 before. */
+    minedAt: Uint64,
     gas: Uint64,
     to: Bytes20,
     /** Zeros before it is in a block. */
     transaction: Bytes32,
     block: Uint64,
     blockHash: Bytes32,
-    /** Base units paid, and the day they are counted on. */
+    /** Base units paid. */
     cost: Uint128,
-    day: Uint32,
     data: new ByteListType(DATA_MAX_BYTES),
     key: new ByteListType(KEY_MAX_BYTES),
   },
@@ -101,8 +102,11 @@ export interface Entry {
   readonly call: { to: Hex; data: Hex }
   readonly gas: bigint
   readonly state: EntryState
-  /** When the last attempt was signed, ms since 1970. */
+  /** When the first and the last attempt were signed, ms since 1970. */
+  readonly orderedAt: number
   readonly at: number
+  /** When a block was first seen to have it: its cost is counted on that day. */
+  readonly minedAt?: number
   readonly attempts: readonly Attempt[]
   /** Where a block took it. */
   readonly settled?: Settled
@@ -111,15 +115,12 @@ export interface Entry {
 interface Changes {
   writes?: readonly Write[]
   remove?: readonly Entry[]
-  day?: number
 }
 
 export class Journal {
   readonly #store: Store | undefined
   readonly #entries = new Map<string, Entry>()
   readonly #days = new Map<number, bigint>()
-  /** Day on which an entry's cost is counted. */
-  readonly #countedOn = new Map<string, number>()
 
   private constructor(store: Store | undefined) {
     this.#store = store
@@ -175,7 +176,13 @@ export class Journal {
       .map(({ number }) => number)
     const number = Math.max(-1, ...numbers) + 1
     invariant(number < 256, 'a nonce has fewer than 256 entries')
-    const begun: Entry = { ...entry, number, state: 'open', attempts: [attemptOf(raw)] }
+    const begun: Entry = {
+      ...entry,
+      number,
+      state: 'open',
+      orderedAt: entry.at,
+      attempts: [attemptOf(raw)],
+    }
     check(this.unsettled().length < UNSETTLED_MAX, 'queueFull', `${UNSETTLED_MAX} are not final`)
     await this.#write([begun], { writes: [attemptWrite(begun, 0)] })
     return begun
@@ -202,10 +209,11 @@ export class Journal {
     return open
   }
 
-  /** A block took it. Its cost is counted once, on the day it was first seen. */
-  async settle(entry: Entry, settled: Settled, day: number): Promise<Entry> {
-    const done: Entry = { ...entry, state: 'mined', settled }
-    await this.#write([done], { day })
+  /** A block took it, as was seen at `at`. Its cost is counted once, on the day it was first seen. */
+  async settle(entry: Entry, settled: Settled, at: number): Promise<Entry> {
+    const minedAt = this.present(entry)?.minedAt ?? at
+    const done: Entry = { ...entry, state: 'mined', minedAt, settled }
+    await this.#write([done])
     return done
   }
 
@@ -224,21 +232,22 @@ export class Journal {
     await this.#write([], { remove: [entry] })
   }
 
-  /** All or nothing, durable before it resolves. `day`: on which costs of these are counted. */
+  /** All or nothing, durable before it resolves. */
   async #write(
-    entries: readonly Entry[],
-    { writes = [], remove = [], day }: Changes = {},
+    changed: readonly Entry[],
+    { writes = [], remove = [] }: Changes = {},
   ): Promise<void> {
     const days = new Map<number, bigint>()
-    for (const entry of entries) {
-      const id = idOf(entry)
-      const on = this.#countedOn.get(id) ?? day
-      if (on === undefined) continue
-      this.#countedOn.set(id, on)
-      const before = this.#entries.get(id)?.settled?.cost ?? 0n
-      const difference = (entry.settled?.cost ?? 0n) - before
+    const entries = changed.map(entry => {
+      const before = this.present(entry)
+      // Who gives one up may hold it as it was before a block had it.
+      const minedAt = entry.minedAt ?? before?.minedAt
+      if (minedAt === undefined) return entry
+      const on = dayOf(minedAt)
+      const difference = (entry.settled?.cost ?? 0n) - (before?.settled?.cost ?? 0n)
       days.set(on, (days.get(on) ?? this.spentOn(on)) + difference)
-    }
+      return { ...entry, minedAt }
+    })
     const latest = Math.max(...this.#days.keys(), ...days.keys())
     const past = [...this.#days.keys()].filter(on => on <= latest - DAYS_MAX)
     await this.#store?.batch(
@@ -246,7 +255,7 @@ export class Journal {
         ...remove.flatMap(removalOf),
         ...entries.map(entry => ({
           key: entryKey(entry),
-          value: JournalEntry.serialize(storedOf(entry, this.#countedOn.get(idOf(entry)) ?? 0)),
+          value: JournalEntry.serialize(storedOf(entry)),
         })),
         ...writes,
         ...[...days].map(([on, amount]) => ({
@@ -257,10 +266,7 @@ export class Journal {
       ],
       { sync: true },
     )
-    for (const entry of remove) {
-      this.#entries.delete(idOf(entry))
-      this.#countedOn.delete(idOf(entry))
-    }
+    for (const entry of remove) this.#entries.delete(idOf(entry))
     for (const entry of entries) this.#entries.set(idOf(entry), entry)
     for (const [on, amount] of days) this.#days.set(on, amount)
     for (const on of past) this.#days.delete(on)
@@ -273,9 +279,8 @@ export class Journal {
       attempts.set(id, [...(attempts.get(id) ?? []), attemptOf(bytesToHex(raw))])
     }
     for await (const [at, bytes] of store.range(withPrefix(Table.entry))) {
-      const { entry, day } = entryOf(at, bytes, attempts.get(bytesToHex(at.slice(1, 10))) ?? [])
+      const entry = entryOf(at, bytes, attempts.get(bytesToHex(at.slice(1, 10))) ?? [])
       this.#entries.set(idOf(entry), entry)
-      if (day > 0) this.#countedOn.set(idOf(entry), day)
     }
     for await (const [at, bytes] of store.range(withPrefix(Table.day))) {
       this.#days.set(readU32(at, 1), Uint128.deserialize(bytes))
@@ -314,30 +319,27 @@ function attemptOf(raw: Hex): Attempt {
   return { raw, hash: keccak256(raw) }
 }
 
-function storedOf(entry: Entry, day: number): Stored {
-  const { purpose, call, gas, state, at, settled } = entry
+function storedOf(entry: Entry): Stored {
+  const { purpose, call, gas, state, orderedAt, at, minedAt = 0, settled } = entry
   return {
     state: STATES.indexOf(state),
     purpose: PURPOSES[purpose].code,
     succeeded: settled?.succeeded ? 1 : 0,
+    orderedAt: BigInt(Math.floor(orderedAt)),
     at: BigInt(Math.floor(at)),
+    minedAt: BigInt(Math.floor(minedAt)),
     gas,
     to: hexToBytes(call.to),
     transaction: settled ? hexToBytes(settled.transaction) : new Uint8Array(32),
     block: settled?.block ?? 0n,
     blockHash: settled ? hexToBytes(settled.blockHash) : new Uint8Array(32),
     cost: settled?.cost ?? 0n,
-    day,
     data: hexToBytes(call.data),
     key: new TextEncoder().encode(entry.key),
   }
 }
 
-function entryOf(
-  at: Uint8Array,
-  bytes: Uint8Array,
-  attempts: readonly Attempt[],
-): { entry: Entry; day: number } {
+function entryOf(at: Uint8Array, bytes: Uint8Array, attempts: readonly Attempt[]): Entry {
   const stored = decode(JournalEntry, bytes)
   const state = STATES[stored.state]
   const purpose = purposeOf(stored.purpose)
@@ -355,7 +357,7 @@ function entryOf(
     blockHash: bytesToHex(stored.blockHash),
     cost: stored.cost,
   }
-  const entry: Entry = {
+  return {
     nonce: Number(new DataView(at.buffer, at.byteOffset).getBigUint64(1)),
     number: at[9] as number,
     purpose,
@@ -363,9 +365,10 @@ function entryOf(
     call: { to: bytesToHex(stored.to), data: bytesToHex(stored.data) },
     gas: stored.gas,
     state,
+    orderedAt: Number(stored.orderedAt),
     at: Number(stored.at),
     attempts,
+    ...(stored.minedAt > 0n && { minedAt: Number(stored.minedAt) }),
     ...(inBlock && { settled }),
   }
-  return { entry, day: stored.day }
 }

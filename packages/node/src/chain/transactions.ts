@@ -10,6 +10,7 @@
  * wanted no more, since the chain would refuse it, is given up: the next takes its nonce and outbids
  * it, or a block takes it after all.
  */
+import { GAS_HISTORIES } from '@cairn/contracts'
 import { CairnError, check } from '@cairn/protocol'
 import {
   type Abi,
@@ -40,11 +41,6 @@ const RAISE_AFTER_MS = 45_000
 const PATIENCE_MS = 5 * RAISE_AFTER_MS
 /** Gas limit over the estimate: state moves between estimate and block. */
 const GAS_PERCENT = 110n
-/**
- * And so much beside: histories of bonds and votes have one entry for a block and a second, which the
- * estimate may find written by the block before. Two new slots and two lengths.
- */
-const GAS_HISTORIES = 50_000n
 /** Transactions that wait for their turn, the one whose turn it is among them. */
 const QUEUE_MAX = 64
 /** A nonce that others used is given time to show its receipt, ms: endpoints lag. */
@@ -470,7 +466,7 @@ export class Transactions {
       const isKnown =
         known.settled?.blockHash === found.settled.blockHash &&
         known.settled.transaction === found.settled.transaction
-      if (!isKnown) await journal.settle(known, found.settled, dayOf(clock.now()))
+      if (!isKnown) await journal.settle(known, found.settled, clock.now())
     }
     return { count, found }
   }

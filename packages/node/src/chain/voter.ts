@@ -450,7 +450,7 @@ export class Voter {
       const [against, for_, abstain] = tally
       return {
         id: idText(id),
-        title: motion.description.split(PROPOSER_MARK)[0] as string,
+        title: titleOf(motion.description),
         proposer: motion.proposer,
         state: PROPOSAL_STATES[state] as ProposalState,
         now,
@@ -545,8 +545,14 @@ function withNow(call: ProposedCall, now: bigint | undefined): ProposedCall {
   return change === undefined || now === undefined ? call : { ...call, change: { ...change, now } }
 }
 
-function idText(id: bigint): string {
+/** A proposal's id as people name it: 64 digits. */
+export function idText(id: bigint): string {
   return numberToHex(id, { size: 32 }).slice(2)
+}
+
+/** Of a proposal's description, without what names its proposer. */
+export function titleOf(description: string): string {
+  return description.split(PROPOSER_MARK)[0] as string
 }
 
 /** What the governor said, and what to do about it. */

@@ -18,6 +18,7 @@ import { openLevelStore } from '../../src/store/level.ts'
 
 const TO = '0x00000000000000000000000000000000000000aa'
 const RAW = '0x02f8'
+const DAY_MS = 86_400_000
 
 const draft = (nonce: number, key = '') => ({
   nonce,
@@ -53,14 +54,15 @@ describe('journal of transactions', () => {
       state: 2,
       purpose: 1,
       succeeded: 1,
+      orderedAt: 1_690_000_000_000n,
       at: 1_700_000_000_000n,
+      minedAt: 1_700_000_007_000n,
       gas: 21_000n,
       to: unhex(TO),
       transaction: new Uint8Array(32).fill(0x22),
       block: 7n,
       blockHash: new Uint8Array(32).fill(0x11),
       cost: 100n,
-      day: 19_675,
       data: Uint8Array.of(0x12, 0x34),
       key: new TextEncoder().encode('k'),
     }
@@ -68,16 +70,17 @@ describe('journal of transactions', () => {
       '02',
       '01',
       '01',
+      '0084d97b89010000',
       '0068e5cf8b010000',
+      '5883e5cf8b010000',
       '0852000000000000',
       '00000000000000000000000000000000000000aa',
       '22'.repeat(32),
       '0700000000000000',
       '11'.repeat(32),
       '64000000000000000000000000000000',
-      'db4c0000',
-      '8b000000',
-      '8d000000',
+      '97000000',
+      '99000000',
       '1234',
       '6b',
     ].join('')
@@ -105,7 +108,7 @@ describe('journal of transactions', () => {
             else if (step === 'raise') {
               if (last.attempts.length < ATTEMPTS_MAX) await journal.raise(last, '0x02f9', 5)
             } else if (step === 'giveUp') await journal.giveUp(last)
-            else if (step === 'settle') await journal.settle(last, settled(last), 19_675)
+            else if (step === 'settle') await journal.settle(last, settled(last), 19_675 * DAY_MS)
             else if (step === 'reopen') await journal.reopen(last)
             else if (step === 'finish') {
               if (last.settled !== undefined) await journal.finish(last)
@@ -139,7 +142,7 @@ describe('journal of transactions', () => {
     const journal = await Journal.open(undefined)
     for (let nonce = 0; nonce < SETTLED_MAX + 3; nonce++) {
       const entry = await journal.begin(draft(nonce), RAW)
-      await journal.finish(await journal.settle(entry, settled(entry), 1))
+      await journal.finish(await journal.settle(entry, settled(entry), DAY_MS))
     }
     assert.equal(journal.entries().length, SETTLED_MAX)
     assert.equal(journal.entries()[0]?.nonce, 3)
@@ -156,7 +159,7 @@ describe('journal of transactions', () => {
     const journal = await Journal.open(store)
     for (let day = 100; day < 100 + DAYS_MAX + 2; day++) {
       const entry = await journal.begin(draft(day), RAW)
-      await journal.settle(entry, settled(entry), day)
+      await journal.settle(entry, settled(entry), day * DAY_MS)
     }
     const days = Array.from({ length: DAYS_MAX }, (_, i) => 102 + i)
     assert.deepEqual([...journal.spending().keys()], days)
@@ -166,15 +169,15 @@ describe('journal of transactions', () => {
   it('counts a cost once, and anew where another block has it', async () => {
     const journal = await Journal.open(store)
     const entry = await journal.begin(draft(1), RAW)
-    const mined = await journal.settle(entry, settled(entry), 5)
-    await journal.settle(mined, settled(entry, { block: 8n, cost: 60n }), 6)
+    const mined = await journal.settle(entry, settled(entry), 5 * DAY_MS)
+    await journal.settle(mined, settled(entry, { block: 8n, cost: 60n }), 6 * DAY_MS)
     assert.deepEqual(
       [...journal.spending()].filter(([, units]) => units > 0n),
       [[5, 60n]],
     )
     const open = await journal.reopen(journal.entries()[0] as Entry)
     assert.equal(journal.spentOn(5), 0n)
-    await journal.settle(open, settled(open), 6)
+    await journal.settle(open, settled(open), 6 * DAY_MS)
     assert.equal((await Journal.open(store)).spentOn(5), 100n)
   })
 })
