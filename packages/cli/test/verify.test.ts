@@ -1,7 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { nodeRegistryAbi, registerArguments } from '@cairn/contracts'
 import {
   Attestation,
   bls,
@@ -25,7 +24,7 @@ import {
 import {
   nodeSecrets,
   openWorld,
-  registrationOf,
+  register,
   startNetwork,
   type World,
 } from '../../contracts/test/world.ts'
@@ -56,15 +55,7 @@ describe('ledger verify against the chain', () => {
   before(async () => {
     world = await openWorld()
     network = await startNetwork(world, 4)
-    const registration = registerArguments(registrationOf(world, 0))
-    await world.mined(
-      await world.operator(0).writeContract({
-        address: world.contracts.registry,
-        abi: nodeRegistryAbi,
-        functionName: 'register',
-        args: registration,
-      }),
-    )
+    await register(world, 0)
     messages = messagesOf(network.network)
     const change = { messages: listRoot(sortedIds(), ListDepth.messages) }
     accepted = network.next(network.first, change)

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type AccountChain, type Api, apiToken, startApi, systemClock, Voter } from '@cairn/node'
+import { type Api, apiToken, startApi, systemClock, Voter } from '@cairn/node'
 import { lockPath } from '@cairn/node/lock'
 import { unhex } from '@cairn/protocol'
 import { accountView } from '../../node/src/account-view.ts'
@@ -33,13 +33,11 @@ describe('cairn vote', function () {
 
   const directory = temporaryDirectory()
   let world: TestChain
-  let chains: AccountChain[]
   let apis: Api[]
   let views: TestView[]
 
   beforeEach(async () => {
     world = await openChain()
-    chains = []
     apis = []
     views = []
     for (const number of [0, 1]) {
@@ -51,14 +49,11 @@ describe('cairn vote', function () {
   afterEach(async () => {
     for (const api of apis) await api.stop()
     for (const view of views) await view.close()
-    for (const chain of chains) await chain.stop()
     await world.close()
   })
 
   const open = async (number: number) => {
-    const chain = world.chain({ account: unhex(world.operator(number).privateKey) })
-    chains.push(chain)
-    await chain.start(signal)
+    const chain = await world.open({ account: unhex(world.operator(number).privateKey) })
     const { rpc, transactions } = chain
     const voter = new Voter({ chain, rpc, transactions }, world.access as never)
     const node = await testView()
@@ -135,7 +130,7 @@ describe('cairn vote', function () {
     await later(waiting.executableAt - waiting.now)
     assert.match((await done(0, 'execute', id)).stdout, /^executed: More/)
 
-    const [chain] = chains as [AccountChain]
+    const chain = await world.open()
     const now = () => chain.parametersAt(chain.head()?.number ?? 0n)
     await advanced(chain, () => now().length === 2)
     assert.deepEqual(

@@ -18,11 +18,10 @@ import { bytesToHex, type Hex, hexToBytes, parseEventLogs } from 'viem'
 import {
   committeeOf,
   emptyCheckpoint,
-  openWorld,
   refusalOf,
   signVote,
   startNetwork,
-  type World,
+  worldForEach,
 } from './world.ts'
 
 const ORDER =
@@ -31,19 +30,7 @@ const FULL_GAS = 235_000n
 const MOST_GAS = 270_000n
 
 describe('Checkpoints', () => {
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
-  beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-  })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
+  const world = worldForEach()
 
   describe('start', () => {
     const start = (

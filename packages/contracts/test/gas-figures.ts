@@ -4,16 +4,11 @@
  */
 import { strict as assert } from 'node:assert'
 import { fileURLToPath } from 'node:url'
-import {
-  nodeRegistryAbi,
-  PayoutClaims,
-  registerArguments,
-  rewardDistributorAbi,
-} from '@cairn/contracts'
+import { PayoutClaims, rewardDistributorAbi } from '@cairn/contracts'
 import { Checkpoint, ListDepth, listRoot, Payout } from '@cairn/protocol'
 import { bytesToHex, encodeFunctionData, hexToBytes } from 'viem'
 import { compileHarness } from './harness.ts'
-import { fullCheckpoint, openWorld, registrationOf, startNetwork, type World } from './world.ts'
+import { fullCheckpoint, openWorld, register, startNetwork, type World } from './world.ts'
 
 export const SNAPSHOT = fileURLToPath(new URL('./gas.json', import.meta.url))
 
@@ -140,14 +135,7 @@ function busyPayouts(account: Uint8Array, earned: bigint): Payout[] {
 }
 
 async function registrationGas(world: World): Promise<number> {
-  const { gasUsed } = await world.mined(
-    await world.operator(0).writeContract({
-      address: world.contracts.registry,
-      abi: nodeRegistryAbi,
-      functionName: 'register',
-      args: registerArguments(registrationOf(world, 0)),
-    }),
-  )
+  const { gasUsed } = await register(world, 0)
   return Number(gasUsed)
 }
 

@@ -3,26 +3,14 @@ import { strict as assert } from 'node:assert'
 import { deployFunded, signatureWords, submitArguments } from '@cairn/contracts'
 import { Checkpoint, checkpointRoot, networkId } from '@cairn/protocol'
 import { encodeFunctionData, type Hex, hexToBytes } from 'viem'
-import { openWorld, refusalOf, signVote, startNetwork, type World } from './world.ts'
+import { refusalOf, signVote, startNetwork, worldForEach } from './world.ts'
 
 /** Gas of one transaction by EIP-7825. */
 const TRANSACTION_GAS = 2n ** 24n
 
 describe('Checkpoints in hostile hands', function () {
   this.timeout(240_000)
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
-  beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-  })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
+  const world = worldForEach()
 
   it('refuse a signature that is on the curve and outside the group', async () => {
     const network = await startNetwork(world, 1)

@@ -32,7 +32,7 @@ import {
 } from '@cairn/protocol'
 import { bytesToHex, createWalletClient, type Hex, hexToBytes } from 'viem'
 import { foundry } from 'viem/chains'
-import { openWorld, startNetwork, type World } from './world.ts'
+import { startNetwork, worldForEach } from './world.ts'
 
 const DELAY = 1000n
 const MESSAGE = { type: MessageType.ready, body: new Uint8Array(17), signature: new Uint8Array(64) }
@@ -52,19 +52,7 @@ const ROOTS = {
 const MANY = 258
 
 describe('light client', () => {
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
-  beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-  })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
+  const world = worldForEach()
 
   const endpoint = (
     change: (answer: unknown, method: string, params: unknown) => unknown = x => x,

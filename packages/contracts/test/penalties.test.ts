@@ -1,12 +1,6 @@
 /** Penalties of the protocol's own trees and votes of its own keys, taken by `Slasher`. */
 import { strict as assert } from 'node:assert'
-import {
-  keyWords,
-  nodeRegistryAbi,
-  registerArguments,
-  signatureWords,
-  slasherAbi,
-} from '@cairn/contracts'
+import { keyWords, nodeRegistryAbi, signatureWords, slasherAbi } from '@cairn/contracts'
 import {
   bls,
   inclusionProof,
@@ -17,40 +11,14 @@ import {
   sha256,
   voteSigningRoot,
 } from '@cairn/protocol'
-import { bytesToHex, type Hex, parseEther, parseEventLogs } from 'viem'
-import {
-  nodeSecrets,
-  openWorld,
-  refusalOf,
-  registrationOf,
-  startNetwork,
-  type World,
-} from './world.ts'
+import { bytesToHex, parseEther, parseEventLogs } from 'viem'
+import { nodeSecrets, refusalOf, register, startNetwork, worldForEach } from './world.ts'
 
 describe('Slasher', () => {
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
+  const world = worldForEach()
   beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-    for (let i = 0; i < 3; i++) {
-      await world.mined(
-        await world.operator(0).writeContract({
-          address: world.contracts.registry,
-          abi: nodeRegistryAbi,
-          functionName: 'register',
-          args: registerArguments(registrationOf(world, i, { bond: parseEther('5000') })),
-        }),
-      )
-    }
+    for (let i = 0; i < 3; i++) await register(world, i, { bond: parseEther('5000') })
   })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
 
   const slasher = () => ({ address: world.contracts.slasher, abi: slasherAbi }) as const
 

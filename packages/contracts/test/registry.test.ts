@@ -24,7 +24,7 @@ import {
 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
-import { nodeSecrets, openWorld, refusalOf, registrationOf, type World } from './world.ts'
+import { nodeSecrets, refusalOf, registrationOf, worldForEach } from './world.ts'
 
 type Arguments = ReturnType<typeof registerArguments>
 
@@ -32,19 +32,7 @@ type Arguments = ReturnType<typeof registerArguments>
 const ALLOWANCE = /ERC20InsufficientAllowance|0xfb8f41b2/
 
 describe('NodeRegistry', () => {
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
-  beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-  })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
+  const world = worldForEach()
 
   const registry = () => ({ address: world.contracts.registry, abi: nodeRegistryAbi }) as const
   const register = async (args: Arguments, operator = 0) =>

@@ -5,12 +5,11 @@ import {
   depositsAbi,
   nodeRegistryAbi,
   PayoutClaims,
-  registerArguments,
   rewardDistributorAbi,
 } from '@cairn/contracts'
 import { type Checkpoint, ListDepth, listRoot, Payout } from '@cairn/protocol'
 import { bytesToHex, type Hex, hexToBytes, parseEther, parseEventLogs } from 'viem'
-import { openWorld, refusalOf, registrationOf, startNetwork, type World } from './world.ts'
+import { refusalOf, register, startNetwork, worldForEach } from './world.ts'
 
 const FIRST_GAS = 105_000n
 const LATER_GAS = 70_000n
@@ -18,19 +17,7 @@ const LATER_GAS = 70_000n
 const ACCOUNTS = 4_096
 
 describe('rewards', () => {
-  let world: World
-  let snapshot: Hex
-
-  before(async () => {
-    world = await openWorld()
-  })
-  beforeEach(async () => {
-    snapshot = await world.client.snapshot()
-  })
-  afterEach(async () => {
-    await world.client.revert({ id: snapshot })
-  })
-  after(() => world.anvil.stop())
+  const world = worldForEach()
 
   const at = {
     distributor: () =>
@@ -83,16 +70,7 @@ describe('rewards', () => {
   })
 
   it('can be added to a bond', async () => {
-    await world.mined(
-      await world.operator(1).writeContract({
-        address: world.contracts.registry,
-        abi: nodeRegistryAbi,
-        functionName: 'register',
-        args: registerArguments(
-          registrationOf(world, 0, { operator: world.operator(1).account.address }),
-        ),
-      }),
-    )
+    await register(world, 0, { by: 1 })
     const network = await startNetwork(world, 1)
     const { claims } = await land(network, network.first, [
       { account: account(1), earned: parseEther('5'), spent: 0n },

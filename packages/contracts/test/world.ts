@@ -7,8 +7,10 @@ import {
   type ContractAddresses,
   checkpointsAbi,
   FUNDED_OPERATORS,
+  nodeRegistryAbi,
   possessionRoot,
   type RegistrationInit,
+  registerArguments,
   registrationRoot,
   startAnvil,
   submitArguments,
@@ -176,6 +178,24 @@ export async function openWorld(): Promise<World> {
   }
 }
 
+/**
+ * For the tests of the suite that calls it: one chain, put back after each as it was before, which
+ * is there from the first hook on.
+ */
+export function worldForEach(): World {
+  const world = {} as World
+  let id: Hex
+  before(async () => {
+    Object.assign(world, await openWorld())
+  })
+  beforeEach(async () => {
+    id = await world.client.snapshot()
+  })
+  afterEach(() => world.client.revert({ id }))
+  after(() => world.anvil?.stop())
+  return world
+}
+
 /** viem's own wait looks again with the next block only, which here comes with the next transaction. */
 async function receiptOf(
   client: PublicClient<HttpTransport, typeof foundry>,
@@ -284,6 +304,24 @@ export function registrationOf(
     identitySignature: ed25519.sign(registrationRoot(statement), secrets.identity),
     ...change,
   }
+}
+
+/** Registers such a node, from the account of an operator. */
+export async function register(
+  world: World,
+  number: number,
+  { by = 0, ...change }: { by?: number } & Partial<RegistrationInit> = {},
+): Promise<TransactionReceipt> {
+  const wallet = world.operator(by)
+  const init = registrationOf(world, number, { operator: wallet.account.address, ...change })
+  return world.mined(
+    await wallet.writeContract({
+      address: world.contracts.registry,
+      abi: nodeRegistryAbi,
+      functionName: 'register',
+      args: registerArguments(init),
+    }),
+  )
 }
 
 /** Name of the contract's error that a call ends with. */

@@ -9,13 +9,8 @@ import {
   systemClock,
 } from '@cairn/node'
 import {
-  bls,
   CairnError,
-  Checkpoint,
-  checkpointRoot,
-  committeeWord,
-  emptyState,
-  genesisCheckpoint,
+  type Checkpoint,
   inclusionProof,
   ListDepth,
   listRoot,
@@ -24,14 +19,19 @@ import {
   sha256,
   TOKEN,
   unhex,
-  voteSigningRoot,
 } from '@cairn/protocol'
 import { Rpc } from '../../src/chain/rpc.ts'
 import { Transactions } from '../../src/chain/transactions.ts'
-import { clock, openChain, quiet, type TestChain } from './world.ts'
+import {
+  clock,
+  following,
+  openChain,
+  quiet,
+  signedAlone,
+  soleGenesis,
+  type TestChain,
+} from './world.ts'
 
-const SECRET = sha256(Uint8Array.of(0)).map((byte, i) => (i === 0 ? byte & 0x3f : byte))
-const MEMBERS = [{ key: bls.publicKey(SECRET), weight: 1 }]
 const { signal } = new AbortController()
 
 describe('claims', () => {
@@ -45,12 +45,7 @@ describe('claims', () => {
     world = await openChain()
     rpcs = []
     landed = new Map()
-    last = genesisCheckpoint({
-      state: emptyState([]),
-      kinds: [],
-      committee: committeeWord(MEMBERS),
-      rulesVersion: 1,
-    })
+    last = soleGenesis()
     network = await world.begin(last)
   })
   afterEach(async () => {
@@ -82,26 +77,12 @@ describe('claims', () => {
       }))
       .toSorted((a, b) => Buffer.compare(a.account, b.account))
     const leaves = payouts.map(payout => Payout.hashTreeRoot(payout))
-    const checkpoint = {
-      ...last,
-      epoch: BigInt.asUintN(64, last.epoch + 1n),
-      parent: checkpointRoot(last),
+    const checkpoint = following(last, {
       payouts: listRoot(leaves, ListDepth.payouts),
       earnedTotal: payouts.reduce((sum, payout) => sum + payout.earned, 0n),
-    }
-    const root = checkpointRoot(checkpoint)
-    const vote = voteSigningRoot({ epoch: checkpoint.epoch, round: 0n, checkpoint: root }, network)
-    const chain = world.chain()
-    await chain.start(signal)
-    await chain.submit(
-      {
-        checkpoint: Checkpoint.serialize(checkpoint),
-        round: 0,
-        committee: { members: MEMBERS, absent: [] },
-        signature: bls.sign(vote, SECRET),
-      },
-      signal,
-    )
+    })
+    const chain = await world.open()
+    await chain.submit(signedAlone(checkpoint, network), signal)
     await chain.stop()
     last = checkpoint
     const epoch = Number(checkpoint.epoch)

@@ -1,13 +1,8 @@
 import { strict as assert } from 'node:assert'
 import { type AccountChain, Depositor, identityKey } from '@cairn/node'
 import {
-  bls,
   type CairnError,
-  Checkpoint,
-  checkpointRoot,
-  committeeWord,
-  emptyState,
-  genesisCheckpoint,
+  type Checkpoint,
   hex,
   ListDepth,
   listRoot,
@@ -15,35 +10,33 @@ import {
   sha256,
   TOKEN,
   unhex,
-  voteSigningRoot,
 } from '@cairn/protocol'
-import { advanced, nodeSigner, openChain, type TestChain } from './world.ts'
+import {
+  advanced,
+  following,
+  nodeSigner,
+  openChain,
+  signedAlone,
+  soleGenesis,
+  type TestChain,
+} from './world.ts'
 
-const SECRET = sha256(Uint8Array.of(0)).map((byte, i) => (i === 0 ? byte & 0x3f : byte))
-const MEMBERS = [{ key: bls.publicKey(SECRET), weight: 1 }]
 const { signal } = new AbortController()
 
 describe('a deposit by hand', () => {
   let world: TestChain
-  let opened: AccountChain[]
   /** By epoch. */
   let payouts: Map<number, readonly Payout[]>
 
   beforeEach(async () => {
     world = await openChain()
-    opened = []
     payouts = new Map()
   })
-  afterEach(async () => {
-    for (const chain of opened) await chain.stop()
-    await world.close()
-  })
+  afterEach(() => world.close())
 
   /** Of an operator's account, for the identity key of the node of the same number. */
   const open = async (number: number, node = number) => {
-    const chain = world.chain({ account: unhex(world.operator(number).privateKey) })
-    opened.push(chain)
-    await chain.start(signal)
+    const chain = await world.open({ account: unhex(world.operator(number).privateKey) })
     const { rpc, transactions } = chain
     const payoutsOf = async (epoch: number) => payouts.get(epoch)
     return {
@@ -136,12 +129,7 @@ describe('a deposit by hand', () => {
 
   it('is taken out as far as a checkpoint after the request leaves it, by leaf or absence', async () => {
     const [{ chain, depositor }, other] = [await open(0), await open(1)]
-    const first = genesisCheckpoint({
-      state: emptyState([]),
-      kinds: [],
-      committee: committeeWord(MEMBERS),
-      rulesVersion: 1,
-    })
+    const first = soleGenesis()
     const network = await world.begin(first)
     await depositor.add(10n * TOKEN, signal)
     await other.depositor.add(10n * TOKEN, signal)
@@ -151,34 +139,18 @@ describe('a deposit by hand', () => {
     const land = async (parent: Checkpoint, base: bigint, spent: bigint) => {
       const account = unhex(world.operator(0).address)
       const list = [{ account, earned: 0n, spent }]
-      const checkpoint: Checkpoint = {
-        ...parent,
-        epoch: BigInt.asUintN(64, parent.epoch + 1n),
+      const checkpoint = following(parent, {
         base: { number: base, hash: sha256(Uint8Array.of(1)) },
-        parent: checkpointRoot(parent),
         payouts: listRoot(
           list.map(payout => Payout.hashTreeRoot(payout)),
           ListDepth.payouts,
         ),
         spentTotal: spent,
-      }
+      })
       const epoch = Number(checkpoint.epoch)
       payouts.set(epoch, list)
-      const root = checkpointRoot(checkpoint)
-      const vote = voteSigningRoot(
-        { epoch: checkpoint.epoch, round: 0n, checkpoint: root },
-        network,
-      )
-      await chain.submit(
-        {
-          checkpoint: Checkpoint.serialize(checkpoint),
-          round: 0,
-          committee: { members: MEMBERS, absent: [] },
-          signature: bls.sign(vote, SECRET),
-        },
-        signal,
-      )
-      for (const view of opened) {
+      await chain.submit(signedAlone(checkpoint, network), signal)
+      for (const view of [chain, other.chain]) {
         await advanced(view, () => {
           const found = view.checkpointsAt(view.head()?.number ?? 0n)
           return found.at(-1)?.epoch === epoch

@@ -15,23 +15,13 @@ import {
 
 describe('deposits as a follower sees them', () => {
   let world: TestChain
-  let opened: Chain[]
 
   beforeEach(async () => {
     world = await openChain()
-    opened = []
   })
-  afterEach(async () => {
-    for (const chain of opened) await chain.stop()
-    await world.close()
-  })
+  afterEach(() => world.close())
 
-  const open = async (...change: Parameters<TestChain['chain']>): Promise<Chain> => {
-    const chain = world.chain(...change)
-    opened.push(chain)
-    await chain.start(new AbortController().signal)
-    return chain
-  }
+  const open: TestChain['open'] = (...init) => world.open(...init)
   const height = () => world.client.getBlockNumber({ cacheTime: 0 })
   const atHead = (chain: Chain) => chain.depositsAt(chain.head()?.number ?? 0n)
   const amounts = (chain: Chain) =>

@@ -7,14 +7,7 @@ import {
   registerArguments,
 } from '@cairn/contracts'
 import type { Chain, Clock } from '@cairn/node'
-import {
-  checkInSigningRoot,
-  committeeWord,
-  emptyState,
-  genesisCheckpoint,
-  hex,
-  unhex,
-} from '@cairn/protocol'
+import { checkInSigningRoot, hex, unhex } from '@cairn/protocol'
 import { createWalletClient, encodeEventTopics } from 'viem'
 import {
   advanced,
@@ -26,6 +19,7 @@ import {
   openChain,
   openEndpoint,
   quiet,
+  soleGenesis,
   type TestChain,
 } from './world.ts'
 
@@ -34,26 +28,18 @@ const FALLBACK_S = 73
 
 describe('chain follower', () => {
   let world: TestChain
-  let opened: Chain[]
   let endpoints: Endpoint[]
 
   beforeEach(async () => {
     world = await openChain()
-    opened = []
     endpoints = []
   })
   afterEach(async () => {
-    for (const chain of opened) await chain.stop()
     for (const endpoint of endpoints) await endpoint.close()
     await world.close()
   })
 
-  const open = async (...change: Parameters<TestChain['chain']>): Promise<Chain> => {
-    const chain = world.chain(...change)
-    opened.push(chain)
-    await chain.start(new AbortController().signal)
-    return chain
-  }
+  const open: TestChain['open'] = (...init) => world.open(...init)
   const anotherEndpoint = async (): Promise<Endpoint> => {
     const endpoint = await openEndpoint(world.anvil.rpcUrl)
     endpoints.push(endpoint)
@@ -104,12 +90,12 @@ describe('chain follower', () => {
     it('takes back a genesis checkpoint', async () => {
       const chain = await open()
       const id = await world.client.snapshot()
-      await world.begin(genesis())
+      await world.begin(soleGenesis())
       await advanced(chain, () => chain.genesis() !== undefined)
       await world.client.revert({ id })
       await world.mine(5)
       await advanced(chain, () => chain.genesis() === undefined)
-      await world.begin(genesis())
+      await world.begin(soleGenesis())
       await advanced(chain, () => chain.genesis() !== undefined)
     })
 
@@ -443,13 +429,7 @@ describe('chain follower', () => {
       const second = await anotherEndpoint()
       const chain = await open({ rpc: [second.url] })
       for (const number of [0, 1]) await world.register(number)
-      const first = genesisCheckpoint({
-        state: emptyState([]),
-        kinds: [],
-        committee: committeeWord([{ key: nodeSigner(0).voting, weight: 1 }]),
-        rulesVersion: 1,
-      })
-      const network = await world.begin(first)
+      const network = await world.begin(soleGenesis())
       await pass(1_000 + FALLBACK_S)
       const message = checkInSigningRoot({ epoch: 0n, window: 1n }, network)
       for (const node of [0, 1]) {
@@ -521,7 +501,7 @@ describe('chain follower', () => {
 
   it('has the gas and the account of a landed checkpoint', async () => {
     const chain = await open()
-    await world.begin(genesis())
+    await world.begin(soleGenesis())
     await advanced(chain, () => chain.genesis() !== undefined)
     const found = chain.genesis()
     assert.ok(found !== undefined && found.gasUsed > 100_000n)
@@ -529,11 +509,6 @@ describe('chain follower', () => {
     assert.ok(found.submitter.some(byte => byte !== 0))
   })
 })
-
-function genesis() {
-  const committee = committeeWord([{ key: nodeSigner(0).voting, weight: 1 }])
-  return genesisCheckpoint({ state: emptyState([]), kinds: [], committee, rulesVersion: 1 })
-}
 
 /** Registers operator 0's node with any identity and signature, as the contract allows. */
 async function registerWithIdentity(

@@ -13,10 +13,7 @@ describe('parameters on an EVM chain', function () {
     world = await openChain()
     chain = world.chain()
   })
-  afterEach(async () => {
-    await chain.stop()
-    await world.close()
-  })
+  afterEach(() => world.close())
 
   const start = () => chain.start(new AbortController().signal)
   const changes = () =>

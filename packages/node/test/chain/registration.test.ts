@@ -1,10 +1,18 @@
 import { strict as assert } from 'node:assert'
 import { anvilTransport, cairnTokenAbi, testDeployer } from '@cairn/contracts'
 import { type RegisterInit, registerNode, startNetwork } from '@cairn/node'
-import { type CairnError, emptyState, genesisCheckpoint, unhex } from '@cairn/protocol'
+import { type CairnError, unhex } from '@cairn/protocol'
 import { createWalletClient, parseEther } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
-import { clock, NODE_FACTS, nodeSigner, openChain, quiet, type TestChain } from './world.ts'
+import {
+  clock,
+  NODE_FACTS,
+  nodeSigner,
+  openChain,
+  quiet,
+  soleGenesis,
+  type TestChain,
+} from './world.ts'
 
 describe('registration', () => {
   let world: TestChain
@@ -33,8 +41,7 @@ describe('registration', () => {
     const node = { ...NODE_FACTS, cell: 0x8c2a100d2c8a1ffn, gain: -31, kinds: 6 }
     const { index, block } = await register(0, { payout, node })
     assert.equal(index, 0)
-    const chain = world.chain()
-    await chain.start(signal)
+    const chain = await world.open()
     const [entry] = chain.registryAt(block)
     await chain.stop()
     const { timestamp } = await world.client.getBlock({ blockNumber: block })
@@ -121,12 +128,6 @@ describe('registration', () => {
 
   it('starts the network once', async () => {
     const { timestamp } = await world.client.getBlock()
-    const checkpoint = genesisCheckpoint({
-      state: emptyState([]),
-      kinds: [],
-      committee: new Uint8Array(32),
-      rulesVersion: 1,
-    })
     const start = (genesis: number) =>
       startNetwork(
         { clock, log: quiet },
@@ -134,7 +135,7 @@ describe('registration', () => {
           chain: world.access,
           starter: unhex(testDeployer().privateKey),
           genesis,
-          checkpoint,
+          checkpoint: soleGenesis(),
           signal,
         },
       )

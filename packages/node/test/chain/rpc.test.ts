@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Chain, type Clock, type Log, systemClock } from '@cairn/node'
+import { type Clock, type Log, systemClock } from '@cairn/node'
 import { type CairnError, hex, sha256 } from '@cairn/protocol'
 import { Endpoint, type EndpointInit } from '../../src/chain/endpoint.ts'
 import { readLogs } from '../../src/chain/logs.ts'
@@ -327,15 +327,10 @@ describe('RPC endpoints', () => {
 
   describe('that contradict each other', () => {
     let world: TestChain
-    let opened: Chain[]
     beforeEach(async () => {
       world = await openChain()
-      opened = []
     })
-    afterEach(async () => {
-      for (const chain of opened) await chain.stop()
-      await world.close()
-    })
+    afterEach(() => world.close())
     /** Another fork: each block has another hash, and so has its parent. */
     const fork: Extract<NonNullable<Gate['fault']>, { kind: 'lie' }> = {
       kind: 'lie',
@@ -359,13 +354,10 @@ describe('RPC endpoints', () => {
     const log: Log = { ...quiet, warn: (_, text) => warnings.push(text), child: () => log }
     const open = async (all: readonly Gate[], agree?: number) => {
       warnings.length = 0
-      const chain = world.chain(
+      return world.open(
         { rpc: all.map(({ url }) => url), ...(agree !== undefined && { rpcLimits: { agree } }) },
         { log },
       )
-      opened.push(chain)
-      await chain.start(signal)
-      return chain
     }
     const nameOf = ({ url }: Gate) => new URL(url).origin
 

@@ -15,7 +15,7 @@ import { type SpendingLimits, Transactions } from '../../src/chain/transactions.
 import { openLevelStore } from '../../src/store/level.ts'
 import type { Order } from './crash-victim.ts'
 import { killable } from './killable.ts'
-import { clock, openChain, openEndpoint, quiet, type TestChain } from './world.ts'
+import { clock, hastened, openChain, openEndpoint, quiet, type TestChain } from './world.ts'
 
 const VICTIM = fileURLToPath(new URL('./crash-victim.ts', import.meta.url))
 const SENDER = 15
@@ -605,18 +605,5 @@ function shifted(more: () => number): Clock {
     monotonic: () => real.monotonic(),
     at: (time, task) => real.at(time - by(), task),
     until: (time, signal) => real.until(time - by(), signal),
-  }
-}
-
-/** A clock that runs `times` as fast as the machine's. */
-function hastened(times: number): Clock {
-  const real = systemClock()
-  const start = real.now()
-  const slow = (time: number) => start + (time - start) / times
-  return {
-    now: () => start + (real.now() - start) * times,
-    monotonic: () => real.monotonic() * times,
-    at: (time, task) => real.at(slow(time), task),
-    until: (time, until) => real.until(slow(time), until),
   }
 }

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { testGuardian } from '@cairn/contracts'
-import { type AccountChain, Voter } from '@cairn/node'
+import { Voter } from '@cairn/node'
 import { type CairnError, unhex } from '@cairn/protocol'
 import type { Hex } from 'viem'
 import { advanced, openChain, type TestChain } from './world.ts'
@@ -11,21 +11,14 @@ describe('votes on an EVM chain', function () {
   this.timeout(120_000)
 
   let world: TestChain
-  let opened: AccountChain[]
 
   beforeEach(async () => {
     world = await openChain()
-    opened = []
   })
-  afterEach(async () => {
-    for (const chain of opened) await chain.stop()
-    await world.close()
-  })
+  afterEach(() => world.close())
 
   const openAs = async (privateKey: Hex, governed = true) => {
-    const chain = world.chain({ account: unhex(privateKey) })
-    opened.push(chain)
-    await chain.start(signal)
+    const chain = await world.open({ account: unhex(privateKey) })
     const { rpc, transactions } = chain
     const { governor, ...others } = world.access.contracts as Record<string, Hex>
     const contracts = { ...others, ...(governed && { governor }) } as never

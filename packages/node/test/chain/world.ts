@@ -27,17 +27,31 @@ import {
   type Chain,
   type ChainAccess,
   type ChainWorld,
+  type Clock,
   type EvmChainComponents,
   type EvmChainInit,
   evmChain,
   type Log,
   type NodeFacts,
   registerNode,
+  type Submission,
   signerOf,
   startNetwork,
   systemClock,
 } from '@cairn/node'
-import { bls, Checkpoint, ed25519, networkId, sha256, unhex } from '@cairn/protocol'
+import {
+  bls,
+  Checkpoint,
+  checkpointRoot,
+  committeeWord,
+  ed25519,
+  emptyState,
+  genesisCheckpoint,
+  networkId,
+  sha256,
+  unhex,
+  voteSigningRoot,
+} from '@cairn/protocol'
 import {
   type Abi,
   createPublicClient,
@@ -182,7 +196,10 @@ export interface TestChain {
   client: PublicClient<HttpTransport> & TestActions
   access: ChainAccess
   operator(i: number): TestAccount
+  /** A view, which `close` stops. */
   chain(change?: Partial<EvmChainInit>, components?: Partial<EvmChainComponents>): AccountChain
+  /** A view that is started. */
+  open(...init: Parameters<TestChain['chain']>): Promise<AccountChain>
   /** Registers the node of this number, always with the same keys. */
   register(number: number, change?: Partial<NodeFacts>): Promise<Uint8Array>
   /** Takes the node of this index, which is that of its number, out of the active set. */
@@ -254,6 +271,24 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
     return account
   }
   const { signal } = new AbortController()
+  const views: AccountChain[] = []
+  const chain: TestChain['chain'] = (change = {}, components = {}) => {
+    const view = evmChain(
+      { clock, random: length => new Uint8Array(length), log: quiet, ...components },
+      {
+        chainId,
+        rpc: [endpoint.url],
+        contracts,
+        finality: 0,
+        epochs: EPOCHS,
+        account: unhex(operator(15).privateKey),
+        pollMs: POLL_MS,
+        ...change,
+      },
+    )
+    views.push(view)
+    return view
+  }
   const send = async ({ account }: Pick<TestAccount, 'account'>, to: Hex, data: Hex) => {
     const wallet = createWalletClient({ account, transport: anvilTransport(anvil.rpcUrl) })
     const hash = await wallet.sendTransaction({ chain: null, to, data })
@@ -305,20 +340,12 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
     client,
     access,
     operator,
-    chain: (change = {}, components = {}) =>
-      evmChain(
-        { clock, random: length => new Uint8Array(length), log: quiet, ...components },
-        {
-          chainId,
-          rpc: [endpoint.url],
-          contracts,
-          finality: 0,
-          epochs: EPOCHS,
-          account: unhex(operator(15).privateKey),
-          pollMs: POLL_MS,
-          ...change,
-        },
-      ),
+    chain,
+    async open(...init) {
+      const view = chain(...init)
+      await view.start(signal)
+      return view
+    },
     async register(number, change = {}) {
       const signer = nodeSigner(number)
       await registerNode(
@@ -383,6 +410,7 @@ export async function openChain(parameters?: Partial<DeployParameters>): Promise
       await client.mine({ blocks, interval: 1 })
     },
     async close() {
+      for (const view of views) await view.stop()
       await endpoint.close()
       await anvil.stop()
     },
@@ -415,6 +443,45 @@ export async function openChainWorld(): Promise<ChainWorld> {
       chain.endpoint.fault = down ? { kind: 'down' } : undefined
     },
     close: () => chain.close(),
+  }
+}
+
+/** A clock that runs `times` as fast as the machine's. */
+export function hastened(times: number): Clock {
+  const start = clock.now()
+  const slow = (time: number) => start + (time - start) / times
+  return {
+    now: () => start + (clock.now() - start) * times,
+    monotonic: () => clock.monotonic() * times,
+    at: (time, task) => clock.at(slow(time), task),
+    until: (time, signal) => clock.until(slow(time), signal),
+  }
+}
+
+const SOLE_SECRET = sha256(Uint8Array.of(0)).map((byte, i) => (i === 0 ? byte & 0x3f : byte))
+const SOLE_MEMBERS = [{ key: bls.publicKey(SOLE_SECRET), weight: 1 }]
+
+/** Of a network without nodes, whose committee is one voter that `signedAlone` has the secret of. */
+export function soleGenesis(): Checkpoint {
+  const committee = committeeWord(SOLE_MEMBERS)
+  return genesisCheckpoint({ state: emptyState([]), kinds: [], committee, rulesVersion: 1 })
+}
+
+/** The checkpoint after this one. */
+export function following(parent: Checkpoint, change: Partial<Checkpoint> = {}): Checkpoint {
+  const epoch = BigInt.asUintN(64, parent.epoch + 1n)
+  return { ...parent, epoch, parent: checkpointRoot(parent), ...change }
+}
+
+/** What lands a checkpoint of the network that `soleGenesis` began. */
+export function signedAlone(checkpoint: Checkpoint, network: Uint8Array): Submission {
+  const root = checkpointRoot(checkpoint)
+  const vote = voteSigningRoot({ epoch: checkpoint.epoch, round: 0n, checkpoint: root }, network)
+  return {
+    checkpoint: Checkpoint.serialize(checkpoint),
+    round: 0,
+    committee: { members: SOLE_MEMBERS, absent: [] },
+    signature: bls.sign(vote, SOLE_SECRET),
   }
 }
 
