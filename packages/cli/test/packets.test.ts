@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { Writable } from 'node:stream'
-import { provenText } from '../src/commands/earnings.ts'
+import { accountLines, provenText } from '../src/commands/earnings.ts'
 import { packetTeller } from '../src/commands/packets.ts'
 
 function sink(lines: string[]): Writable {
@@ -38,5 +38,25 @@ describe('cairn earnings', () => {
   it('shows coverage in units and fees in tokens', () => {
     assert.equal(provenText('coverage', String(3n << 31n)), '1.500 units')
     assert.equal(provenText('storage', '1500000000000000000'), '1.500000')
+  })
+
+  it('shows each part to the last digit below the sum of its account', () => {
+    const account = {
+      account: '0a'.repeat(20),
+      since: { earned: '5000000000000000000', spent: '0' },
+    }
+    const lines = accountLines({
+      ...account,
+      earned: '1500000000000000001',
+      parts: [
+        { source: 'storage', node: 3, earned: '1500000000000000000', proven: '0', served: '0' },
+        { source: 'landing', earned: '1' },
+      ],
+    })
+    assert.deepEqual(lines, [
+      `0x${'0a'.repeat(20)}  earned 1.500000000000000001, since genesis 5`,
+      '  storage   node 3     1.5  proven 0.000000, served 0.000000',
+      '  landing              0.000000000000000001',
+    ])
   })
 })

@@ -1,6 +1,7 @@
 export * from './api/errors.ts'
 export * from './api/json.ts'
 export type {
+  AccountEarnings,
   AuditView,
   DealView,
   DelegatedView,
@@ -119,7 +120,7 @@ export { StorageVerifier } from './kinds/storage/verifier.ts'
 export * from './ledger/epochs.ts'
 export * from './ledger/ingest.ts'
 export * from './ledger/ledger.ts'
-export * from './ledger/settled-kinds.ts'
+export * from './ledger/settled-epochs.ts'
 export * from './ledger/settlements.ts'
 export * from './ledger/standing.ts'
 export * from './ledger/sync.ts'

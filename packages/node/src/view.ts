@@ -98,6 +98,7 @@ import type {
 } from './chain/operator.ts'
 import type { Support, Voter } from './chain/voter.ts'
 import type { RepairTotals } from './client/repairs.ts'
+import { earningsView } from './earnings-view.ts'
 import { type Health, healthOf, readiness } from './health.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
 import type { Sales } from './kinds/coverage/sales.ts'
@@ -105,7 +106,7 @@ import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
 import type { KeptPenalty } from './ledger/offences.ts'
-import { SettledKinds } from './ledger/settled-kinds.ts'
+import { SettledEpochs, settledEpoch } from './ledger/settled-epochs.ts'
 import type { Manifest } from './manifest.ts'
 import type { CairnNode } from './node.ts'
 import type { Volumes } from './pieces/volumes.ts'
@@ -202,7 +203,7 @@ export class DaemonView implements NodeView {
   readonly #components: DaemonViewComponents
   readonly #init: DaemonViewInit
   readonly #listeners = new Set<(event: NodeEvent) => void>()
-  readonly #settled: SettledKinds
+  readonly #settled: SettledEpochs
 
   constructor(components: DaemonViewComponents, init: DaemonViewInit) {
     this.#components = components
@@ -215,13 +216,15 @@ export class DaemonView implements NodeView {
     node.ingest.onArrival(({ type, message: { id, value } }) =>
       this.#emit('message', { id: hex(id), type: typeName(type), epoch: value.epoch }),
     )
-    this.#settled = new SettledKinds(async epoch => {
+    this.#settled = new SettledEpochs(async epoch => {
       const recomputed = await node.settlements.recompute(epoch)
-      return recomputed?.settlement.kinds
+      return recomputed && settledEpoch(recomputed.settlement)
     })
     node.checkpointer.onAdopted(({ accepted, settled }) => {
       const { epoch, root, transaction } = accepted
-      if (settled !== undefined) this.#settled.keep(epoch, settled.settlement.kinds)
+      if (settled !== undefined) {
+        this.#settled.keep(epoch, settledEpoch(settled.settlement))
+      }
       this.#emit('checkpoint', { epoch, root: hex(root), transaction })
       for (const { name, verdicts } of settled?.settlement.kinds ?? []) {
         for (const { target, verdict, reason } of verdicts) {
@@ -486,7 +489,7 @@ export class DaemonView implements NodeView {
   }
 
   async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
-    const result = (await this.#settled.of(epoch))?.find(({ name }) => name === kind)
+    const result = (await this.#settled.of(epoch))?.kinds.find(({ name }) => name === kind)
     if (result === undefined) return undefined
     return {
       epoch,
@@ -624,22 +627,9 @@ export class DaemonView implements NodeView {
 
   async earnings(epoch: number): Promise<EarningsView | undefined> {
     const settled = await this.#settled.of(epoch)
-    if (settled === undefined) return undefined
-    const kinds = settled.map(({ name, earnings, proven, served }) => {
-      const nodes = new Set([...earnings.keys(), ...proven.keys(), ...served.keys()])
-      return {
-        kind: name,
-        nodes: [...nodes]
-          .sort((a, b) => a - b)
-          .map(node => ({
-            node,
-            earned: earnings.get(node) ?? 0n,
-            proven: proven.get(node) ?? 0n,
-            served: served.get(node) ?? 0n,
-          })),
-      }
-    })
-    return { epoch, kinds }
+    const base = settled && (await this.#components.node.epochs.resolve(epoch))
+    if (settled === undefined || base === undefined) return undefined
+    return earningsView(epoch, settled, base)
   }
 
   async deposit(): Promise<DepositView> {

@@ -1,5 +1,5 @@
-import type { EarningsView, Json, ServiceView } from '@cairn/node'
-import { TOKEN } from '@cairn/protocol'
+import type { AccountEarnings, EarningsView, Json, ServiceView } from '@cairn/node'
+import { TOKEN, unitsText } from '@cairn/protocol'
 import { accountGiven } from '../amounts.ts'
 import { size } from '../progress.ts'
 import type { Commands } from '../run.ts'
@@ -11,10 +11,10 @@ export function earningsCommand({ program, action }: Commands): void {
   program
     .command('earnings')
     .description(
-      'what this node earned, spent and claimed in all; of an epoch, what each node proved, served and earned',
+      'what this node earned, spent and claimed in all; of an epoch, what each account earned, by what, and what its nodes proved and served',
     )
     .argument('[epoch]', '', whole)
-    .option('--account <account...>', 'totals of these accounts instead of the own')
+    .option('--account <account...>', 'these accounts instead of the own; of an epoch, of all')
     .action(action(earnings))
 }
 
@@ -34,14 +34,33 @@ async function earnings(
   const api = await session.api()
   const path = `/v1/earnings/${epoch}`
   const found = await api.json<Json<EarningsView>>(path)
-  const lines = found.kinds.flatMap(({ kind, nodes }) =>
-    nodes.map(
-      ({ node, earned, proven, served }) =>
-        `${kind.padEnd(8)}  node ${String(node).padEnd(5)}  earned ${tokens(BigInt(earned)).padStart(14)}  proven ${provenText(kind, proven)}  served ${tokens(BigInt(served))}`,
-    ),
+  const only = account.map(accountGiven)
+  const accounts = found.accounts.filter(one => only.length === 0 || only.includes(one.account))
+  const none = only.length === 0 ? 'nobody earned anything' : 'none of these earned anything'
+  session.output.result(
+    { ...found, accounts },
+    accounts.length === 0 ? `${none} in epoch ${epoch}` : accounts.flatMap(accountLines).join('\n'),
   )
-  session.output.result(found, lines.length === 0 ? 'nobody earned anything' : lines.join('\n'))
   return undefined
+}
+
+/** Every digit, so that who adds the lines up gets the sum. */
+export function accountLines({ account, earned, parts, since }: Json<AccountEarnings>): string[] {
+  return [
+    `0x${account}  earned ${exact(earned)}, since genesis ${exact(since.earned)}`,
+    ...parts.map(({ source, node, earned: part, proven, served }) => {
+      const whose = node === undefined ? '' : `node ${node}`
+      const by =
+        proven === undefined || served === undefined
+          ? ''
+          : `  proven ${provenText(source, proven)}, served ${tokens(BigInt(served))}`
+      return `  ${source.padEnd(8)}  ${whose.padEnd(9)}  ${exact(part)}${by}`
+    }),
+  ]
+}
+
+function exact(amount: string): string {
+  return unitsText(BigInt(amount))
 }
 
 async function service(session: Session) {

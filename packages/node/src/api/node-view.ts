@@ -223,19 +223,31 @@ export interface PutFile {
   bytes: AsyncIterable<Uint8Array>
 }
 
-/** What one node earned in one kind and epoch. */
-export interface EarningView {
-  node: number
+/** What one node earned in one epoch by one kind or by its votes, or an account by landing. */
+export interface EarningPart {
+  /** A kind by its name, `votes`, or `landing`. */
+  source: string
+  node?: number
   /** Emission and fees, base units. */
   earned: bigint
-  /** Its parts in the base and the service pot: units of proof, or fees. */
-  proven: bigint
-  served: bigint
+  /** Of a kind: the node's parts in the base and the service pot: units of proof, or fees. */
+  proven?: bigint
+  served?: bigint
+}
+
+/** What an account earned in one epoch. Its parts add up to it, to the last unit. */
+export interface AccountEarnings {
+  /** Hexadecimal. */
+  account: string
+  earned: bigint
+  parts: EarningPart[]
+  /** The account's leaf in the epoch's payouts: totals since genesis. */
+  since: { earned: bigint; spent: bigint }
 }
 
 export interface EarningsView {
   epoch: number
-  kinds: { kind: string; nodes: EarningView[] }[]
+  accounts: AccountEarnings[]
 }
 
 /** A deposit, with what it is good for. */

@@ -571,7 +571,8 @@ export const ROUTES: readonly Route[] = [
   route({
     method: 'GET',
     path: '/v1/earnings/{epoch}',
-    summary: 'What each node proved, served and earned in an accepted epoch, by kind',
+    summary:
+      'What each account earned in an accepted epoch, by what, and what its nodes proved and served',
     params: z.strictObject({ epoch }),
     response: shapes.EarningsShape,
     answer: async (view, { params }) => ({

@@ -474,10 +474,20 @@ export const PurchaseShape = z.object({
 
 export const EarningsShape = z.object({
   epoch,
-  kinds: z.array(
+  accounts: z.array(
     z.object({
-      kind: z.string(),
-      nodes: z.array(z.object({ node: z.int(), earned: amount, proven: amount, served: amount })),
+      account: z.string(),
+      earned: amount,
+      parts: z.array(
+        z.object({
+          source: z.string().describe('a kind, votes or landing'),
+          node: z.int().optional(),
+          earned: amount,
+          proven: amount.optional(),
+          served: amount.optional(),
+        }),
+      ),
+      since: z.object({ earned: amount, spent: amount }).describe('totals since genesis'),
     }),
   ),
 })

@@ -515,7 +515,17 @@ export async function testView(): Promise<TestView> {
     withdrawDeposit: async () => ({ amount: 20n, transactions: ['0x04'], standing: STANDING }),
     earnings: async epoch => ({
       epoch,
-      kinds: [{ kind: 'storage', nodes: [{ node: 3, earned: 2n ** 70n, proven: 4n, served: 5n }] }],
+      accounts: [
+        {
+          account: '05'.repeat(20),
+          earned: 2n ** 70n + 1n,
+          parts: [
+            { source: 'storage', node: 3, earned: 2n ** 70n, proven: 4n, served: 5n },
+            { source: 'landing', earned: 1n },
+          ],
+          since: { earned: 2n ** 80n, spent: 7n },
+        },
+      ],
     }),
     operator: async ({ node }) => ({
       account: ACCOUNT,

@@ -8,6 +8,7 @@ import type { EpochBase } from '../kind.ts'
 import { withParameters } from '../parameters.ts'
 import type { Profile } from '../profile.ts'
 import { hex } from '../ssz.ts'
+import { earnedParts, LANDING, VOTES } from './earnings.ts'
 import { type Settlement, type SettlementInput, type Sums, settle } from './settle.ts'
 
 /** Base units, as it was and as it would have been. */
@@ -32,9 +33,6 @@ export interface PreviewEarner extends Compared {
   /** What its nodes' bonds would be reported for. */
   readonly penalties: Compared
 }
-
-const VOTES = 'votes'
-const LANDING = 'landing'
 
 /** Adds up epochs one by one: settling many takes a while, and who asks may do other things between. */
 export class Preview {
@@ -94,15 +92,14 @@ class Table {
   readonly #earned = new Map<string, Map<string, bigint>>()
   readonly #penalties = new Map<string, bigint>()
 
-  add({ kinds, votes, landings, penalties, sums }: Settlement, base: EpochBase): void {
+  add(settlement: Settlement, base: EpochBase): void {
+    const { kinds, penalties, sums } = settlement
     const operatorOf = (node: number) => hex(base.node(node)?.operator ?? new Uint8Array())
-    for (const { name, earnings } of kinds) {
-      this.kinds.add(name)
-      for (const [node, amount] of earnings) this.#earn(operatorOf(node), name, amount)
-    }
-    for (const [node, amount] of votes) this.#earn(operatorOf(node), VOTES, amount)
-    for (const [account, amount] of landings) {
-      this.#earn(operatorBehind(account, base) ?? account, LANDING, amount)
+    for (const { name } of kinds) this.kinds.add(name)
+    for (const { source, node, account, amount } of earnedParts(settlement, base)) {
+      const earner =
+        node === undefined ? (operatorBehind(account, base) ?? account) : operatorOf(node)
+      this.#earn(earner, source, amount)
     }
     for (const { node, amount } of penalties) increase(this.#penalties, operatorOf(node), amount)
     this.sums = {

@@ -1,5 +1,11 @@
 import { strict as assert } from 'node:assert'
-import { type AccountOutlook, DaemonView, type MessageView, type NodeEvent } from '@cairn/node'
+import {
+  type AccountOutlook,
+  DaemonView,
+  type EarningsView,
+  type MessageView,
+  type NodeEvent,
+} from '@cairn/node'
 import {
   Checkpoint,
   type Deal,
@@ -24,6 +30,7 @@ import {
   storageKind,
   storageWith,
   TOKEN,
+  unhex,
   verifyProofFile,
 } from '@cairn/protocol'
 import { bytes32, GENESIS, NETWORK } from '../../../protocol/test/kernel-world.ts'
@@ -381,20 +388,43 @@ describe('what a daemon shows', () => {
       assert.ok('slot' in facts)
     }
     const earnings = await view.earnings(1)
-    assert.deepEqual(
-      earnings?.kinds.map(({ kind, nodes }) => [kind, nodes.length]),
-      [
-        ['storage', 0],
-        ['echo', 4],
-      ],
-    )
-    for (const { earned, proven, served } of earnings?.kinds[1]?.nodes ?? []) {
+    const parts = earnings?.accounts.flatMap(account => account.parts) ?? []
+    const echoed = parts.filter(({ source }) => source === 'echo')
+    assert.equal(echoed.length, 4)
+    for (const { earned, proven, served } of echoed) {
       assert.ok(earned > 0n)
       assert.deepEqual([proven, served], [1n, 0n])
     }
+    assert.equal(
+      parts.reduce((sum, { earned }) => sum + earned, 0n),
+      sums.payouts,
+    )
     assert.equal(await view.earnings(9), undefined)
     assert.equal(await view.verdicts(1, 'nothing'), undefined)
     assert.equal(await view.verdicts(9, 'echo'), undefined)
+  })
+
+  it('as earnings whose parts add up to what each leaf of the payouts grew by', async () => {
+    const { world, view } = await scene()
+    await world.run(4)
+    const leafOf = async (account: string, epoch: number) =>
+      (await view.provePayout(unhex(account), epoch))?.payout?.earned ?? 0n
+    const sources = new Set<string>()
+    for (const epoch of [1, 2]) {
+      const { accounts } = (await view.earnings(epoch)) as EarningsView
+      assert.ok(accounts.length > 0)
+      for (const { account, earned, parts, since } of accounts) {
+        const [before, after] = [await leafOf(account, epoch - 1), await leafOf(account, epoch)]
+        assert.equal(
+          parts.reduce((sum, part) => sum + part.earned, 0n),
+          earned,
+        )
+        assert.equal(earned, after - before, account)
+        assert.equal(since.earned, after)
+        for (const { source } of parts) sources.add(source)
+      }
+    }
+    assert.deepEqual([...sources].sort(), ['echo', 'votes'])
   })
 
   it('as what the last epochs would have paid after a vote, as far back as they are here', async () => {

@@ -1,34 +1,34 @@
 import { strict as assert } from 'node:assert'
-import { EPOCHS_KEPT, SettledKinds } from '@cairn/node'
-import { type KindResult, settle } from '@cairn/protocol'
+import { EPOCHS_KEPT, type SettledEpoch, SettledEpochs, settledEpoch } from '@cairn/node'
+import { settle } from '@cairn/protocol'
 import { bytes32, KernelWorld } from '../../../protocol/test/kernel-world.ts'
 
 const world = new KernelWorld()
-const { kinds } = settle({ ...world.settlement([]), nextCommittee: bytes32('next') })
+const whole = settledEpoch(settle({ ...world.settlement([]), nextCommittee: bytes32('next') }))
 
-describe('what the kinds of an epoch settled', () => {
+describe('what was settled in an epoch', () => {
   let summed: number[]
-  let result: () => Promise<readonly KindResult[] | undefined>
-  let settled: SettledKinds
+  let result: () => Promise<SettledEpoch | undefined>
+  let settled: SettledEpochs
 
   beforeEach(() => {
     summed = []
-    result = async () => kinds
-    settled = new SettledKinds(epoch => {
+    result = async () => whole
+    settled = new SettledEpochs(epoch => {
       summed.push(epoch)
       return result()
     })
   })
 
   it('is summed up once, also for those who ask meanwhile', async () => {
-    assert.deepEqual(await Promise.all([settled.of(3), settled.of(3)]), [kinds, kinds])
-    assert.equal(await settled.of(3), kinds)
+    assert.deepEqual(await Promise.all([settled.of(3), settled.of(3)]), [whole, whole])
+    assert.equal(await settled.of(3), whole)
     assert.deepEqual(summed, [3])
   })
 
   it('is not summed up again where the checkpoint was computed here', async () => {
-    settled.keep(3, kinds)
-    assert.equal(await settled.of(3), kinds)
+    settled.keep(3, whole)
+    assert.equal(await settled.of(3), whole)
     assert.deepEqual(summed, [])
   })
 
@@ -37,8 +37,8 @@ describe('what the kinds of an epoch settled', () => {
     assert.equal(await settled.of(3), undefined)
     result = () => Promise.reject(new Error('the disk'))
     await assert.rejects(settled.of(3), /the disk/)
-    result = async () => kinds
-    assert.equal(await settled.of(3), kinds)
+    result = async () => whole
+    assert.equal(await settled.of(3), whole)
     assert.deepEqual(summed, [3, 3, 3])
   })
 
