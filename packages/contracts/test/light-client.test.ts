@@ -1,9 +1,14 @@
 /** The light client against real chains: what holds, and what hostile files and endpoints come to. */
 import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import {
   anvilTransport,
   checkpointsAbi,
   deploy,
+  deployMirror,
   TESTNET_PARAMETERS,
   testGuardian,
 } from '@cairn/contracts'
@@ -32,7 +37,14 @@ import {
 } from '@cairn/protocol'
 import { bytesToHex, createWalletClient, type Hex, hexToBytes } from 'viem'
 import { foundry } from 'viem/chains'
-import { startNetwork, worldForEach } from './world.ts'
+import { historyOf, logsFor } from '../../protocol/test/history.ts'
+import { committeeOf, startNetwork, worldForEach } from './world.ts'
+
+interface Call {
+  id: number
+  method: string
+  params: unknown[]
+}
 
 const DELAY = 1000n
 const MESSAGE = { type: MessageType.ready, body: new Uint8Array(17), signature: new Uint8Array(64) }
@@ -48,6 +60,8 @@ const ROOTS = {
   payouts: listRoot(LEAVES, ListDepth.payouts),
 }
 
+/** Hourly epochs. */
+const YEAR = 8_760
 /** More than the contract keeps. */
 const MANY = 258
 
@@ -142,6 +156,73 @@ describe('light client', () => {
     })
     await verify(proofs.payout, { endpoints: [narrow] })
     assert.ok(calls > 1)
+  })
+
+  it('holds for what is a year old, by endpoints that give logs of 1,000 blocks at once', async () => {
+    const network = sha256(new Uint8Array(1))
+    const { tree } = committeeOf(1)
+    const past = historyOf({ epochs: YEAR, every: 300n, change: ROOTS, nextCommittee: tree.word })
+    const last = past.checkpoints.at(-1) as Checkpoint
+    // A contract whose last epoch is a year's: a mirror may begin with any. Its logs lie before it.
+    const { checkpoints } = await deployMirror({
+      ...TESTNET_PARAMETERS,
+      wallet: world.deployer,
+      client: world.client,
+      network: bytesToHex(network),
+      genesis: 1n,
+      checkpoint: bytesToHex(Checkpoint.serialize(last)),
+      nextCommittee: bytesToHex(last.nextCommittee),
+    })
+    let calls = 0
+    const server = createServer(async (request, response) => {
+      const call = JSON.parse(await text(request))
+      if (call.method === 'eth_getLogs') calls++
+      response.end(JSON.stringify(await answered(call)))
+    })
+    const answered = async ({ id, method, params }: Call) => {
+      if (method !== 'eth_getLogs') return moved(method, await asked(method, params))
+      try {
+        return { id, result: logsFor(past, params, 1_000n) }
+      } catch {
+        return { id, error: { code: -32_000, message: 'block range is too wide' } }
+      }
+    }
+    const asked = async (method: string, params: unknown[]): Promise<{ result?: Hex }> => {
+      const height = ([at, whole]: unknown[]) => [
+        `0x${(BigInt(at as Hex) - past.newest).toString(16)}`,
+        whole,
+      ]
+      const inside = method === 'eth_getBlockByNumber' ? height(params) : params
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: inside })
+      const headers = { 'content-type': 'application/json' }
+      const response = await fetch(world.anvil.rpcUrl, { method: 'POST', headers, body })
+      return (await response.json()) as { result?: Hex }
+    }
+    const moved = (method: string, answer: { result?: Hex }) =>
+      method === 'eth_blockNumber'
+        ? { result: `0x${(BigInt(answer.result ?? 0) + past.newest).toString(16)}` }
+        : answer
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    try {
+      const { port } = server.address() as AddressInfo
+      const over = jsonRpc(async body =>
+        (await fetch(`http://127.0.0.1:${port}`, { method: 'POST', body })).text(),
+      )
+      const contract = { chainId: 31337n, checkpoints: hexToBytes(checkpoints), network }
+      const heard: number[] = []
+      const { payout } = proofsOf(past.checkpoints[0] as Checkpoint, network)
+      const endpoints = [over]
+      const onLinks = (found: number) => heard.push(found)
+      const verdict = await verify(payout, { contract, endpoints, onLinks })
+      assert.deepEqual([verdict.keptEpoch, payout.epoch], [YEAR - 1, 0])
+      assert.equal(heard.at(-1), YEAR - 1)
+      assert.ok(calls < 2_700, `${calls} calls`)
+      const near = past.checkpoints[YEAR - 300] as Checkpoint
+      const forged = proofsOf({ ...near, ...ROOTS }, network).message
+      assert.equal(await refusal(verify(forged, { contract, endpoints })), 'badProof')
+    } finally {
+      server.close()
+    }
   })
 
   it('refuses what was changed in the file before it asks anybody', async () => {

@@ -100,6 +100,14 @@ export * from './radio/txpk.ts'
 export * from './randomness.ts'
 export * from './reader.ts'
 export * from './registry.ts'
+export {
+  BlockSpan,
+  isTooOften,
+  jsonRpc,
+  RPC_ANSWER_MAX_CHARS,
+  RPC_LIMIT_CODE,
+  type RpcRequest,
+} from './rpc.ts'
 export * from './rules.ts'
 export * from './settle/claims.ts'
 export * from './settle/earnings.ts'

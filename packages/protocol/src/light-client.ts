@@ -8,42 +8,20 @@
  * whoever hands out the checkpoints between cannot lie about one.
  */
 import { keccak256 } from '#crypto'
-import { Checkpoint, checkpointRoot } from './checkpoint.ts'
 import { networkId } from './domain.ts'
 import { CairnError, check, invariant } from './errors.ts'
+import { type KeptRoot, LIGHT_LINKS_MAX, rootBelow } from './links.ts'
 import { type ProofFile, verifyProofFile } from './proof-file.ts'
-import { concatBytes, decode, equalBytes, hex, unhex } from './ssz.ts'
+import { bytesOf, quantity, quantityOf, type RpcRequest, recordOf } from './rpc.ts'
+import { concatBytes, equalBytes, hex, unhex } from './ssz.ts'
 
 /** Endpoints asked at once: as many as anybody compares. */
 export const LIGHT_ENDPOINTS_MAX = 16
 /** Roots that `Checkpoints` keeps: its `KEPT`. */
 const KEPT = 256
-/** Checkpoints between a proof's and the oldest kept: seven years of hourly epochs. */
-export const LIGHT_LINKS_MAX = 65_536
-/** Epochs whose logs are asked for at once: about 160 KB of an answer. */
-const LINKS_PER_CALL = 128
-/** Blocks that an endpoint is expected to give logs of at once, at least. */
-const LOG_RANGE_MIN = 100n
-/** Calls for the logs of some epochs before an endpoint is given up, ranges halved where it refuses. */
-const LOG_CALLS_MAX = 1_024
-/** Logs of `LINKS_PER_CALL` epochs: each was voted again a few times at most. */
-const LOGS_MAX = 16 * LINKS_PER_CALL
-/** An endpoint's longest answer: logs of `LINKS_PER_CALL` epochs, each voted again a few times. */
-export const RPC_ANSWER_MAX_CHARS = 4 * 1024 * 1024
 
 const WORD_BYTES = 32
-const CHECKPOINT_BYTES = 468
-/** Where the container stands in the data of `Accepted`: root, round, submitter, offset, length. */
-const CONTAINER_AT = 5 * WORD_BYTES
-
-const ACCEPTED = `0x${hex(keccak256(utf8('Accepted(uint64,bytes32,uint64,address,bytes)')))}`
 const EPOCH_NOT_KEPT = `0x${hex(selector('EpochNotKept(uint64)'))}`
-
-/**
- * One JSON-RPC call of an endpoint. Rejects with `rpcRefused`, whose facts hold the error's `data`,
- * where the endpoint answers with an error, and with anything else where it does not answer.
- */
-export type RpcRequest = (method: string, params: readonly unknown[]) => Promise<unknown>
 
 /** What is trusted from the start. */
 export interface TrustedContract {
@@ -63,6 +41,8 @@ export interface LightClientInit {
   finality: number
   /** Block of the contract's deployment or earlier: no event is older. */
   fromBlock?: bigint
+  /** Hears how many of the checkpoints between a kept root and the proof's are found: a year takes minutes. */
+  onLinks?: (found: number, links: number) => void
 }
 
 /** That the chain acts upon a proof's checkpoint, and by what it was found. */
@@ -134,24 +114,6 @@ export function verdictSentences(verdict: LightVerdict, { epoch }: ProofFile): s
   ]
 }
 
-/** JSON-RPC over `post`, which carries a body to one endpoint and resolves with what that answers. */
-export function jsonRpc(post: (body: string) => Promise<string>): RpcRequest {
-  let id = 0
-  return async (method, params) => {
-    const text = await post(JSON.stringify({ jsonrpc: '2.0', id: ++id, method, params }))
-    check(text.length <= RPC_ANSWER_MAX_CHARS, 'badRpc', 'an endpoint’s answer is too long', {
-      facts: { method, most: RPC_ANSWER_MAX_CHARS, found: text.length },
-    })
-    const { result, error } = answerOf(text, method)
-    if (error === undefined) return result
-    const { message, data } = error
-    throw new CairnError('rpcRefused', `an endpoint refuses ${method}: ${message}`, {
-      facts: { method, ...(typeof data === 'string' ? { data } : {}) },
-      next: 'ask another endpoint',
-    })
-  }
-}
-
 /** Views of the contract as of one block, as all endpoints say. */
 class ContractReads {
   readonly #init: LightClientInit
@@ -201,7 +163,7 @@ async function commonBlock({ endpoints, contract, finality }: LightClientInit) {
   const newest = Math.min(...tips)
   const number = Math.max(0, newest - finality)
   const header = await agreed(endpoints, `block ${number}`, async request => {
-    const block = await request('eth_getBlockByNumber', [`0x${number.toString(16)}`, false])
+    const block = await request('eth_getBlockByNumber', [quantity(BigInt(number)), false])
     const { hash, timestamp } = recordOf(block)
     return concatBytes([bytesOf(hash, 32), unhex(wordOf(quantityOf(timestamp)))])
   })
@@ -261,7 +223,7 @@ async function requireAccepted({ epoch }: ProofFile, found: AcceptedInit): Promi
   }
   const lastEpoch = Number(last)
   const kept = await keptRoot(reads, { epoch, lastEpoch })
-  const linked = kept.epoch === epoch ? kept.root : await rootBelow(epoch, kept, found)
+  const linked = kept.epoch === epoch ? kept.root : await linkedRoot(epoch, kept, found)
   if (!equalBytes(linked, root)) {
     await requireNotCancelled(epoch, found)
     const text = 'the chain accepted another checkpoint for this epoch'
@@ -283,11 +245,6 @@ async function requireNotCancelled(epoch: number, { root, reads }: AcceptedInit)
   })
 }
 
-interface KeptRoot {
-  epoch: number
-  root: Uint8Array
-}
-
 /**
  * The root of an epoch, or of the oldest later one that the contract keeps: after a cancellation
  * those whose places the cancelled ones took are missing.
@@ -303,8 +260,8 @@ async function keptRoot(
   throw new CairnError('badRpc', 'the contract keeps not even its last root')
 }
 
-/** Follows the parents' roots down; one endpoint after the other is asked for the containers. */
-async function rootBelow(
+/** One endpoint after the other is asked for the checkpoints between. */
+async function linkedRoot(
   epoch: number,
   kept: KeptRoot,
   { init, block }: AcceptedInit,
@@ -313,93 +270,18 @@ async function rootBelow(
   check(links <= LIGHT_LINKS_MAX, 'missingLinks', `${links} checkpoints lie between`, {
     facts: { epoch, kept: kept.epoch, most: LIGHT_LINKS_MAX },
   })
+  const { contract, fromBlock = 0n, onLinks } = init
+  const about = { checkpoints: contract.checkpoints, from: fromBlock, to: block.number }
   let cause: unknown
   for (const request of init.endpoints) {
     try {
-      return await descend(epoch, kept, async epochs => {
-        const topics = [ACCEPTED, epochs.map(at => `0x${wordOf(BigInt(at))}`)]
-        const address = `0x${hex(init.contract.checkpoints)}`
-        const range = { from: init.fromBlock ?? 0n, to: block.number }
-        return await logsOf(request, { address, topics }, range)
-      })
+      const told = onLinks && ((found: number) => onLinks(found, links))
+      return await rootBelow(epoch, kept, { ...about, request, onLinks: told })
     } catch (error) {
       cause = error
     }
   }
   throw cause
-}
-
-async function descend(
-  epoch: number,
-  kept: KeptRoot,
-  dataOf: (epochs: number[]) => Promise<Uint8Array[]>,
-): Promise<Uint8Array> {
-  let { root } = kept
-  for (let at = kept.epoch; at > epoch; at -= LINKS_PER_CALL) {
-    const count = Math.min(LINKS_PER_CALL, at - epoch)
-    const epochs = Array.from({ length: count }, (_, i) => at - i)
-    const containers = new Map((await dataOf(epochs)).flatMap(containerOf))
-    for (const linked of epochs) {
-      const container = containers.get(hex(root))
-      check(
-        container !== undefined && container.epoch === BigInt(linked),
-        'missingLinks',
-        `an endpoint does not give the checkpoint of epoch ${linked}`,
-        {
-          facts: { epoch: linked, root: hex(root) },
-          next: 'ask an endpoint that keeps all logs, from the block of the contract’s deployment',
-        },
-      )
-      root = container.parent
-    }
-  }
-  return root
-}
-
-/** A checkpoint by the root that it has, whatever the log says of it. */
-function containerOf(data: Uint8Array): [string, Checkpoint][] {
-  const bytes = data.subarray(CONTAINER_AT, CONTAINER_AT + CHECKPOINT_BYTES)
-  if (bytes.length !== CHECKPOINT_BYTES) return []
-  const checkpoint = decode(Checkpoint, bytes)
-  return [[hex(checkpointRoot(checkpoint)), checkpoint]]
-}
-
-interface BlockRange {
-  from: bigint
-  to: bigint
-}
-
-/** Data of all such logs; a range that an endpoint refuses is halved. */
-async function logsOf(
-  request: RpcRequest,
-  filter: { address: string; topics: unknown[] },
-  range: BlockRange,
-): Promise<Uint8Array[]> {
-  const found: Uint8Array[] = []
-  const ranges = [range]
-  for (let calls = 0; ranges.length > 0; calls++) {
-    check(calls < LOG_CALLS_MAX, 'missingLinks', 'an endpoint gives logs of few blocks only', {
-      facts: { calls },
-      next: 'name the block of the contract’s deployment, or ask another endpoint',
-    })
-    const { from, to } = ranges.pop() as BlockRange
-    const span = { fromBlock: `0x${from.toString(16)}`, toBlock: `0x${to.toString(16)}` }
-    try {
-      const logs = await request('eth_getLogs', [{ ...filter, ...span }])
-      check(
-        Array.isArray(logs) && found.length + logs.length <= LOGS_MAX,
-        'badRpc',
-        'an endpoint sent logs that are no list, or too many',
-      )
-      for (const log of logs) found.push(bytesOf(recordOf(log).data))
-    } catch (error) {
-      const refused = error instanceof CairnError && error.code === 'rpcRefused'
-      if (!refused || to - from < LOG_RANGE_MIN) throw error
-      const middle = (from + to) / 2n
-      ranges.push({ from, to: middle }, { from: middle + 1n, to })
-    }
-  }
-  return found
 }
 
 /** What all endpoints answer alike. Throws `endpointsDisagree`. */
@@ -420,48 +302,10 @@ async function agreed(
   return first
 }
 
-function answerOf(text: string, method: string) {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new CairnError('badRpc', `an endpoint answers ${method} with what is no JSON`, { cause })
-  }
-  const { result, error } = recordOf(json)
-  return { result, error: error === undefined || error === null ? undefined : recordOf(error) }
-}
-
 function isNotKept(error: unknown): boolean {
   if (!(error instanceof CairnError) || error.code !== 'rpcRefused') return false
   const { data } = error.facts
   return typeof data === 'string' && data.startsWith(EPOCH_NOT_KEPT)
-}
-
-function recordOf(value: unknown): Record<string, unknown> {
-  check(typeof value === 'object' && value !== null, 'badRpc', 'an endpoint sent no object')
-  return value as Record<string, unknown>
-}
-
-/** Throws `badRpc` for anything but hexadecimal bytes, of that length where one is given. */
-function bytesOf(value: unknown, length?: number): Uint8Array {
-  const wellFormed = typeof value === 'string' && /^0x([0-9a-fA-F]{2})*$/.test(value)
-  check(wellFormed, 'badRpc', 'an endpoint sent no bytes')
-  const bytes = unhex(value.slice(2).toLowerCase())
-  check(
-    length === undefined || bytes.length === length,
-    'badRpc',
-    bytes.length === 0
-      ? 'no such contract answers at this address'
-      : `expected ${length} bytes, found ${bytes.length}`,
-    { next: 'check the contract’s address and the endpoint' },
-  )
-  return bytes
-}
-
-function quantityOf(value: unknown): bigint {
-  const wellFormed = typeof value === 'string' && /^0x[0-9a-fA-F]{1,16}$/.test(value)
-  check(wellFormed, 'badRpc', 'an endpoint sent no number')
-  return BigInt(value)
 }
 
 function selector(signature: string): Uint8Array {

@@ -10,7 +10,6 @@ import {
   type Envelope,
   equalBytes,
   hex,
-  jsonRpc,
   KINDS,
   type LightVerdict,
   MessageType,
@@ -19,7 +18,6 @@ import {
   parseProofFile,
   plainVerifier,
   type RegistryEntry,
-  RPC_ANSWER_MAX_CHARS,
   type RpcRequest,
   unhex,
   unitsText,
@@ -31,10 +29,11 @@ import {
   verifyVote,
 } from '@cairn/protocol'
 import { readText } from '../input.ts'
+import { rpcEndpoint, unanswered } from '../rpc.ts'
 import type { Session } from '../session.ts'
 
-/** An endpoint that has not answered by then does not, ms. */
-const TIMEOUT_MS = 20_000
+/** Between lines that say how far a long way back is, ms. */
+const TOLD_MS = 10_000
 
 export interface VerifyOptions {
   checkpointRoot?: string
@@ -244,7 +243,7 @@ async function askChain(
   }
   // One that is named twice agrees with itself.
   const urls = [...new Set(options.rpc?.map(url => new URL(url).href))]
-  const endpoints = urls.map(url => endpointOf(url, session.signal))
+  const endpoints = urls.map(url => rpcEndpoint(url, session.signal))
   const at = await chainAsked(endpoints, manifest, options)
   const { networkIdOf } = await import('@cairn/node')
   const network = at.home || manifest === undefined ? {} : { network: networkIdOf(manifest) }
@@ -257,7 +256,18 @@ async function askChain(
     endpoints,
     finality: finality ?? at.finality,
     fromBlock: BigInt(at.fromBlock),
+    onLinks: wayBack(session),
   })
+}
+
+/** Says now and then how many of the checkpoints between are found. */
+function wayBack({ world, output }: Session): (found: number, links: number) => void {
+  let told = world.now()
+  return (found, links) => {
+    if (world.now() - told < TOLD_MS) return
+    told = world.now()
+    output.note(`followed ${found} of ${links} checkpoints back`)
+  }
 }
 
 /** Home or a mirror, which the manifest lists or `--contract` names: which of them is told by the first endpoint, all are held against it later. */
@@ -292,31 +302,6 @@ function addressBytes(address: string | undefined): Uint8Array {
   const wellFormed = /^0x[0-9a-fA-F]{40}$/.test(address)
   check(wellFormed, 'usage', `expected an address, found '${address}'`)
   return unhex(address)
-}
-
-/** JSON-RPC over HTTP. */
-function endpointOf(url: string, stop: AbortSignal): RpcRequest {
-  return jsonRpc(async body => {
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT_MS)])
-    const headers = { 'content-type': 'application/json' }
-    try {
-      return await textOf(await fetch(url, { method: 'POST', headers, body, signal }))
-    } catch (cause) {
-      if (stop.aborted || cause instanceof CairnError) throw cause
-      throw unanswered(cause, `endpoint ${new URL(url).origin}`)
-    }
-  })
-}
-
-/** No more of an answer is read than is looked at. */
-async function textOf({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    check(text.length <= RPC_ANSWER_MAX_CHARS, 'badRpc', 'an endpoint’s answer is too long')
-  }
-  return text + decoder.decode()
 }
 
 /**
@@ -359,14 +344,4 @@ function holds(message: Envelope, network: Uint8Array, entry: RegistryEntry): bo
   }
   const root = messageSigningRoot(message, network)
   return signature.length === 64 && plainVerifier.ed25519(root, entry.identity, signature)
-}
-
-/** `asked`: an endpoint by scheme and host alone, since keys stand in paths; or a contract. */
-function unanswered(cause: unknown, asked: string): CairnError {
-  const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)
-  return new CairnError('chainUnavailable', `the chain did not answer, ${asked}: ${why}`, {
-    facts: { asked },
-    cause,
-    next: 'check --rpc and --contract',
-  })
 }

@@ -3,7 +3,7 @@
  * without end, or send its caller elsewhere. Calls of one moment go out together, matched to their
  * answers by id. Nothing of its URL but scheme and host is ever told: paths and credentials are keys.
  */
-import { CairnError, check } from '@cairn/protocol'
+import { CairnError, check, isTooOften, RPC_LIMIT_CODE } from '@cairn/protocol'
 import { createPublicClient, custom, type PublicClient, RpcRequestError } from 'viem'
 import { deadline } from '../clock.ts'
 import type { Clock } from '../ports.ts'
@@ -20,13 +20,9 @@ const CALLS_MAX = 4_096
 const REST_MS = 1_000
 const REST_MAX_MS = 300_000
 
-/** How endpoints say in JSON that they were asked too often. */
-const RATE_TEXT =
-  /rate.?(limit|exceeded)|too many requests|requests? (count|limit)|compute units|per second/i
-/** How they say that a query spans too much or finds too much. */
+/** How endpoints say that a query spans too much or finds too much. */
 const RANGE_TEXT =
   /block range|range (is )?too (large|wide)|query (returned|exceeds)|too many (results|logs|blocks)|response (size|is too)|limited to a|max(imum)? results/i
-const LIMIT_CODE = -32_005
 
 export type Client = PublicClient
 
@@ -276,15 +272,10 @@ export class Endpoint {
 export function isTooMuch(error: unknown): boolean {
   if (error instanceof CairnError) return error.code === 'rpcTooLarge'
   for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof RpcRequestError) return at.code === LIMIT_CODE || RANGE_TEXT.test(at.details)
+    if (at instanceof RpcRequestError)
+      return at.code === RPC_LIMIT_CODE || RANGE_TEXT.test(at.details)
   }
   return false
-}
-
-/** The code alone means too much of a query for logs, and too often of anything else. */
-function isTooOften({ code, message }: RpcError, method: string): boolean {
-  if (RATE_TEXT.test(message)) return true
-  return code === LIMIT_CODE && method !== 'eth_getLogs'
 }
 
 function answerOf(item: unknown): { result: unknown } | { error: RpcError } | undefined {

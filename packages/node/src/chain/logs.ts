@@ -1,8 +1,5 @@
-/**
- * Logs of a range of blocks, from endpoints that bound how many blocks a query may span or how much it
- * may find, each in words of its own. What is too much is asked for in halves, and the size that an
- * endpoint took is remembered.
- */
+/** Logs of a range of blocks, in as many queries as the endpoint's bounds need. */
+import { BlockSpan } from '@cairn/protocol'
 import { type Hex, numberToHex, type RpcLog } from 'viem'
 import { type Client, isTooMuch } from './endpoint.ts'
 
@@ -12,8 +9,8 @@ export interface BlockRange {
   to: bigint
 }
 
-/** Blocks that each endpoint took at once when it had refused more. */
-export type RangesTaken = WeakMap<Client, bigint>
+/** What each endpoint takes at once. */
+export type RangesTaken = WeakMap<Client, BlockSpan>
 
 /** In the chain's order. Rejects as the endpoint does, where one block is too much as well. */
 export async function readLogs(
@@ -21,23 +18,17 @@ export async function readLogs(
   address: readonly Hex[],
   { from, to, taken }: BlockRange & { taken: RangesTaken },
 ): Promise<RpcLog[]> {
+  const span = taken.get(client) ?? new BlockSpan(isTooMuch)
+  taken.set(client, span)
   const logs: RpcLog[] = []
-  let next = from
-  while (next <= to) {
-    const known = taken.get(client)
-    const last = known !== undefined && next + known - 1n < to ? next + known - 1n : to
-    try {
-      const query = {
-        address: [...address],
-        fromBlock: numberToHex(next),
-        toBlock: numberToHex(last),
-      }
-      logs.push(...(await client.request({ method: 'eth_getLogs', params: [query] })))
-      next = last + 1n
-    } catch (error) {
-      if (last === next || !isTooMuch(error)) throw error
-      taken.set(client, (last - next + 1n) / 2n)
-    }
+  for (let next = from; next <= to; ) {
+    const { answer, blocks } = await span.ask(to - next + 1n, asked => {
+      const [fromBlock, toBlock] = [numberToHex(next), numberToHex(next + asked - 1n)]
+      const query = { address: [...address], fromBlock, toBlock }
+      return client.request({ method: 'eth_getLogs', params: [query] })
+    })
+    logs.push(...answer)
+    next += blocks
   }
   return logs
 }
