@@ -5,10 +5,11 @@
  */
 import { join } from 'node:path'
 import { check, type NodeKeys, NonceChain } from '@cairn/protocol'
+import type { SpendingLimits } from './chain/budget.ts'
 import { Claims, type Payouts } from './chain/claims.ts'
 import { Operator } from './chain/operator.ts'
 import { Rpc, type RpcInit } from './chain/rpc.ts'
-import { type SpendingLimits, Transactions } from './chain/transactions.ts'
+import { Transactions } from './chain/transactions.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'

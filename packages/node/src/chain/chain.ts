@@ -36,16 +36,13 @@ import type {
   Veto,
   VetoOutcome,
 } from '../ports.ts'
+import type { SpendingLimits } from './budget.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
+import { contractError } from './refusal.ts'
 import { Rpc, type RpcComponents, type RpcInit } from './rpc.ts'
 import { checkIn, formCommittee } from './succession.ts'
-import {
-  type AccountOutlook,
-  contractError,
-  type SpendingLimits,
-  Transactions,
-} from './transactions.ts'
+import { type AccountOutlook, Transactions } from './transactions.ts'
 import { ChainView, type EpochTimes } from './view.ts'
 
 /** Between looks for a new block, ms: half of the shortest block time. */

@@ -32,8 +32,9 @@ import {
   type Hex,
 } from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
+import { contractError } from './refusal.ts'
 import type { Client, Rpc } from './rpc.ts'
-import { contractError, type Mined, type Transactions } from './transactions.ts'
+import type { Mined, Transactions } from './transactions.ts'
 
 /** The distributor passes on what registry, checkpoints and token say. */
 const ERRORS = [

@@ -29,8 +29,9 @@ import { bytesToHex, encodeFunctionData, type Hex, isHex, parseEventLogs } from 
 import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { AcceptedCheckpoint, Chain } from '../ports.ts'
 import { revertedWith } from './chain.ts'
+import { contractError } from './refusal.ts'
 import type { Rpc } from './rpc.ts'
-import { contractError, keyOf, type Mined, type Transactions } from './transactions.ts'
+import { keyOf, type Mined, type Transactions } from './transactions.ts'
 
 /** `Deposits` passes on the errors of the token and of `Checkpoints`. */
 const ERRORS = [...depositsAbi, ...cairnTokenAbi, ...checkpointsAbi].filter(

@@ -23,6 +23,9 @@ const REST_MAX_MS = 300_000
 /** How endpoints say that a query spans too much or finds too much. */
 const RANGE_TEXT =
   /block range|range (is )?too (large|wide)|query (returned|exceeds)|too many (results|logs|blocks)|response (size|is too)|limited to a|max(imum)? results/i
+/** How Nethermind and OpenEthereum say that a call failed in the EVM; others say 3 of a revert. */
+const VM_FAILED = -32_015
+const REVERTED = 3
 
 export type Client = PublicClient
 
@@ -260,7 +263,7 @@ export class Endpoint {
   }
 
   #refusal({ method }: Call, error: RpcError): RpcRequestError {
-    return new RpcRequestError({ body: { method }, error, url: this.name })
+    return new RpcRequestError({ body: { method }, error: inCommonWords(error), url: this.name })
   }
 
   #failure(code: string, what: string): CairnError {
@@ -285,6 +288,14 @@ function answerOf(item: unknown): { result: unknown } | { error: RpcError } | un
   const { code, message, data } = error as Partial<RpcError>
   if (typeof code !== 'number' || typeof message !== 'string') return undefined
   return { error: { code, message, data } }
+}
+
+/** A revert has one code whatever the node, and its data is bytes. */
+function inCommonWords(error: RpcError): RpcError {
+  if (error.code !== VM_FAILED) return error
+  const [data] = /0x[0-9a-f]*$/i.exec(String(error.data ?? '')) ?? []
+  const isRevert = data !== undefined || /revert/i.test(error.message)
+  return isRevert ? { ...error, code: REVERTED, data } : error
 }
 
 function basic(username: string, password: string): string {

@@ -32,6 +32,8 @@ const FORK_STEP = 32n
 const MISFITS_MAX = 3
 /** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
 const RECEIPTS_MAX = 64
+/** Between looks at what never changes, ms. */
+const CONSTANTS_MS = 600_000
 /** Of the contract before its start. */
 const NO_COMMITTEE = new Uint8Array(32)
 
@@ -65,6 +67,8 @@ export class Follower {
   readonly #listeners = new Set<() => void>()
   readonly #stopped = new AbortController()
   #loop: Promise<void> | undefined
+  /** When what never changes was read last, ms. */
+  #constantsAt = 0
   /** Hash of the block up to which all counts and what was read agreed. */
   #complete: Uint8Array | undefined
 
@@ -141,7 +145,7 @@ export class Follower {
 
   async #advance(client: Client, changed: () => void): Promise<void> {
     const { view, rpc } = this.#components
-    const { contracts, finality, fromBlock } = this.#init
+    const { finality, fromBlock } = this.#init
     const latest = await readHeader(client, 'latest')
     if (latest === undefined) return
     const final = latest.number - BigInt(finality)
@@ -171,14 +175,25 @@ export class Follower {
       }
       this.#misfits = 0
       await rpc.requireAgreement(client, read.headers.at(-1) as BlockHeader)
-      // It never changes, so that one answer is enough, of who has the others' chain; without it nodes
-      // wait.
-      view.founding ??= await readFounding(client, contracts.parameters)
-      view.fallbackAfter ??= await readFallbackAfter(client, contracts.checkpoints)
+      await this.#readConstants(client)
       if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
       changed()
     }
+  }
+
+  /**
+   * What never changes, of who has the others' chain: without it nodes wait. It is asked for again at
+   * times, since who said it may have been wrong.
+   */
+  async #readConstants(client: Client): Promise<void> {
+    const { view, clock } = this.#components
+    const { parameters, checkpoints } = this.#init.contracts
+    const known = view.founding !== undefined && view.fallbackAfter !== undefined
+    if (known && clock.now() < this.#constantsAt + CONSTANTS_MS) return
+    view.founding = (await readFounding(client, parameters)) ?? view.founding
+    view.fallbackAfter = (await readFallbackAfter(client, checkpoints)) ?? view.fallbackAfter
+    this.#constantsAt = clock.now()
   }
 
   /**
@@ -234,9 +249,11 @@ export class Follower {
   async #rollback(client: Client, number: bigint): Promise<void> {
     const { view, log } = this.#components
     const from = view.head()?.number
-    for (let high = number; high >= 0n; high -= FORK_STEP) {
-      const numbers = range(high - FORK_STEP + 1n > 0n ? high - FORK_STEP + 1n : 0n, high)
-      const theirs = await Promise.all(numbers.map(at => readHeader(client, at)))
+    // Older blocks that the view has, for their events or epochs, are none to go on from.
+    const oldest = view.oldest()?.number ?? 0n
+    for (let high = number; high >= oldest; high -= FORK_STEP) {
+      const low = high - FORK_STEP + 1n > oldest ? high - FORK_STEP + 1n : oldest
+      const theirs = await Promise.all(range(low, high).map(at => readHeader(client, at)))
       const common = theirs.findLast(header => {
         const ours = header && view.block(header.number)
         return header !== undefined && ours !== undefined && equalBytes(ours.hash, header.hash)
@@ -246,7 +263,6 @@ export class Follower {
         log.warn({ from, to: common.number }, 'the chain was reorganised; rolled back to the fork')
         return
       }
-      if (view.block(numbers[0] as bigint) === undefined) break
     }
     log.error({ from }, 'the chain was reorganised beyond what is kept; reading it again')
     view.reset()
@@ -271,6 +287,8 @@ export class Follower {
     ])
     const linked = linkedFrom(headers, skip ? undefined : known)
     if (linked === undefined) return undefined
+    // No link shows a fork below what is skipped.
+    if (skip && known !== undefined && (await this.#hasOther(client, known))) return undefined
     const blocks = new Map(linked.map(header => [header.number, header]))
     for (const { blockNumber } of logs) {
       if (blocks.has(blockNumber)) continue

@@ -28,8 +28,9 @@ import {
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
+import { contractError } from './refusal.ts'
 import { type Client, Rpc } from './rpc.ts'
-import { contractError, Transactions } from './transactions.ts'
+import { Transactions } from './transactions.ts'
 
 /** Transactions of one deployment wait for each other's blocks, ms between looks. */
 const POLL_MS = 500

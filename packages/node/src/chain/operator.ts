@@ -17,9 +17,10 @@ import { bytesToHex, encodeFunctionData, type Hex, keccak256, stringToHex, toHex
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock } from '../ports.ts'
 import type { Signer } from '../signer.ts'
+import { contractError } from './refusal.ts'
 import { multicall, type NodeFacts, permitFor } from './registration.ts'
 import type { Client, Rpc } from './rpc.ts'
-import { contractError, keyOf, type Transactions } from './transactions.ts'
+import { keyOf, type Transactions } from './transactions.ts'
 
 /** The registry passes on the token's errors. */
 const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type === 'error')

@@ -14,8 +14,9 @@ import { bytesToHex, encodeFunctionData, type Hex, parseEventLogs } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
 import type { Signer } from '../signer.ts'
+import { contractError } from './refusal.ts'
 import { Rpc } from './rpc.ts'
-import { contractError, type Mined, Transactions } from './transactions.ts'
+import { type Mined, Transactions } from './transactions.ts'
 
 /** The registry passes on the token's errors. */
 const ERRORS = [...nodeRegistryAbi, ...checkpointsAbi, ...cairnTokenAbi].filter(

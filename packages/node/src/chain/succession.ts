@@ -4,8 +4,9 @@ import { bls, CairnError } from '@cairn/protocol'
 import { BaseError, encodeFunctionData, type Hex } from 'viem'
 import type { CheckIn, CheckInOutcome, FormOutcome } from '../ports.ts'
 import { isRefusal } from './parameters.ts'
+import { contractError } from './refusal.ts'
 import type { Client } from './rpc.ts'
-import { contractError, type Transactions } from './transactions.ts'
+import type { Transactions } from './transactions.ts'
 
 /** With these the contract says that nothing is left to be done by this node. */
 const CHECKED_IN: ReadonlySet<string> = new Set(['AlreadyCheckedIn', 'NotDue', 'CommitteeWaits'])

@@ -12,26 +12,23 @@
  */
 import { GAS_HISTORIES } from '@cairn/contracts'
 import { CairnError, check } from '@cairn/protocol'
-import {
-  type Abi,
-  AbiErrorSignatureNotFoundError,
-  BaseError,
-  bytesToHex,
-  decodeErrorResult,
-  formatEther,
-  type Hex,
-  isHex,
-  keccak256,
-  parseTransaction,
-  type RpcLog,
-  RpcRequestError,
-} from 'viem'
+import { bytesToHex, type Hex, keccak256, type RpcLog } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log, Store } from '../ports.ts'
-import { capped, type Fees, higher, raised, readFees } from './fees.ts'
+import { Budget, type SpendingLimits } from './budget.ts'
+import { type Fees, readFees } from './fees.ts'
 import { ATTEMPTS_MAX, type Entry, Journal, KEY_MAX_BYTES, type Settled } from './journal.ts'
+import { Line } from './line.ts'
+import {
+  isRevert,
+  mayHaveTaken,
+  orRefusal,
+  type Refused,
+  reception,
+  refusalError,
+} from './refusal.ts'
 import type { Client, Rpc } from './rpc.ts'
-import { allowance, dayOf, PURPOSES, type Purpose, rankOf } from './spending.ts'
+import { dayOf, type Purpose, rankOf } from './spending.ts'
 
 /** Between looks for a receipt, ms. */
 const LOOK_MS = 250
@@ -41,14 +38,10 @@ const RAISE_AFTER_MS = 45_000
 const PATIENCE_MS = 5 * RAISE_AFTER_MS
 /** Gas limit over the estimate: state moves between estimate and block. */
 const GAS_PERCENT = 110n
-/** Transactions that wait for their turn, the one whose turn it is among them. */
-const QUEUE_MAX = 64
 /** A nonce that others used is given time to show its receipt, ms: endpoints lag. */
 const OVERTAKEN_MS = 30_000
 /** Between looks at the balance, ms. */
 const BALANCE_MS = 60_000
-/** Base units a unit of gas may cost at most where the operator says nothing: 500 gwei. */
-const FEE_CAP = 500_000_000_000n
 /** Days over which the rate of spending is taken. */
 const RATE_DAYS = 7
 
@@ -76,13 +69,6 @@ export interface TransactionsComponents {
   log: Log
   /** A key space of its own for the journal; absent: nothing outlives the process. */
   store?: Store
-}
-
-export interface SpendingLimits {
-  /** Base units that may be paid for gas in a day, UTC; absent: no limit. */
-  budgetPerDay?: bigint
-  /** Base units that a unit of gas may cost; absent: `FEE_CAP`. */
-  maxFeePerGas?: bigint
 }
 
 /** A transaction in a block. */
@@ -121,44 +107,31 @@ interface Found {
 }
 
 /** What a call would do: its gas, or why the chain refuses it. */
-type Estimate = { gas: bigint } | { refused: RpcRequestError }
-
-interface Turn {
-  rank: number
-  take(): Promise<void>
-}
-
-/** Code of a call that the contract refused. */
-const REVERTED = 3
-/** Codes with which nodes refuse a call or transaction; others are the endpoint's own trouble. */
-const REFUSALS = new Set([REVERTED, -32000, -32003])
+type Estimate = { gas: bigint } | Refused
 
 export class Transactions {
   readonly address: Hex
   readonly #components: TransactionsComponents
   readonly #account: PrivateKeyAccount
-  readonly #limits: SpendingLimits
-  readonly #turns: Turn[] = []
+  readonly #budget: Budget
+  readonly #line = new Line()
   readonly #stopped = new AbortController()
   #journal: Journal | undefined
-  #taking: Promise<void> | undefined
   #balance: { units: bigint; at: number } | undefined
   #tending = false
-  /** Day on which the budget last kept something from being sent. */
-  #overBudgetOn: number | undefined
 
   /** `secret`: 32 bytes. */
   constructor(components: TransactionsComponents, secret: Uint8Array, limits: SpendingLimits = {}) {
     this.#components = components
     this.#account = privateKeyToAccount(bytesToHex(secret))
-    this.#limits = limits
+    this.#budget = new Budget(components, limits)
     this.address = this.#account.address
   }
 
   /** True when what was asked for under the key waits, or succeeded lately: it is not sent again. */
   async knows(key: string): Promise<boolean> {
     if (key === '') return false
-    return await this.#turn(rankOf('order'), async () => {
+    return await this.#line.turn(rankOf('order'), async () => {
       return (await this.#open()).of(key) !== undefined
     })
   }
@@ -166,7 +139,7 @@ export class Transactions {
   /** Ends the turn that is taken; what is open stays in the journal. */
   async stop(): Promise<void> {
     this.#stopped.abort()
-    await this.#taking
+    await this.#line.empty()
   }
 
   /**
@@ -182,7 +155,7 @@ export class Transactions {
       const both = AbortSignal.any([signal, this.#stopped.signal])
       return await this.#send(call, { ...options, key, purpose, signal: both })
     }
-    return await this.#turn(rankOf(purpose), run, signal)
+    return await this.#line.turn(rankOf(purpose), run, signal)
   }
 
   /**
@@ -192,10 +165,10 @@ export class Transactions {
   async tend(head: bigint): Promise<void> {
     const due = (this.#balance?.at ?? 0) + BALANCE_MS <= this.#components.clock.now()
     const idle = this.#journal !== undefined && this.#journal.unsettled().length === 0
-    if (this.#tending || (idle && !due) || this.#turns.length >= QUEUE_MAX) return
+    if (this.#tending || (idle && !due) || this.#line.isFull) return
     this.#tending = true
     try {
-      await this.#turn(Number.POSITIVE_INFINITY, async () => {
+      await this.#line.turn(Number.POSITIVE_INFINITY, async () => {
         if (due) await this.#readBalance()
         await this.#tend(head)
       })
@@ -205,7 +178,7 @@ export class Transactions {
   }
 
   outlook(): AccountOutlook {
-    const { budgetPerDay } = this.#limits
+    const { budgetPerDay } = this.#budget.limits
     const today = dayOf(this.#components.clock.now())
     const balance = this.#balance?.units
     const days = [...(this.#journal?.spending() ?? [])].filter(([day]) => day > today - RATE_DAYS)
@@ -217,49 +190,13 @@ export class Transactions {
       balance,
       spentToday: this.#journal?.spentOn(today) ?? 0n,
       ...(budgetPerDay !== undefined && { budgetPerDay }),
-      budgetSpent: this.#overBudgetOn === today,
+      budgetSpent: this.#budget.isSpent,
       ratePerDay,
       daysLeft:
         balance === undefined || ratePerDay === 0n ? undefined : Number(balance / ratePerDay),
-      waiting: this.#turns.length,
+      waiting: this.#line.length,
       entries: this.#journal?.entries() ?? [],
     }
-  }
-
-  /**
-   * Runs when it is this one's turn: of those that wait, the lowest rank goes first. Who is told to
-   * stop leaves the line, or a stop would wait for all that are before it.
-   */
-  async #turn<T>(rank: number, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    check(this.#turns.length < QUEUE_MAX, 'queueFull', `${QUEUE_MAX} transactions wait already`)
-    return await new Promise<T>((resolve, reject) => {
-      const leave = () => {
-        this.#turns.splice(this.#turns.indexOf(turn), 1)
-        reject(signal?.reason)
-      }
-      const turn: Turn = {
-        rank,
-        take: () => {
-          signal?.removeEventListener('abort', leave)
-          return run().then(resolve, reject)
-        },
-      }
-      signal?.addEventListener('abort', leave, { once: true })
-      this.#turns.push(turn)
-      this.#taking ??= this.#takeTurns()
-    })
-  }
-
-  async #takeTurns(): Promise<void> {
-    // Those that are asked for in one go stand in line before the first is taken.
-    await Promise.resolve()
-    for (;;) {
-      const next = this.#turns.toSorted((a, b) => a.rank - b.rank)[0]
-      if (next === undefined) break
-      await next.take()
-      this.#turns.splice(this.#turns.indexOf(next), 1)
-    }
-    this.#taking = undefined
   }
 
   async #send(call: Call, options: Required<Pick<SendOptions, 'purpose' | 'key'>> & SendOptions) {
@@ -282,12 +219,12 @@ export class Transactions {
       const reason = options.pointless?.([])
       if (reason !== undefined) throw reason
       const estimate = await rpc.call(client => this.#estimate(client, call))
-      if ('refused' in estimate) throw this.#refusal(estimate.refused)
+      if ('refused' in estimate) throw refusalError(estimate.refused, this.address)
       const gas = (estimate.gas * GAS_PERCENT) / 100n + GAS_HISTORIES
       // Not the pending count: what a lost journal left waiting is replaced, not repeated.
       const nonce = await rpc.call(client => readNonce(client, this.address))
-      const fees = await this.#firstFees(journal, nonce)
-      this.#checkBudget(journal, { nonce, gas, fees, purpose })
+      const fees = this.#budget.firstFees(journal, nonce, await rpc.call(readFees))
+      this.#budget.require(journal, { nonce, gas, fees, purpose })
       const raw = await this.#sign({ call, nonce, gas }, fees)
       const draft = { nonce, purpose, key, call, gas, at: clock.now() }
       const begun = await journal.begin(draft, raw)
@@ -486,12 +423,9 @@ export class Transactions {
   /** A higher fee, where the cap and the budget allow it; else the same, until it is due again. */
   async #raise(journal: Journal, entry: Entry): Promise<Raised> {
     const { rpc, clock, log } = this.#components
-    const last = feesOf(entry)
-    const fees = capped(higher(raised(last), await rpc.call(readFees)), this.#cap())
-    const { nonce, gas, purpose, attempts } = entry
-    const isHigher = fees.maxFeePerGas >= raised(last).maxFeePerGas
-    const isAffordable = this.#overBudget(journal, { nonce, gas, fees, purpose }) === undefined
-    if (!isHigher || !isAffordable || attempts.length >= ATTEMPTS_MAX) {
+    const { nonce, attempts } = entry
+    const fees = this.#budget.higherFees(journal, entry, await rpc.call(readFees))
+    if (fees === undefined || attempts.length >= ATTEMPTS_MAX) {
       await this.#broadcast(attempts.at(-1)?.raw as Hex)
       return { entry: { ...entry, at: clock.now() }, outbid: false }
     }
@@ -499,63 +433,6 @@ export class Transactions {
     const next = await journal.raise(entry, await this.#sign(entry, fees), clock.now())
     const outcome = await this.#broadcast(next.attempts.at(-1)?.raw as Hex)
     return { entry: next, outbid: outcome === 'outbid' }
-  }
-
-  /** What the market asks, and more than anything given up under this nonce. Throws `gasPrice`. */
-  async #firstFees(journal: Journal, nonce: number): Promise<Fees> {
-    const market = await this.#components.rpc.call(readFees)
-    const cap = this.#cap()
-    check(
-      market.base + market.maxPriorityFeePerGas <= cap,
-      'gasPrice',
-      `a unit of gas costs ${market.base}, more than may be paid`,
-      {
-        facts: { base: market.base, maxFeePerGas: cap },
-        next: 'wait until the chain is cheaper, or raise chain.maxGasPrice',
-      },
-    )
-    const rivals = journal.unsettled().filter(entry => entry.nonce === nonce)
-    return capped(
-      rivals.reduce<Fees>((fees, rival) => higher(fees, raised(feesOf(rival))), market),
-      cap,
-    )
-  }
-
-  #cap(): bigint {
-    return this.#limits.maxFeePerGas ?? FEE_CAP
-  }
-
-  #checkBudget(journal: Journal, planned: Planned): void {
-    const over = this.#overBudget(journal, planned)
-    if (over === undefined) return
-    this.#overBudgetOn = dayOf(this.#components.clock.now())
-    const { about, percent } = PURPOSES[planned.purpose]
-    throw new CairnError(
-      'gasBudget',
-      `with this, gas would cost up to ${formatEther(over.worst)} ether today, and ${about} may bring it to ${formatEther(over.allowed)}: ${percent} % of the day's budget`,
-      {
-        facts: { ...over, purpose: planned.purpose, percent },
-        next: 'wait until 0:00 UTC, when the next day begins, or raise chain.budgetPerDay',
-      },
-    )
-  }
-
-  /** Undefined where the worst that all open ones cost stays within the budget. */
-  #overBudget(journal: Journal, { nonce, gas, fees, purpose }: Planned) {
-    const { budgetPerDay } = this.#limits
-    if (budgetPerDay === undefined) return undefined
-    const open = new Map<number, bigint>()
-    const expect = (at: number, units: bigint) => {
-      if (units > (open.get(at) ?? 0n)) open.set(at, units)
-    }
-    expect(nonce, gas * fees.maxFeePerGas)
-    for (const entry of journal.unsettled()) {
-      if (entry.state !== 'mined') expect(entry.nonce, entry.gas * feesOf(entry).maxFeePerGas)
-    }
-    const spent = journal.spentOn(dayOf(this.#components.clock.now()))
-    const worst = [...open.values()].reduce((sum, units) => sum + units, spent)
-    const allowed = allowance(purpose, budgetPerDay)
-    return worst <= allowed ? undefined : { spent, worst, allowed }
   }
 
   async #readBalance(): Promise<void> {
@@ -591,7 +468,7 @@ export class Transactions {
    */
   async estimate(call: Call): Promise<bigint> {
     const found = await this.#components.rpc.call(client => this.#estimate(client, call))
-    if ('refused' in found) throw this.#refusal(found.refused)
+    if ('refused' in found) throw refusalError(found.refused, this.address)
     return found.gas
   }
 
@@ -606,53 +483,35 @@ export class Transactions {
   /**
    * Resolves with why it is not taken, or that one of its nonce bids more. One that has it already has
    * done what was asked; with one that has another of its nonce, or is past it, the wait finds out what
-   * became of that.
+   * became of that. So it does where an endpoint was sent it and did not answer: that one may have taken
+   * it, whatever the next one says.
    */
   async #broadcast(raw: Hex): Promise<'taken' | 'outbid' | CairnError> {
-    return await this.#components.rpc.spread(
-      async client =>
-        this.#outcomeOf(
-          await orRefusal(() =>
-            client.request({ method: 'eth_sendRawTransaction', params: [raw] }),
-          ),
-        ),
+    let unanswered = false
+    const outcome = await this.#components.rpc.spread(
+      async client => {
+        try {
+          const sent = () => client.request({ method: 'eth_sendRawTransaction', params: [raw] })
+          return reception(await orRefusal(sent), this.address)
+        } catch (error) {
+          unanswered ||= mayHaveTaken(error)
+          throw error
+        }
+      },
       // All of them, since one may keep it to itself; but none after one refused it, since what is
       // refused is forgotten, and would be in a block all the same.
       outcome => !(outcome instanceof CairnError),
     )
-  }
-
-  #outcomeOf(answer: Hex | { refused: RpcRequestError }): 'taken' | 'outbid' | CairnError {
-    if (typeof answer === 'string') return 'taken'
-    const text = answer.refused.details
-    if (/nonce too low|already|known/i.test(text)) return 'taken'
-    if (/underpriced/i.test(text)) return 'outbid'
-    return this.#refusal(answer.refused)
+    return outcome instanceof CairnError && unanswered ? 'taken' : outcome
   }
 
   /** Asks again what the block refused: the answer now has the contract's error. */
   async #reverted(call: Call, { transaction }: Mined): Promise<CairnError> {
     const again = await this.#components.rpc.call(client => this.#estimate(client, call))
-    if ('refused' in again && isRevert(again.refused)) return this.#refusal(again.refused)
+    if ('refused' in again && isRevert(again.refused))
+      return refusalError(again.refused, this.address)
     return new CairnError('reverted', `transaction ${transaction} was refused in its block`, {
       facts: { transaction },
-    })
-  }
-
-  #refusal(cause: RpcRequestError): CairnError {
-    const account = this.address
-    if (/insufficient funds/i.test(cause.details)) {
-      return new CairnError('noFunds', `account ${account} cannot pay for the transaction`, {
-        cause,
-        facts: { account },
-        next: 'send ether to the account',
-      })
-    }
-    // A full pool or a state that is not there passes, and says nothing of the call.
-    const code = isRevert(cause) ? 'reverted' : 'chainUnavailable'
-    return new CairnError(code, `the chain refuses the transaction: ${cause.details}`, {
-      cause,
-      facts: { account },
     })
   }
 }
@@ -663,55 +522,12 @@ interface Raised {
   outbid: boolean
 }
 
-/** What is to be paid at most. */
-interface Planned extends Pick<Entry, 'nonce' | 'gas' | 'purpose'> {
-  fees: Fees
-}
-
-/** Of the last attempt, which has the highest. */
-function feesOf({ attempts }: Entry): Fees {
-  const { maxFeePerGas = 0n, maxPriorityFeePerGas = 0n } = parseTransaction(
-    attempts.at(-1)?.raw as Hex,
-  )
-  return { maxFeePerGas, maxPriorityFeePerGas }
-}
-
 /** Characters of a reference: with a hash beside it, it is a key. */
 export const REFERENCE_MAX_CHARS = 64
 
 /** Key of a call that is ordered under a reference; without one it has none, and is sent each time. */
 export function keyOf(reference: string | undefined, data: Hex): string {
   return reference === undefined ? '' : `${reference}/${keccak256(data)}`
-}
-
-/** The contract's error behind a `reverted`; undefined when there is none of this ABI. */
-export function contractError<const A extends Abi>(abi: A, error: CairnError) {
-  const { cause } = error
-  if (!(cause instanceof RpcRequestError) || !isHex(cause.data) || cause.data === '0x') {
-    return undefined
-  }
-  try {
-    return decodeErrorResult({ abi, data: cause.data })
-  } catch (unknown) {
-    if (unknown instanceof AbiErrorSignatureNotFoundError) return undefined
-    throw unknown
-  }
-}
-
-/** The contract's own refusal, not the endpoint's: with data, or in words that all nodes share. */
-function isRevert({ code, data, details }: RpcRequestError): boolean {
-  return code === REVERTED || (isHex(data) && data !== '0x') || /revert/i.test(details)
-}
-
-async function orRefusal<T>(ask: () => Promise<T>): Promise<T | { refused: RpcRequestError }> {
-  try {
-    return await ask()
-  } catch (error) {
-    const found =
-      error instanceof BaseError && error.walk(cause => cause instanceof RpcRequestError)
-    if (found instanceof RpcRequestError && REFUSALS.has(found.code)) return { refused: found }
-    throw error
-  }
 }
 
 async function readNonce(client: Client, address: Hex): Promise<number> {

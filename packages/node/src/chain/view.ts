@@ -116,6 +116,11 @@ export class ChainView {
     return this.#headers.at(-1)
   }
 
+  /** First block of the window: what `rollback` can return to. */
+  oldest(): BlockHeader | undefined {
+    return this.#headers[0]
+  }
+
   /** Nodes registered so far, those left out among them: the next node's index. */
   registeredCount(): number {
     return this.#held.registry.now().registered

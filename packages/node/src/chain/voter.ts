@@ -30,8 +30,9 @@ import {
   toHex,
 } from 'viem'
 import type { Chain } from '../ports.ts'
+import { contractError } from './refusal.ts'
 import type { Rpc } from './rpc.ts'
-import { contractError, type Transactions } from './transactions.ts'
+import type { Transactions } from './transactions.ts'
 
 /** Blocks whose logs are read at once: what public endpoints commonly allow. */
 const LOGS_BLOCKS = 2_000n

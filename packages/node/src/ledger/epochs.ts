@@ -141,8 +141,8 @@ export class Epochs implements EpochView {
   readonly #listeners: ((base: EpochBase, record: EpochRecord) => void | Promise<void>)[] = []
   readonly #stopped = new AbortController()
   readonly #resolving = new Map<number, Promise<EpochBase | undefined>>()
-  /** Whether the chain began with the manifest's parameters, once it is known. */
-  #founded: boolean | undefined
+  /** The chain is known to have begun with the manifest's parameters. */
+  #founded = false
   #mismatch: CairnError | undefined
   /** The chain has shown a cancellation: from then on each base is held against what is accepted. */
   #hadCancelled = false
@@ -588,26 +588,31 @@ export class Epochs implements EpochView {
   /** Undefined while it is not known what the chain began with, and where it is not the manifest's. */
   #profileAt({ number }: BlockHeader): Profile | undefined {
     const { profile } = this.#init
-    this.#founded ??= this.#isFounded()
+    // What an endpoint said wrongly it may say rightly later.
+    this.#founded ||= this.#isFounded()
     return this.#founded
       ? profileAt(profile, this.#components.chain.parametersAt(number))
       : undefined
   }
 
-  #isFounded(): boolean | undefined {
+  /** False while it is not known, too. */
+  #isFounded(): boolean {
     const { chain, log } = this.#components
     const founding = chain.foundingParameters()
     const started = chain.genesis()
-    if (founding === undefined || started === undefined) return undefined
+    if (founding === undefined || started === undefined) return false
     const votes = chain.parametersAt(started.block.number)
     try {
       const voted = votes.map(({ name, value }) => [name, value] as const)
       checkFounding(this.#init.profile, new Map([...founding, ...voted]))
+      this.#mismatch = undefined
       return true
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
-      this.#mismatch = error
-      log.error({ err: error }, 'the chain runs on other parameters: this node takes no part')
+      if (this.#mismatch?.message !== error.message) {
+        this.#mismatch = error
+        log.error({ err: error }, 'the chain runs on other parameters: this node takes no part')
+      }
       return false
     }
   }

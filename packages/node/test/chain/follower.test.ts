@@ -111,6 +111,36 @@ describe('chain follower', () => {
       assert.deepEqual(chain.block(29n)?.hash, unhex(block.hash))
     })
 
+    it('reads the chain again where all that is left is older than the headers it keeps', async () => {
+      await world.register(0)
+      const id = await world.client.snapshot()
+      await world.mine(20)
+      const chain = await open({ headersMax: 4 })
+      await advanced(chain, () => headNumber(chain) === 21n)
+      assert.ok(chain.block(1n), 'a block with an event is kept')
+      await world.client.revert({ id })
+      await world.client.mine({ blocks: 22, interval: 5 })
+      await advanced(chain, () => headNumber(chain) === 23n)
+      assert.deepEqual(indices(chain), [0])
+    })
+
+    it('sees a fork below more blocks than it keeps headers of', async () => {
+      const id = await world.client.snapshot()
+      await world.register(0)
+      await world.mine(20)
+      const chain = await open({ headersMax: 4 })
+      await advanced(chain, () => indices(chain).length === 1)
+      world.endpoint.fault = { kind: 'down' }
+      await world.client.revert({ id })
+      await world.client.mine({ blocks: 3, interval: 7 })
+      await world.register(0)
+      await world.mine(30)
+      const { timestamp } = await world.client.getBlock({ blockNumber: 4n })
+      world.endpoint.fault = undefined
+      await advanced(chain, () => headNumber(chain) === 34n)
+      assert.equal(chain.registryAt(34n)[0]?.registeredAt, Number(timestamp))
+    })
+
     it('never shows a block that is less deep than the finality depth', async () => {
       await world.mine(10)
       const chain = await open({ finality: 3 })
@@ -131,6 +161,35 @@ describe('chain follower', () => {
       await world.mine(3)
       await advanced(chain, () => headNumber(chain) === 0n)
     })
+  })
+
+  it('asks again at times for what never changes, in case it was told wrongly', async () => {
+    let ahead = 0
+    const its: Clock = {
+      ...clock,
+      now: () => clock.now() + ahead,
+      at: (time, run) => clock.at(time - ahead, run),
+      until: (time, signal) => clock.until(time - ahead, signal),
+    }
+    world.endpoint.fault = {
+      kind: 'lie',
+      change: (method, result) => {
+        // The range of a parameter, of which the least comes first.
+        const text = String(result)
+        if (method !== 'eth_call' || text.length < 2 + 2 * 64) return result
+        return `${text.slice(0, 65)}7${text.slice(66)}`
+      },
+    }
+    const chain = await open({}, { clock: its })
+    const before = chain.foundingParameters()
+    world.endpoint.fault = undefined
+    await world.mine()
+    await advanced(chain, () => headNumber(chain) === 1n)
+    assert.equal(chain.foundingParameters(), before, 'not with every block')
+    ahead = 600_000
+    await world.mine()
+    await advanced(chain, () => headNumber(chain) === 2n)
+    assert.notDeepEqual(chain.foundingParameters(), before)
   })
 
   describe('absence', () => {

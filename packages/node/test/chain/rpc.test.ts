@@ -5,8 +5,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { type Clock, type Log, systemClock } from '@cairn/node'
 import { type CairnError, hex, sha256 } from '@cairn/protocol'
+import { RpcRequestError } from 'viem'
 import { Endpoint, type EndpointInit } from '../../src/chain/endpoint.ts'
-import { readLogs } from '../../src/chain/logs.ts'
+import { type RangesTaken, readLogs } from '../../src/chain/logs.ts'
+import { isRevert, orRefusal, reception } from '../../src/chain/refusal.ts'
 import { Rpc } from '../../src/chain/rpc.ts'
 import {
   advanced,
@@ -151,6 +153,53 @@ describe('RPC endpoints', () => {
         assert.equal(error.code, code)
         assert.equal(error.facts.endpoint ?? endpoint.name, endpoint.name)
       })
+    }
+  })
+
+  it('say in words of their own that the contract refused, which are understood', async () => {
+    const errors = [
+      { code: -32_015, message: 'VM execution error.', data: 'Reverted 0xdeadbeef' },
+      { code: -32_015, message: 'revert' },
+      { code: -32_015, message: 'VM execution error.', data: 'out of gas' },
+      { code: -32_000, message: 'execution reverted', data: '0xdeadbeef' },
+    ]
+    const found: unknown[] = []
+    for (const error of errors) {
+      const url = await serve(([call], outgoing) => send(outgoing, { id: call?.id, error }))
+      const refused = await orRefusal(() => gasPrice(endpointAt(url)))
+      assert.ok(typeof refused !== 'string')
+      found.push([isRevert(refused.refused), refused.refused.data])
+    }
+    assert.deepEqual(found, [
+      [true, '0xdeadbeef'],
+      [true, undefined],
+      [false, 'out of gas'],
+      [true, '0xdeadbeef'],
+    ])
+  })
+
+  it('say in words of their own what becomes of a transaction, which are understood', () => {
+    const received = (message: string) => {
+      const refused = new RpcRequestError({ body: {}, error: { code: -32_010, message }, url: '' })
+      const outcome = reception({ refused }, '0x00')
+      return typeof outcome === 'string' ? outcome : outcome.code
+    }
+    const texts = {
+      'nonce too low': 'taken',
+      'OldNonce, Current nonce: 3, nonce of rejected tx: 2': 'taken',
+      'already known': 'taken',
+      AlreadyKnown: 'taken',
+      OwnNonceAlreadyUsed: 'taken',
+      'replacement transaction underpriced': 'outbid',
+      FeeTooLow: 'outbid',
+      ReplacementNotAllowed: 'outbid',
+      'insufficient funds for gas * price + value': 'noFunds',
+      'InsufficientFunds, Account balance: 3, cumulative cost: 5': 'noFunds',
+      'txpool is full': 'chainUnavailable',
+      'execution reverted': 'reverted',
+    }
+    for (const [message, outcome] of Object.entries(texts)) {
+      assert.equal(received(message), outcome, message)
     }
   })
 
@@ -314,6 +363,28 @@ describe('RPC endpoints', () => {
         assert.ok(spans.slice(before).every(span => span <= 100))
       })
     }
+
+    it('are asked for more again after sixteen queries, and for less where that is too much', async () => {
+      const spans: number[] = []
+      let most = 4
+      const url = await serve(([call], outgoing) => {
+        const { id, params } = call as Call
+        const [{ fromBlock, toBlock }] = params as [{ fromBlock: string; toBlock: string }]
+        const span = Number(toBlock) - Number(fromBlock) + 1
+        spans.push(span)
+        const error = { code: -32_005, message: 'query exceeds max results 20000' }
+        send(outgoing, span <= most ? { id, result: [] } : { id, error })
+      })
+      const { client } = endpointAt(url)
+      const taken: RangesTaken = new WeakMap()
+      await readLogs(client, ['0x00'], { from: 1n, to: 128n, taken })
+      const bounded = [...Array(16).fill(4), 8]
+      assert.deepEqual(spans, [128, 64, 32, 16, 8, ...bounded, ...bounded.slice(0, -1)])
+      most = 1_000
+      spans.length = 0
+      await readLogs(client, ['0x00'], { from: 1n, to: 1_000n, taken })
+      assert.deepEqual(spans.slice(0, 34), [...Array(16).fill(8), ...Array(16).fill(16), 32, 32])
+    })
 
     it('to less than one block are failures', async () => {
       const url = await serve(([call], outgoing) =>

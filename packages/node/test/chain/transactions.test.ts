@@ -10,12 +10,21 @@ import { cairnTokenAbi } from '@cairn/contracts'
 import { type Clock, type Store, systemClock } from '@cairn/node'
 import { type CairnError, hex, unhex } from '@cairn/protocol'
 import { encodeFunctionData, type Hex, keccak256, numberToHex, toHex } from 'viem'
+import type { SpendingLimits } from '../../src/chain/budget.ts'
 import { Rpc } from '../../src/chain/rpc.ts'
-import { type SpendingLimits, Transactions } from '../../src/chain/transactions.ts'
+import { Transactions } from '../../src/chain/transactions.ts'
 import { openLevelStore } from '../../src/store/level.ts'
 import type { Order } from './crash-victim.ts'
 import { killable } from './killable.ts'
-import { clock, hastened, openChain, openEndpoint, quiet, type TestChain } from './world.ts'
+import {
+  clock,
+  type Endpoint,
+  hastened,
+  openChain,
+  openEndpoint,
+  quiet,
+  type TestChain,
+} from './world.ts'
 
 const VICTIM = fileURLToPath(new URL('./crash-victim.ts', import.meta.url))
 const SENDER = 15
@@ -452,6 +461,44 @@ describe('transactions', () => {
     await until(async () => copies > 0)
     assert.equal(copies, 1)
     assert.deepEqual(await Promise.all(['a', 'b'].map(name => tokensOf(account(name)))), [0n, 1n])
+  })
+
+  describe('that one endpoint may have, since it gave no answer, and the next refuses', () => {
+    const openPair = async (result: Endpoint['fault']) => {
+      const refusing = await openEndpoint(world.anvil.rpcUrl)
+      closers.push(() => refusing.close())
+      refusing.fault = {
+        kind: 'keep',
+        method: 'eth_sendRawTransaction',
+        result: new Error('insufficient funds for gas * price + value'),
+      }
+      world.endpoint.fault = result
+      return open({ urls: [world.endpoint.url, refusing.url], store: memory() })
+    }
+
+    it('are waited for, and not sent under another nonce', async () => {
+      const transactions = await openPair({
+        kind: 'lie',
+        change: (method, result) => (method === 'eth_sendRawTransaction' ? undefined : result),
+      })
+      const before = await nonce()
+      const { succeeded } = await transactions.send(gift(account('a')), { signal, key: 'gift' })
+      assert.equal(succeeded, true)
+      await transactions.send(gift(account('a')), { signal, key: 'gift' })
+      assert.equal(await tokensOf(account('a')), 1n)
+      assert.equal(await nonce(), before + 1)
+    })
+
+    it('are refused at once where the first only limits the rate', async () => {
+      const transactions = await openPair({
+        kind: 'keep',
+        method: 'eth_sendRawTransaction',
+        result: new Error('too many requests'),
+      })
+      const sending = transactions.send(gift(account('a')), { signal })
+      await assert.rejects(sending, { code: 'noFunds' })
+      assert.deepEqual(states(transactions), [])
+    })
   })
 
   it('takes the trouble of an endpoint for no word of the contract', async () => {
