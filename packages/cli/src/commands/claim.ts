@@ -105,12 +105,14 @@ function claimText(done: Json<ClaimDone>, bond: number | undefined): string {
     ...(funded
       ? [
           done.done === 'dryRun'
-            ? `  the checkpoint has to be opened for claims first: that costs ${cost}, the claim comes on top; nothing was sent`
+            ? `  the checkpoint has to be opened for claims first: that costs about ${cost}, the claim comes on top; nothing was sent`
             : '  opened the checkpoint for claims first, which nobody had done',
         ]
       : []),
     ...(done.done === 'now' ? [`  cost ${cost}, ${transactions.join(' ')}`] : []),
-    ...(done.done === 'dryRun' && !funded ? [`  costs ${cost}; nothing was sent`] : []),
+    ...(done.done === 'dryRun' && !funded
+      ? [`  costs about ${cost}, as a rule somewhat less; nothing was sent`]
+      : []),
   ].join('\n')
 }
 

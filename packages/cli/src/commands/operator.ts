@@ -400,7 +400,7 @@ function tell({ output }: Session, done: Json<Done>, lines: readonly string[]): 
     done.done === 'before'
       ? []
       : done.done === 'dryRun'
-        ? [`  costs ${cost}; nothing was sent`]
+        ? [`  costs about ${cost}, as a rule somewhat less; nothing was sent`]
         : [`  cost ${cost}, transaction ${transaction}`]
   output.result(done, [...lines, ...paid].join('\n'))
 }

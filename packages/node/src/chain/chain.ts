@@ -432,11 +432,7 @@ function refusalOf(error: CairnError): CairnError {
     const [expected] = refused.args
     return wrongParent(`the last accepted checkpoint has the root ${expected}`, error)
   }
-  if (refused === undefined) return error
-  return new CairnError('reverted', `Checkpoints refuses the submission: ${refused.errorName}`, {
-    cause: error,
-    facts: { error: refused.errorName, args: (refused.args ?? []).join(' ') },
-  })
+  return error
 }
 
 function alreadyAccepted(epoch: bigint): CairnError {

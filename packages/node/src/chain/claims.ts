@@ -5,9 +5,7 @@
  */
 import {
   type ContractAddresses,
-  cairnTokenAbi,
   checkpointsAbi,
-  nodeRegistryAbi,
   PayoutClaims,
   rewardDistributorAbi,
 } from '@cairn/contracts'
@@ -32,17 +30,10 @@ import {
   type Hex,
 } from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
-import { contractError } from './refusal.ts'
+import { refusalOf } from './contract-errors.ts'
 import type { Client, Rpc } from './rpc.ts'
 import type { Mined, Transactions } from './transactions.ts'
 
-/** The distributor passes on what registry, checkpoints and token say. */
-const ERRORS = [
-  ...rewardDistributorAbi,
-  ...nodeRegistryAbi,
-  ...checkpointsAbi,
-  ...cairnTokenAbi,
-].filter(item => item.type === 'error')
 /** `RewardDistributor.BATCH_MAX`. */
 const CLAIMS_AT_ONCE = 64
 /** `RewardDistributor.KEPT`: older checkpoints are claimed from no more. */
@@ -254,8 +245,8 @@ export class Claims {
     // Of an older one than that the contract may have the payouts too.
     const missing = funded === undefined || funded < active
     const fund = { to: distributor, data: data('fund', source.fund()) }
-    const price = await rpc.call(client => client.getGasPrice())
     if (dryRun) {
+      const price = await rpc.call(client => client.getGasPrice())
       // What rests on the funding cannot be estimated before it.
       const opening = missing ? await unlessOpened(this.#estimate([fund])) : undefined
       const gas = opening ?? (await this.#orPassedOver(active, due, () => this.#estimate(calls)))
@@ -267,13 +258,12 @@ export class Claims {
     await this.#orPassedOver(active, due, async () => {
       for (const call of calls) mined.push(await this.#send(call, signal))
     })
-    const gas = mined.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)
     return {
       ...result,
       done: 'now',
       funded: opening !== undefined,
-      gas,
-      fee: gas * price,
+      gas: mined.reduce((sum, { gasUsed }) => sum + gasUsed, 0n),
+      fee: mined.reduce((sum, { cost }) => sum + cost, 0n),
       transactions: mined.map(({ transaction }) => transaction),
     }
   }
@@ -390,7 +380,7 @@ export class Claims {
         gas += await this.#components.transactions.estimate(call)
       } catch (error) {
         if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-        throw refusalOf(error)
+        throw refused(error)
       }
     }
     return gas
@@ -401,7 +391,7 @@ export class Claims {
       return await this.#components.transactions.send(call, { signal, purpose: 'claim' })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      throw refusalOf(error)
+      throw refused(error)
     }
   }
 
@@ -473,23 +463,7 @@ function isRefusal(error: unknown, name: string): boolean {
   return error instanceof CairnError && error.code === 'claimRefused' && error.facts.error === name
 }
 
-const NEXT: Readonly<Record<string, string>> = {
-  NothingDue: 'nothing is due: somebody had it paid meanwhile',
-  OtherCheckpoint: 'the proof is of another checkpoint than the chain has: get a newer one',
-  OtherPayouts: 'the proof does not fit its checkpoint',
-  OutflowLimit: 'come back in an hour: it is there again within a day',
-  NoNode: 'name a node that is registered: `cairn bond show` says which this one is',
-  Leaving: 'the node is leaving, and takes no more bond: claim without --bond',
-  Insolvent: 'the deposits do not hold the fees; a later checkpoint may be funded',
-}
-
-function refusalOf(cause: CairnError): CairnError {
-  const refused = contractError(ERRORS, cause)
-  const name = refused?.errorName ?? 'no reason'
-  const next = NEXT[name] ?? 'see `cairn earnings` for what can be claimed'
-  return new CairnError('claimRefused', `the contract refuses the claim: ${name}`, {
-    cause,
-    facts: { error: name, args: (refused?.args ?? []).join(' ') },
-    next,
-  })
+function refused(cause: CairnError): CairnError {
+  const { text, next, facts } = refusalOf(cause)
+  return new CairnError('claimRefused', `nothing is paid: ${text}`, { cause, facts, next })
 }

@@ -19,7 +19,6 @@ import {
   type DepositEntry,
   decode,
   equalBytes,
-  type Facts,
   hex,
   type Payout,
   tokenText,
@@ -29,14 +28,10 @@ import { bytesToHex, encodeFunctionData, type Hex, isHex, parseEventLogs } from 
 import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { AcceptedCheckpoint, Chain } from '../ports.ts'
 import { revertedWith } from './chain.ts'
-import { contractError } from './refusal.ts'
+import { refusalOf } from './contract-errors.ts'
 import type { Rpc } from './rpc.ts'
 import { keyOf, type Mined, type Transactions } from './transactions.ts'
 
-/** `Deposits` passes on the errors of the token and of `Checkpoints`. */
-const ERRORS = [...depositsAbi, ...cairnTokenAbi, ...checkpointsAbi].filter(
-  item => item.type === 'error',
-)
 /** Checkpoints that are asked for whether they are active, the newest first: as many as are kept. */
 const LOOK_BACK = 256
 
@@ -301,7 +296,7 @@ export class Depositor {
       return await this.#components.transactions.send({ to, data }, { signal, key })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      throw refusal(error)
+      throw refused(error)
     }
   }
 
@@ -336,21 +331,13 @@ export class Depositor {
   }
 }
 
-/** What the contract said, and what to do about it. */
-function refusal(cause: CairnError): CairnError {
-  const refused = contractError(ERRORS, cause)
-  const name = refused?.errorName ?? 'no reason'
-  const facts: Facts = { error: name, args: (refused?.args ?? []).join(' ') }
-  if (name === 'NothingLeft') {
-    return new CairnError('nothingLeft', 'all of the deposit is spent', {
-      cause,
-      facts,
-      next: 'there is nothing to take out; pay in to have more stored',
-    })
-  }
-  return new CairnError('depositRefused', `the contract of deposits refuses: ${name}`, {
-    cause,
-    facts,
-    next: 'see `cairn deposit show`, then try again',
-  })
+function refused(cause: CairnError): CairnError {
+  const { text, next, facts } = refusalOf(cause)
+  return facts.error === 'NothingLeft'
+    ? new CairnError('nothingLeft', text, { cause, facts, next })
+    : new CairnError('depositRefused', `the deposit stays as it is: ${text}`, {
+        cause,
+        facts,
+        next,
+      })
 }

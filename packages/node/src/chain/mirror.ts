@@ -28,6 +28,7 @@ import {
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
+import { refusalOf } from './contract-errors.ts'
 import { contractError } from './refusal.ts'
 import { type Client, Rpc } from './rpc.ts'
 import { Transactions } from './transactions.ts'
@@ -340,12 +341,12 @@ async function land(
     if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
     const refused = contractError(checkpointsAbi, error)
     if (refused?.errorName === 'WrongEpoch' && refused.args[1] < refused.args[0]) return undefined
-    const name = refused?.errorName ?? 'no reason'
-    throw new CairnError('mirrorRefused', `the mirror refuses the checkpoint: ${name}`, {
+    const { text, facts } = refusalOf(error)
+    throw new CairnError('mirrorRefused', `the mirror refuses the checkpoint: ${text}`, {
       cause: error,
-      facts: { error: name, args: (refused?.args ?? []).join(' ') },
+      facts,
       next:
-        name === 'WrongCommittee'
+        refused?.errorName === 'WrongCommittee'
           ? 'the home chain’s committee was set or formed anew: the mirror’s council has to set it'
           : 'compare the mirror’s last checkpoint with the home chain’s',
     })

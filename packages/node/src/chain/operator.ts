@@ -12,18 +12,15 @@ import {
   registerArguments,
   registrationRoot,
 } from '@cairn/contracts'
-import { bls, CairnError, check, type Facts, isCell, tokenText, unhex } from '@cairn/protocol'
+import { bls, CairnError, check, isCell, tokenText, unhex } from '@cairn/protocol'
 import { bytesToHex, encodeFunctionData, type Hex, keccak256, stringToHex, toHex } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock } from '../ports.ts'
 import type { Signer } from '../signer.ts'
-import { contractError } from './refusal.ts'
+import { refusalOf } from './contract-errors.ts'
 import { multicall, type NodeFacts, permitFor } from './registration.ts'
 import type { Client, Rpc } from './rpc.ts'
 import { keyOf, type Transactions } from './transactions.ts'
-
-/** The registry passes on the token's errors. */
-const ERRORS = [...nodeRegistryAbi, ...cairnTokenAbi].filter(item => item.type === 'error')
 
 export interface OperatorComponents {
   rpc: Rpc
@@ -215,20 +212,22 @@ export class Operator {
     const [first] = plan.data
     const data = plan.data.length === 1 && first !== undefined ? first : multicall(plan.data)
     const call = { to: this.#init.contracts.registry, data }
-    const price = await rpc.call(client => client.getGasPrice())
     if (dryRun) {
+      const price = await rpc.call(client => client.getGasPrice())
       const gas = await this.#said(() => transactions.estimate(call))
       return { act, done: 'dryRun', gas, fee: gas * price, tokens, ...nodeNow }
     }
-    const { gasUsed: gas, transaction } = await this.#said(() =>
-      transactions.send(call, { signal, purpose: 'order', key }),
-    )
+    const {
+      gasUsed: gas,
+      cost,
+      transaction,
+    } = await this.#said(() => transactions.send(call, { signal, purpose: 'order', key }))
     const { node } = await this.standing(order)
     return {
       act,
       done: 'now',
       gas,
-      fee: gas * price,
+      fee: cost,
       tokens,
       transaction,
       ...(node === undefined ? {} : { node }),
@@ -411,21 +410,8 @@ export class Operator {
       return await ask()
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      throw this.#refusal(error)
+      throw refused(error)
     }
-  }
-
-  /** What the contract said, and what to do about it. */
-  #refusal(cause: CairnError): CairnError {
-    const refused = contractError(ERRORS, cause)
-    const name = refused?.errorName ?? 'no reason'
-    const { code, text, next } = REFUSALS[name] ?? {
-      code: 'operatorRefused',
-      text: `the registry refuses: ${name}`,
-      next: 'see `cairn bond show` for how account and node stand',
-    }
-    const facts: Facts = { error: name, args: (refused?.args ?? []).join(' ') }
-    return new CairnError(code, text, { cause, facts, next })
   }
 
   #call(
@@ -457,37 +443,22 @@ const PLACED = ['cell', 'region', 'subBand', 'gain'] as const
 
 const KEYS_USED = (index: number) => `another operator registered these keys as node ${index}`
 
-const REFUSALS: Readonly<Record<string, { code: string; text: string; next: string }>> = {
-  KeyUsed: {
-    code: 'keysUsed',
-    text: 'these keys were registered before',
-    next: 'keys are used once: make new words with `cairn init` in another --data-dir',
-  },
-  NodeBondTooLow: {
-    code: 'bondTooLow',
-    text: 'the bond is below what every node bonds',
-    next: 'see `cairn bond show` for the least, and pass a larger --bond',
-  },
-  OperatorBondTooLow: {
-    code: 'bondTooLow',
-    text: 'all nodes of this account together would bond less than every operator has to',
-    next: 'add to the bond of a node that stays, or let all of them leave, the smallest first',
-  },
-  ERC20InsufficientBalance: {
-    code: 'noTokens',
-    text: 'the account has not enough tokens',
-    next: 'send it tokens: `cairn bond show` says how many it has and needs',
-  },
-  ExitNotDue: {
-    code: 'exitNotDue',
-    text: 'the bond is not free yet',
-    next: 'see `cairn exit show` for the time',
-  },
-  NotOperator: {
-    code: 'notOperator',
-    text: 'another account registered this node, and only that one changes it',
-    next: 'run the command with the words of that account',
-  },
+/** Those of the contract's errors that this module finds before as a rule, by the same codes. */
+const FOUND_BEFORE: Readonly<Record<string, string>> = {
+  KeyUsed: 'keysUsed',
+  NodeBondTooLow: 'bondTooLow',
+  OperatorBondTooLow: 'bondTooLow',
+  ERC20InsufficientBalance: 'noTokens',
+  ExitNotDue: 'exitNotDue',
+  NotOperator: 'notOperator',
+}
+
+function refused(cause: CairnError): CairnError {
+  const { text, next, facts } = refusalOf(cause)
+  const known = FOUND_BEFORE[String(facts.error)]
+  return known === undefined
+    ? new CairnError('operatorRefused', `the registry refuses: ${text}`, { cause, facts, next })
+    : new CairnError(known, text, { cause, facts, next })
 }
 
 function given(

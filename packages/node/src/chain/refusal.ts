@@ -12,6 +12,7 @@ import {
   isHex,
   RpcRequestError,
 } from 'viem'
+import { refusedIn } from './contract-errors.ts'
 
 /** Code of a call that the contract refused. */
 const REVERTED = 3
@@ -76,6 +77,15 @@ export function refusalError(cause: RpcRequestError, account: Hex): CairnError {
       cause,
       facts: { account },
       next: 'send ether to the account',
+    })
+  }
+  const named = refusedIn(cause)
+  if (named !== undefined) {
+    const { text, next, facts } = named
+    return new CairnError('reverted', `the contract refuses: ${text}`, {
+      cause,
+      facts: { account, ...facts },
+      next,
     })
   }
   // A full pool or a state that is not there passes, and says nothing of the call.

@@ -14,15 +14,11 @@ import { bytesToHex, encodeFunctionData, type Hex, parseEventLogs } from 'viem'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock, Log } from '../ports.ts'
 import type { Signer } from '../signer.ts'
-import { contractError } from './refusal.ts'
+import { refusalOf } from './contract-errors.ts'
 import { Rpc } from './rpc.ts'
 import { type Mined, Transactions } from './transactions.ts'
 
 /** The registry passes on the token's errors. */
-const ERRORS = [...nodeRegistryAbi, ...checkpointsAbi, ...cairnTokenAbi].filter(
-  item => item.type === 'error',
-)
-
 export interface ChainAccess {
   chainId: number
   /** RPC endpoints, in order of preference. */
@@ -194,11 +190,7 @@ async function explained(code: string, send: () => Promise<Mined>): Promise<Mine
     return await send()
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-    const refused = contractError(ERRORS, error)
-    const name = refused?.errorName ?? 'no reason'
-    throw new CairnError(code, `the contract refuses: ${name}`, {
-      cause: error,
-      facts: { error: name, args: (refused?.args ?? []).join(' ') },
-    })
+    const { text, next, facts } = refusalOf(error)
+    throw new CairnError(code, `the contract refuses: ${text}`, { cause: error, facts, next })
   }
 }

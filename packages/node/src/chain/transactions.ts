@@ -77,6 +77,8 @@ export interface Mined {
   transaction: Hex
   block: bigint
   gasUsed: bigint
+  /** Paid for it, base units. */
+  cost: bigint
   logs: RpcLog[]
 }
 
@@ -552,7 +554,7 @@ async function readMined(client: Client, sent: readonly Hex[]): Promise<Found | 
   const { l1Fee = '0x0' } = receipt as { l1Fee?: Hex }
   const cost = gasUsed * BigInt(receipt.effectiveGasPrice) + BigInt(l1Fee)
   return {
-    mined: { succeeded, transaction, block, gasUsed, logs: receipt.logs },
+    mined: { succeeded, transaction, block, gasUsed, cost, logs: receipt.logs },
     settled: { succeeded, transaction, block, blockHash: receipt.blockHash, cost },
   }
 }

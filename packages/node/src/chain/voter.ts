@@ -30,7 +30,7 @@ import {
   toHex,
 } from 'viem'
 import type { Chain } from '../ports.ts'
-import { contractError } from './refusal.ts'
+import { refusalOf } from './contract-errors.ts'
 import type { Rpc } from './rpc.ts'
 import type { Transactions } from './transactions.ts'
 
@@ -334,7 +334,7 @@ export class Voter {
       return await this.#components.transactions.send({ to, data }, { signal })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      throw refusal(error)
+      throw refused(error)
     }
   }
 
@@ -556,19 +556,7 @@ export function titleOf(description: string): string {
   return description.split(PROPOSER_MARK)[0] as string
 }
 
-/** What the governor said, and what to do about it. */
-function refusal(cause: CairnError): CairnError {
-  const errors = [...cairnGovernorAbi, ...timelockAbi, ...parametersAbi].filter(
-    item => item.type === 'error',
-  )
-  const refused = contractError(errors, cause)
-  const name = refused?.errorName ?? 'no reason'
-  return new CairnError('voteRefused', `the governor refuses: ${name}`, {
-    cause,
-    facts: { error: name, args: (refused?.args ?? []).join(' ') },
-    next:
-      name === 'GovernorUnexpectedProposalState'
-        ? 'the same was proposed before, or it is in another state: see `cairn vote list`, or give another title'
-        : 'see `cairn vote show` for what it says now',
-  })
+function refused(cause: CairnError): CairnError {
+  const { text, next, facts } = refusalOf(cause)
+  return new CairnError('voteRefused', `the governor refuses: ${text}`, { cause, facts, next })
 }
