@@ -13,8 +13,6 @@ const RATE_TEXT =
   /rate.?(limit|exceeded)|too many requests|requests? (count|limit)|compute units|per second/i
 /** EIP-1474: limit exceeded. */
 export const RPC_LIMIT_CODE = -32_005
-/** Queries that an endpoint takes before more is tried: one in so many is for nothing. */
-const QUERIES_BEFORE_MORE = 16
 
 /**
  * One JSON-RPC call of an endpoint. Rejects with `rpcRefused`, whose facts hold the error's `data`,
@@ -53,23 +51,16 @@ export function isTooOften(error: { code?: unknown; message?: unknown }, method:
 
 /**
  * How many blocks one endpoint looks through at once. Each bounds that, or what it may find there, in
- * numbers of its own: what is too much is asked for in halves, and what it took is remembered. Where
- * much was found in few blocks that is no bound on others: after some queries of that many twice as much
- * is tried again.
+ * numbers of its own: what is too much is asked for in halves, and what it took is remembered.
  */
 export class BlockSpan {
   #most: bigint | undefined
-  /** What it never grows beyond. */
-  readonly #limit: bigint | undefined
-  /** Queries of as many as it takes, since that last changed. */
-  #times = 0
   readonly #isTooMuch: (error: unknown) => boolean
 
-  /** `most`: blocks at once at most; absent: as many as there are. */
+  /** `most`: blocks to begin with; absent: as many as there are. */
   constructor(isTooMuch: (error: unknown) => boolean, most?: bigint) {
     this.#isTooMuch = isTooMuch
     this.#most = most
-    this.#limit = most
   }
 
   /**
@@ -78,25 +69,14 @@ export class BlockSpan {
    */
   async ask<T>(blocks: bigint, query: (blocks: bigint) => Promise<T>) {
     for (;;) {
-      const most = this.#most
-      const asked = most !== undefined && most < blocks ? most : blocks
+      const asked = this.#most !== undefined && this.#most < blocks ? this.#most : blocks
       try {
-        const answer = await query(asked)
-        if (asked === most && most !== this.#limit) this.#took(most)
-        return { answer, blocks: asked }
+        return { answer: await query(asked), blocks: asked }
       } catch (error) {
         if (asked <= 1n || !this.#isTooMuch(error)) throw error
         this.#most = asked / 2n
-        this.#times = 0
       }
     }
-  }
-
-  #took(most: bigint): void {
-    if (++this.#times < QUERIES_BEFORE_MORE) return
-    this.#times = 0
-    const more = 2n * most
-    this.#most = this.#limit !== undefined && this.#limit < more ? this.#limit : more
   }
 }
 

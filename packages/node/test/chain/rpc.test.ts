@@ -364,26 +364,22 @@ describe('RPC endpoints', () => {
       })
     }
 
-    it('are asked for more again after sixteen queries, and for less where that is too much', async () => {
+    it('are asked for more again after 256 queries, and for less where that is too much', async () => {
       const spans: number[] = []
-      let most = 4
       const url = await serve(([call], outgoing) => {
         const { id, params } = call as Call
         const [{ fromBlock, toBlock }] = params as [{ fromBlock: string; toBlock: string }]
         const span = Number(toBlock) - Number(fromBlock) + 1
         spans.push(span)
         const error = { code: -32_005, message: 'query exceeds max results 20000' }
-        send(outgoing, span <= most ? { id, result: [] } : { id, error })
+        send(outgoing, span <= 4 ? { id, result: [] } : { id, error })
       })
       const { client } = endpointAt(url)
       const taken: RangesTaken = new WeakMap()
-      await readLogs(client, ['0x00'], { from: 1n, to: 128n, taken })
-      const bounded = [...Array(16).fill(4), 8]
-      assert.deepEqual(spans, [128, 64, 32, 16, 8, ...bounded, ...bounded.slice(0, -1)])
-      most = 1_000
-      spans.length = 0
-      await readLogs(client, ['0x00'], { from: 1n, to: 1_000n, taken })
-      assert.deepEqual(spans.slice(0, 34), [...Array(16).fill(8), ...Array(16).fill(16), 32, 32])
+      await readLogs(client, ['0x00'], { from: 1n, to: 1_088n, taken })
+      const bounded = (blocks: number) => Array(blocks / 4).fill(4)
+      const first = [1_088, 544, 272, 136, 68, 34, 17, 8, ...bounded(1_024)]
+      assert.deepEqual(spans, [...first, 64, 32, 16, 8, ...bounded(64)])
     })
 
     it('to less than one block are failures', async () => {
