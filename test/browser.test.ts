@@ -1,164 +1,25 @@
-/** The protocol package in a page: no Node below it, and the same verdicts. */
+/** The protocol package as a bundler makes it for a page, run where a page's globals are and no others. */
 import { strict as assert } from 'node:assert'
-import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { isBuiltin } from 'node:module'
-import { dirname, join, relative } from 'node:path'
-import { promisify } from 'node:util'
-import {
-  bls,
-  type Checkpoint,
-  COUNTED_KINDS,
-  COUNTED_TYPES,
-  checkpointRoot,
-  ed25519,
-  encodeProofFile,
-  hex,
-  inclusionProof,
-  ListDepth,
-  listRoot,
-  MessageType,
-  messageId,
-  Payout,
-  type ProofFileJson,
-  ReedSolomon,
-} from '@cairn/protocol'
-import { openWorld, startNetwork } from '../packages/contracts/test/world.ts'
+import { join } from 'node:path'
+import { createContext, runInContext } from 'node:vm'
+import { gzipSync } from 'node:zlib'
+import { bundled } from './browser/bundle.ts'
+import { describePage } from './browser/suite.ts'
 
-const run = promisify(execFile)
+const CRYPTO = join(import.meta.dirname, '../packages/protocol/src/crypto')
+/** As docs/chain.md says, and a tenth more. */
+const LIGHT_CLIENT_MAX_BYTES = 110_000
 
-const ROOT = join(import.meta.dirname, '..')
-const SOURCE = join(ROOT, 'packages/protocol/src')
-const PAGE = join(import.meta.dirname, 'browser/page.ts')
-
-const ZERO = new Uint8Array(32)
-const MESSAGE = { type: MessageType.ready, body: new Uint8Array(17), signature: new Uint8Array(64) }
-const PAYOUT = { account: new Uint8Array(20).fill(3), earned: 10n ** 30n, spent: 7n }
-const IDS = [messageId(MESSAGE), ZERO.slice().fill(0xfe), ZERO.slice().fill(0xff)]
-const PAYOUTS = [Payout.hashTreeRoot(PAYOUT)]
-
-const CHECKPOINT: Checkpoint = {
-  epoch: 4n,
-  base: { number: 1n, hash: ZERO },
-  parent: ZERO,
-  messages: listRoot(IDS, ListDepth.messages),
-  state: ZERO,
-  payouts: listRoot(PAYOUTS, ListDepth.payouts),
-  penalties: ZERO,
-  deals: ZERO,
-  counts: {
-    messages: new Array<number>(COUNTED_TYPES).fill(0),
-    verdicts: new Array<number>(3 * COUNTED_KINDS).fill(0),
-  },
-  earnedTotal: 10n ** 30n,
-  spentTotal: 7n,
-  nextCommittee: ZERO,
-  rulesVersion: 1,
-}
-
-describe('the protocol package in a browser', function () {
+describe('the protocol package in a bundle for browsers', function () {
   this.timeout(30_000)
 
-  it('verifies the proof files that a node wrote, and refuses changed ones', async () => {
-    const [message, payout] = proofFiles()
-    const changed: ProofFileJson[] = [
-      { ...message, index: 1 },
-      { ...message, leaf: '11'.repeat(32) },
-      { ...payout, path: payout.path.with(0, '11'.repeat(32)) },
-      { ...payout, payout: { account: '03'.repeat(20), earned: '1', spent: '7' } },
-    ]
-    const verdicts = await inPage<string[]>(
-      `import { hex, parseProofFile, verifyProofFile } from '@cairn/protocol'
-       const verdict = file => {
-         try { return hex(verifyProofFile(parseProofFile(JSON.stringify(file)))) }
-         catch (error) { return error.code }
-       }
-       const result = input.map(verdict)`,
-      [message, payout, ...changed],
-    )
-    const root = hex(checkpointRoot(CHECKPOINT))
-    assert.deepEqual(verdicts, [root, root, ...changed.map(() => 'badProof')])
-  })
-
-  it('accepts the signatures that a node made, and refuses them over other bytes', async () => {
-    const secret = new Uint8Array(32).fill(7)
-    const keys = [ed25519, bls].map(scheme => ({
-      key: hex(scheme.publicKey(secret)),
-      signature: hex(scheme.sign(IDS[0] as Uint8Array, secret)),
-    }))
-    const verdicts = await inPage<boolean[][]>(
-      `import { bls, ed25519, unhex } from '@cairn/protocol'
-       const result = [ed25519, bls].map((scheme, i) => {
-         const { key, signature } = input.keys[i]
-         return input.messages.map(message =>
-           scheme.verify(unhex(message), unhex(key), unhex(signature)))
-       })`,
-      { keys, messages: IDS.slice(0, 2).map(hex) },
-    )
-    assert.deepEqual(verdicts, [
-      [true, false],
-      [true, false],
-    ])
-  })
-
-  it('erasure-codes to the bytes of a node', async () => {
-    const shape = { data: 3, total: 7 }
-    const data = [...'abc'].map(letter => new TextEncoder().encode(letter.repeat(100)))
-    const parity = await inPage<string[]>(
-      `import { hex, ReedSolomon, unhex } from '@cairn/protocol'
-       const result = new ReedSolomon(input.shape).encode(input.data.map(unhex)).map(hex)`,
-      { shape, data: data.map(hex) },
-    )
-    assert.deepEqual(parity, new ReedSolomon(shape).encode(data).map(hex))
-  })
-
-  it('holds a proof file against a chain with nothing but fetch', async () => {
-    const world = await openWorld()
-    try {
-      const network = await startNetwork(world, 1)
-      const roots = { messages: CHECKPOINT.messages, payouts: CHECKPOINT.payouts }
-      const checkpoint = network.next(network.first, roots)
-      await network.submit(network.argumentsOf(checkpoint))
-      const files = proofFiles(checkpoint, network.network)
-      const forged = proofFiles({ ...checkpoint, earnedTotal: 1n }, network.network)
-      const found = await inPage<string[][]>(
-        `import { jsonRpc, parseProofFile, unhex, verdictSentences, verifyOnChain } from '@cairn/protocol'
-         const headers = { 'content-type': 'application/json' }
-         const endpoint = jsonRpc(async body =>
-           (await fetch(input.rpcUrl, { method: 'POST', headers, body })).text())
-         const contract = { chainId: 31337n, checkpoints: unhex(input.checkpoints) }
-         const ask = async file => {
-           const proof = parseProofFile(JSON.stringify(file))
-           try {
-             const verdict = await verifyOnChain(proof, { contract, endpoints: [endpoint], finality: 0 })
-             return verdictSentences(verdict, proof)
-           } catch (error) { return [error.code] }
-         }
-         const result = await Promise.all(input.files.map(ask))`,
-        {
-          rpcUrl: world.anvil.rpcUrl,
-          checkpoints: world.contracts.checkpoints,
-          files: [...files, ...forged],
-        },
-      )
-      const root = hex(checkpointRoot(checkpoint))
-      for (const said of found.slice(0, 2)) {
-        assert.match(
-          said[0] ?? '',
-          new RegExp(`chain 31337 accepted checkpoint ${root} for epoch 0`),
-        )
-      }
-      assert.deepEqual(found.slice(2), [['badProof'], ['badProof']])
-    } finally {
-      await world.anvil.stop()
-    }
-  })
+  describePage(inContext)
 
   it('runs on portable code alone', async () => {
-    const found = await inPage<boolean[]>(
+    const found = await inContext<boolean[]>(
       `import * as protocol from '@cairn/protocol'
-       import * as portable from '${join(SOURCE, 'crypto/portable.ts')}'
-       const result = ['bls', 'ed25519', 'sha256', 'sha256Pairs', 'keccak256']
+       import * as portable from '${CRYPTO}/portable.ts'
+       export const result = ['bls', 'ed25519', 'sha256', 'sha256Pairs', 'keccak256']
          .map(name => protocol[name] === portable[name])`,
       null,
     )
@@ -167,67 +28,27 @@ describe('the protocol package in a browser', function () {
 
   it('cannot reach a module of Node there', async () => {
     await assert.rejects(
-      inPage(`import '${join(SOURCE, 'crypto/native.ts')}'; const result = 0`, null),
-      /native\.ts imports node:crypto, which no browser has/,
+      inContext(`export * as result from '${CRYPTO}/native.ts'`, null),
+      /Could not resolve "(node:)?fs"/,
     )
   })
 
-  it('reaches a module of Node in its source from crypto/native.ts only', () => {
-    const portable = reachable('crypto/portable.ts')
-    assert.ok(portable.size > 60, `${portable.size} files`)
-    assert.deepEqual([...portable].filter(needsNode), [])
-    assert.deepEqual([...reachable('crypto/native.ts')].filter(needsNode), ['crypto/native.ts'])
+  it('holds of the light client what that needs', async () => {
+    const code = await bundled(
+      "export { jsonRpc, parseProofFile, verdictSentences, verifyOnChain } from '@cairn/protocol'",
+      null,
+    )
+    const size = gzipSync(code, { level: 9 }).length
+    assert.ok(size < LIGHT_CLIENT_MAX_BYTES, `${code.length} bytes, ${size} compressed`)
   })
 })
 
-function proofFiles(
-  checkpoint = CHECKPOINT,
-  network: Uint8Array = ZERO,
-): [ProofFileJson, ProofFileJson] {
-  const about = { network, epoch: Number(checkpoint.epoch), checkpoint }
-  const of = (field: 'messages' | 'payouts', leaves: Uint8Array[]) =>
-    inclusionProof({ checkpoint, field, leaves, position: 0 })
-  return [
-    encodeProofFile({ ...about, inclusion: of('messages', IDS), message: MESSAGE }),
-    encodeProofFile({ ...about, inclusion: of('payouts', PAYOUTS), payout: PAYOUT }),
-  ]
-}
+/** What of a page's globals is no part of the language. */
+const GLOBALS = { TextEncoder, TextDecoder, fetch, crypto }
 
-/** What `script`, given `input`, leaves in `result`, in a process that is as bare as a page. */
-async function inPage<T>(script: string, input: unknown): Promise<T> {
-  const code = `const input = ${JSON.stringify(input)}; ${script}; console.log(JSON.stringify(result))`
-  const { stdout } = await run(
-    process.execPath,
-    ['--conditions=cairn-source', `--import=${PAGE}`, '--input-type=module', '--eval', code],
-    { cwd: ROOT },
-  )
-  return JSON.parse(stdout)
-}
-
-/** Files that index.ts leads to, '#crypto' being `crypto`; paths from src/. */
-function reachable(crypto: string): Set<string> {
-  const files = new Set<string>()
-  const visit = (path: string) => {
-    if (files.has(path)) return
-    files.add(path)
-    for (const wanted of importsOf(path)) {
-      if (wanted === '#crypto') visit(crypto)
-      else if (wanted.startsWith('.')) {
-        visit(relative(SOURCE, join(SOURCE, dirname(path), wanted)))
-      }
-    }
-  }
-  visit('index.ts')
-  return files
-}
-
-function needsNode(path: string): boolean {
-  return importsOf(path).some(wanted => isBuiltin(wanted))
-}
-
-function importsOf(path: string): string[] {
-  const code = readFileSync(join(SOURCE, path), 'utf8')
-  return [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g)].map(
-    match => match[1] as string,
-  )
+async function inContext<T>(script: string, input: unknown): Promise<T> {
+  const context = createContext({ ...GLOBALS })
+  runInContext(await bundled(script, input), context)
+  // Its objects are of other classes than ours.
+  return JSON.parse(JSON.stringify(await context.page.result))
 }

@@ -2,7 +2,7 @@
  * The proof file: one leaf of an epoch's checkpoint with its way to the root, in JSON. It says all
  * that is needed to check it offline; only that the chain accepted this checkpoint is left to ask.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { Checkpoint, checkpointRoot } from './checkpoint.ts'
 import { CairnError, check } from './errors.ts'
 import { type Envelope, Envelope as EnvelopeCodec, messageId } from './messages.ts'
