@@ -30,13 +30,17 @@ contract Checkpoints is AccessManaged {
     /// With `epoch` all later ones.
     event Cancelled(uint64 indexed epoch, bytes32 root, address by);
     event FallbackOpened(uint64 indexed epoch, uint64 end);
-    event CheckedIn(uint64 indexed epoch, uint32 indexed node, uint32 place, uint256 weight);
+    /// With the key: of a node that followers leave out they know none.
+    event CheckedIn(
+        uint64 indexed epoch, uint32 indexed node, uint32 place, uint256 weight, bytes32[4] key
+    );
     event CommitteeSet(uint64 indexed epoch, bytes32 word);
 
     error NotStarter(address sender);
     error AlreadyStarted();
     error NotStarted();
     error IsMirror();
+    error NotMirror();
     error GenesisPassed(uint64 genesis, uint256 time);
     error WrongEpoch(uint64 expected, uint64 found);
     error WrongParent(bytes32 expected, bytes32 found);
@@ -55,6 +59,7 @@ contract Checkpoints is AccessManaged {
     error NotEligible(uint32 node);
     error AlreadyCheckedIn(uint32 node);
     error RoundTooHigh(uint64 round);
+    error OtherWindow(uint64 expected, uint64 found);
     error WindowOpen(uint64 end);
     error NoWindow();
     error CommitteeWaits();
@@ -109,6 +114,8 @@ contract Checkpoints is AccessManaged {
         uint32 count;
         /// Windows so far: who checked in is remembered for each.
         uint64 id;
+        /// A window of the same wait ended with too few.
+        bool repeated;
         uint128 weight;
         /// Of all nodes as the window opened: who checks in and then asks to leave makes no majority
         /// of fewer.
@@ -119,6 +126,11 @@ contract Checkpoints is AccessManaged {
     /// Roots kept for `verify`: ten days of hourly epochs. A power of two, so that the genesis
     /// checkpoint's epoch, 2^64 - 1, is followed by 0 in the ring too.
     uint64 public constant KEPT = 256;
+
+    /// Rounds of one committee. Those of a committee that formed have the number of its window, modulo
+    /// `WINDOWS`, above them: what its members had voted before is none of its votes.
+    uint64 public constant ROUNDS = 2 ** 20;
+    uint64 public constant WINDOWS = 2 ** 12;
 
     /// Epoch field of the genesis checkpoint.
     uint64 private constant GENESIS_EPOCH = type(uint64).max;
@@ -148,6 +160,8 @@ contract Checkpoints is AccessManaged {
     /// call of the guardian would end a network whose nodes all compute the same.
     mapping(bytes32 root => uint64) public cancelledBelow;
 
+    /// Events beside those of the checkpoints that are accepted now.
+    uint32 private _otherLogs;
     Fallback private _fallback;
     /// Roots of the full subtrees of those who checked in, by height.
     bytes32[32] private _branch;
@@ -218,6 +232,7 @@ contract Checkpoints is AccessManaged {
         bytes32 word = committeeWord;
         if (committee.word() != word) revert WrongCommittee(word, committee.word());
         if (round >> 48 != 0) revert RoundTooHigh(round);
+        if (state.exceptional) _checkWindow(round);
         if (state.again != 0 && round < cancelledBelow[root]) revert RootCancelled(root);
 
         _checkQuorum(
@@ -304,32 +319,13 @@ contract Checkpoints is AccessManaged {
             // Who holds a majority is not sent away by one who opens another window.
             bool waits = fallback_.opened > _state().acceptedAt;
             if (waits && _isMajority(fallback_)) revert CommitteeWaits();
-            fallback_.opened = uint64(block.timestamp);
-            fallback_.end = uint64(block.timestamp) + fallbackWindow;
-            fallback_.count = 0;
-            fallback_.weight = 0;
-            fallback_.total = registry.totalWeight();
-            ++fallback_.id;
-            emit FallbackOpened(epoch, fallback_.end);
+            _open(fallback_, epoch, uint64(block.timestamp) + fallbackWindow);
+            fallback_.repeated = waits;
         }
-        uint256 weight = _eligibleWeight(node, key);
-        if (_checkedIn[fallback_.id][node]) revert AlreadyCheckedIn(node);
-        _checkedIn[fallback_.id][node] = true;
+        _add(fallback_, epoch, node, key);
         bytes32 message = checkInSigningRoot(_state().genesis, epoch, fallback_.id);
         if (signature.isInfinity()) revert Infinity();
         if (!key.verify(message, signature)) revert BadSignature();
-
-        uint32 place = fallback_.count;
-        bytes32[4] memory sum = key;
-        if (place != 0) {
-            sum = fallback_.key;
-            sum.add(key);
-        }
-        fallback_.key = sum;
-        fallback_.weight += uint128(weight);
-        fallback_.count = place + 1;
-        CommitteeWord.append(_branch, place, keccak256(abi.encode(key, weight)));
-        emit CheckedIn(epoch, node, place, weight);
     }
 
     /// Makes those who checked in the committee, when they hold more than half of all weight.
@@ -338,24 +334,43 @@ contract Checkpoints is AccessManaged {
         Fallback storage fallback_ = _fallback;
         if (fallback_.opened <= _state().acceptedAt) revert NoWindow();
         if (block.timestamp <= fallback_.end) revert WindowOpen(fallback_.end);
-        uint256 weight = fallback_.weight;
-        if (!_isMajority(fallback_)) revert NoMajority(weight, fallback_.total);
-        bytes32 members = CommitteeWord.rootOf(_branch, fallback_.count);
-        _setCommittee(
-            epoch,
-            keccak256(abi.encode(Committee(fallback_.count, weight, fallback_.key, members)))
-        );
+        if (!_isMajority(fallback_)) revert NoMajority(fallback_.weight, fallback_.total);
+        _form(fallback_, epoch);
     }
 
-    /// Sets the committee, where a window has ended and too few checked in: the timelock's power. On a
-    /// mirror nobody can check in: it repeats here what the home chain did.
-    function setCommittee(bytes32 word) external restricted {
+    /// Makes nodes the committee that did not check in: the council's power, from the end of a first
+    /// window to which too few came, or where a committee that formed did not sign either. They come
+    /// as if they had checked in, in a window of no length.
+    /// @param keys their voting keys
+    function setCommittee(uint32[] calldata nodes, bytes32[4][] calldata keys)
+        external
+        restricted
+    {
         uint64 epoch = _requireDue();
-        if (home != 0) return _setCommittee(epoch, word);
-        if (_fallback.opened <= _state().acceptedAt) revert NoWindow();
-        if (block.timestamp <= _fallback.end) revert WindowOpen(_fallback.end);
-        // Whoever checked in comes first.
-        if (_isMajority(_fallback)) revert NoFault();
+        if (home != 0) revert IsMirror();
+        Fallback storage fallback_ = _fallback;
+        State memory state = _state();
+        // More than a third that checks in and does not sign would keep out everybody else for good.
+        if (!state.exceptional) {
+            if (fallback_.opened <= state.acceptedAt) revert NoWindow();
+            // Of later ones there is always one open: who checks in anew must not keep the council out.
+            bool first = !fallback_.repeated;
+            if (first && block.timestamp <= fallback_.end) revert WindowOpen(fallback_.end);
+            // Whoever checked in comes first.
+            if (_isMajority(fallback_)) revert NoFault();
+        }
+        if (nodes.length == 0) revert NotAllMembers(1, 0);
+        _open(fallback_, epoch, uint64(block.timestamp));
+        for (uint256 i = 0; i < nodes.length; ++i) _add(fallback_, epoch, nodes[i], keys[i]);
+        _form(fallback_, epoch);
+    }
+
+    /// Sets the committee of a mirror, where nobody can check in: what came of it at home.
+    /// @param window how many windows there were at home
+    function repeatCommittee(bytes32 word, uint64 window) external restricted {
+        uint64 epoch = _requireDue();
+        if (home == 0) revert NotMirror();
+        _fallback.id = window;
         _setCommittee(epoch, word);
     }
 
@@ -412,6 +427,16 @@ contract Checkpoints is AccessManaged {
 
     function genesis() external view returns (uint64) {
         return _state().genesis;
+    }
+
+    /// Events emitted so far, as `LogCount` has it: one for each accepted checkpoint, which costs a
+    /// submission nothing, and `_otherLogs`.
+    function logCount() external view returns (uint32) {
+        State memory state = _state();
+        if (state.genesis == 0 || home != 0) return 0;
+        unchecked {
+            return uint32(state.lastEpoch + 2) + _otherLogs;
+        }
     }
 
     /// 2^64 - 1 before epoch 0 is accepted.
@@ -475,6 +500,8 @@ contract Checkpoints is AccessManaged {
         unchecked {
             last = epoch - 1;
             state.again += uint16(state.lastEpoch - last);
+            // Of those that are gone the events stay, and this one comes to them.
+            _otherLogs += uint32(state.lastEpoch - last) + 1;
         }
         _checkCheckpoint(last, before);
         Entry memory kept = _entryOf(last);
@@ -488,14 +515,59 @@ contract Checkpoints is AccessManaged {
         committeeWord = before.nextCommittee();
     }
 
+    function _open(Fallback storage fallback_, uint64 epoch, uint64 end) private {
+        fallback_.opened = uint64(block.timestamp);
+        fallback_.end = end;
+        fallback_.count = 0;
+        fallback_.weight = 0;
+        fallback_.total = registry.totalWeight();
+        fallback_.repeated = false;
+        ++fallback_.id;
+        ++_otherLogs;
+        emit FallbackOpened(epoch, end);
+    }
+
+    function _add(Fallback storage fallback_, uint64 epoch, uint32 node, bytes32[4] calldata key)
+        private
+    {
+        uint256 weight = _eligibleWeight(node, key);
+        if (_checkedIn[fallback_.id][node]) revert AlreadyCheckedIn(node);
+        _checkedIn[fallback_.id][node] = true;
+        uint32 place = fallback_.count;
+        bytes32[4] memory sum = key;
+        if (place != 0) {
+            sum = fallback_.key;
+            sum.add(key);
+        }
+        fallback_.key = sum;
+        fallback_.weight += uint128(weight);
+        fallback_.count = place + 1;
+        CommitteeWord.append(_branch, place, keccak256(abi.encode(key, weight)));
+        ++_otherLogs;
+        emit CheckedIn(epoch, node, place, weight, key);
+    }
+
+    function _form(Fallback storage fallback_, uint64 epoch) private {
+        bytes32 members = CommitteeWord.rootOf(_branch, fallback_.count);
+        Committee memory formed =
+            Committee(fallback_.count, fallback_.weight, fallback_.key, members);
+        _setCommittee(epoch, keccak256(abi.encode(formed)));
+    }
+
     function _setCommittee(uint64 epoch, bytes32 word) private {
         committeeWord = word;
+        ++_otherLogs;
         State memory state = _state();
         state.exceptional = true;
         // Another window, should this one not sign either, opens after as long a wait.
         state.acceptedAt = uint48(block.timestamp);
         _setState(state);
         emit CommitteeSet(epoch, word);
+    }
+
+    function _checkWindow(uint64 round) private view {
+        uint64 expected = _fallback.id % WINDOWS;
+        if (round / ROUNDS != expected) revert OtherWindow(expected, round / ROUNDS);
     }
 
     /// The epoch without a checkpoint, when nodes may check in for it.

@@ -78,7 +78,7 @@ export async function deployMirror(init: DeployMirrorInit): Promise<MirrorAddres
   ]
   const roles = [
     { role: GUARDIAN, name: 'cancel' },
-    { role: COUNCIL, name: 'setCommittee' },
+    { role: COUNCIL, name: 'repeatCommittee' },
   ] as const
   const ofAccess = { ...common, address: access, abi: accessAbi } as const
   for (const [i, { role, name }] of roles.entries()) {

@@ -1,6 +1,6 @@
 /** Submissions and vetoes as `Checkpoints` takes them. */
 import { absentProof, bls, type CommitteeTree, check } from '@cairn/protocol'
-import { bytesToHex, type Hex } from 'viem'
+import { bytesToHex, concat, type Hex, hexToBytes } from 'viem'
 
 export interface SubmissionInit {
   /** SSZ bytes. */
@@ -12,6 +12,12 @@ export interface SubmissionInit {
   /** 96 bytes. */
   signature: Uint8Array
 }
+
+/** Prime of the field of BLS12-381, and the flags of a point without its y. */
+const FIELD =
+  0x1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaabn
+const COMPRESSED = 0x80
+const GREATER = 0x20
 
 type Words<N extends 4 | 8> = N extends 4
   ? readonly [Hex, Hex, Hex, Hex]
@@ -77,6 +83,16 @@ function membersArgument(committee: CommitteeTree, places: readonly number[]) {
 export function keyWords(point: Uint8Array): Words<4> {
   check(point.length === 128, 'blsPoint', 'expected a G1 point of 128 bytes')
   return words(point) as unknown as Words<4>
+}
+
+/** The 48 bytes of a key that the contracts have as a G1 point; whether it is one the reader checks. */
+export function keyOfWords(words: Words<4>): Uint8Array {
+  const point = hexToBytes(concat(words))
+  const y = BigInt(bytesToHex(point.subarray(64)))
+  const key = point.slice(16, 64)
+  // Of the two points with this x, the one with the greater y.
+  key[0] = (key[0] as number) | COMPRESSED | (2n * y > FIELD ? GREATER : 0)
+  return key
 }
 
 /** A G2 point of 256 bytes as the contracts take it. */

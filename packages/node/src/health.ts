@@ -5,6 +5,7 @@
  */
 import type { CairnError, Facts, Obligations, Profile } from '@cairn/protocol'
 import type { AccountOutlook } from './chain/transactions.ts'
+import type { Wait } from './checkpoints/fallback.ts'
 import type { RepairTotals } from './client/repairs.ts'
 import {
   type ClientOutlook,
@@ -31,6 +32,7 @@ export type HealthCode =
   | 'parameters'
   | 'base'
   | 'muted'
+  | 'committee'
   | 'penalised'
   | 'radio'
   | 'gateways'
@@ -84,6 +86,8 @@ export interface HealthFacts {
   slot: number
   /** First epoch in which the node signs again; undefined when it may sign. */
   mutedUntil?: number
+  /** Absent while the chain accepts checkpoints. */
+  wait?: Wait
   /** Absent without a radio. */
   radios?: readonly RadioFacts[]
   /** Absent where no uplinks are handed on. */
@@ -137,6 +141,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     ...(facts.otherParameters === undefined ? [] : [parameters(facts.otherParameters)]),
     base(facts),
     muted(facts),
+    committee(facts.wait),
   ]
   if (facts.penalty !== undefined) checks.push(penalised(facts.penalty))
   if (facts.account !== undefined) checks.push(gas(facts.account))
@@ -353,6 +358,56 @@ function muted({ mutedUntil, epoch }: HealthFacts): Health {
     facts: { epoch, until: mutedUntil },
     next: 'wait; stop the node with `cairn stop`, and copy no ledger, to avoid this',
   }
+}
+
+/** Never critical: a node proves and attests on, and what it says is settled once a committee signs. */
+function committee(wait: Wait | undefined): Health {
+  const code = 'committee'
+  if (wait === undefined) {
+    return { code, severity: 'ok', text: 'Checkpoints are accepted', facts: {} }
+  }
+  const { epoch, since, due, window, formed, came, own } = wait
+  const facts = {
+    ...{ epoch, since, due, own, came },
+    ...(window !== undefined && { windowEnd: window.end, nodes: window.nodes }),
+  }
+  const tell = (text: string, next: string): Health => ({
+    ...{ code, severity: 'warning', facts, dependsOn: ['chain'], next },
+    text: `Epoch ${epoch} waits for a committee that signs, since ${timeText(since)}: ${text}`,
+  })
+  const here = came > 0 ? 'this node among them' : 'this node not among them'
+  if (window?.isOver) {
+    return tell(
+      `${window.nodes} nodes checked in until ${timeText(window.end)}, ${here}`,
+      'they become the committee where they hold more than half of all weight; else nodes check in again, and the council may choose one',
+    )
+  }
+  if (window !== undefined) {
+    return tell(
+      `${window.nodes} nodes have checked in, ${here}; others may until ${timeText(window.end)}`,
+      came > 0 || own === 0
+        ? 'leave the node running: if it is of the committee, it votes by itself'
+        : 'leave the node running, with ether in its account: it checks in by itself if it was bonded before the wait',
+    )
+  }
+  if (formed !== undefined) {
+    const how = formed.chosen ? 'the council chose' : 'checked in'
+    return tell(
+      `${formed.nodes} nodes that ${how} sign it now; if they do not either, nodes check in from ${timeText(due)} on`,
+      formed.isOwn
+        ? 'leave the node running: it is one of them, and votes by itself'
+        : 'there is nothing to do: this node is none of them',
+    )
+  }
+  return tell(
+    `nodes may check in from ${timeText(due)} on`,
+    'leave the node running, with ether in its account: it checks in by itself, and those who did become the committee',
+  )
+}
+
+/** Whole seconds, UTC. */
+function timeText(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z')
 }
 
 /** Never critical: a node proves and attests without, and others land the checkpoints. */

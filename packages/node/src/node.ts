@@ -155,7 +155,7 @@ export class CairnNode {
   readonly #funding: Funding
   readonly #penalties: Penalties
   readonly #vetoes: Vetoes
-  readonly #fallback: Fallback
+  readonly fallback: Fallback
   readonly #own: Seat
   readonly #running = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
@@ -279,7 +279,7 @@ export class CairnNode {
     })
     this.#vetoes = new Vetoes({ chain, clock, epochs, sync, speakers, log })
     const signers = [signer, ...tenants.map(tenant => tenant.signer)]
-    this.#fallback = new Fallback(
+    this.fallback = new Fallback(
       { chain, clock, epochs, checkpointer, signers, log },
       { network: id, muted },
     )
@@ -351,7 +351,7 @@ export class CairnNode {
     this.#funding.start()
     this.#penalties.start()
     this.#vetoes.start()
-    this.#fallback.start()
+    this.fallback.start()
     await this.checkpointer.start()
     this.#follow(Math.max(0, this.epochs.now()))
     this.#leave = chain.onAdvance(() => {
@@ -371,7 +371,7 @@ export class CairnNode {
     for (const seat of this.seats) await seat.dropDuties()
     await this.#penalties.stop()
     await this.#vetoes.stop()
-    await this.#fallback.stop()
+    await this.fallback.stop()
     await this.#funding.stop()
     await this.checkpointer.stop()
     for (const seat of this.seats.toReversed()) await seat.stop()

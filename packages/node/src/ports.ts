@@ -120,6 +120,8 @@ export interface AcceptedCheckpoint {
 /** A node that checked in where no committee signs. */
 export interface CheckedIn {
   node: number
+  /** Its voting key, 48 bytes: followers have no entry of a node whose identity did not sign. */
+  key: Uint8Array
   /** Whole units. */
   weight: number
 }
@@ -129,7 +131,11 @@ export interface FormedCommittee {
   epoch: number
   word: Uint8Array
   block: BlockHeader
-  /** Who had checked in, in the order of the committee; others where the council set it. */
+  /** Number of the window that it came of. */
+  window: number
+  /** By the council, of nodes that need hold no majority. */
+  chosen: boolean
+  /** In its order. */
   members: readonly CheckedIn[]
 }
 
@@ -137,6 +143,8 @@ export interface FormedCommittee {
 export interface Succession {
   /** First epoch without an accepted checkpoint. */
   epoch: number
+  /** The last acceptance, or forming of a committee: the wait begins with it, seconds since 1970. */
+  since: number
   /** From then on nodes may check in for it, seconds since 1970. */
   due: number
   /** Windows opened so far: they are counted from 1. */
@@ -145,6 +153,8 @@ export interface Succession {
   window: { end: number; members: readonly CheckedIn[] } | undefined
   /** The committee of `epoch`, where it formed already. */
   formed: FormedCommittee | undefined
+  /** All that formed so far, also for epochs that have a checkpoint by now. */
+  committees: readonly FormedCommittee[]
 }
 
 export interface CheckIn {

@@ -753,6 +753,7 @@ export class DaemonView implements NodeView {
     const head = chain.head()
     const { offsetMs } = node.clockCheck
     const entry = this.#registry().find(({ index }) => index === this.#index())
+    const wait = node.fallback.waiting()
     return healthOf({
       skewMs: profile.skewMs,
       chain: {
@@ -770,6 +771,7 @@ export class DaemonView implements NodeView {
       epoch,
       slot: slotAt(node.epochs.calendar, epoch, clock.now()),
       ...(node.mutedUntil > epoch ? { mutedUntil: node.mutedUntil } : {}),
+      ...(wait === undefined ? {} : { wait }),
       ...(radios.length === 0 ? {} : { radios }),
       ...(broker === undefined ? {} : { broker: broker.status() }),
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),

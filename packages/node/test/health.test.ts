@@ -55,6 +55,37 @@ describe('health', () => {
     assert.match(reason?.next ?? '', /cairn penalties show 7 3/)
   })
 
+  it('is of use where no committee signs, and says since when, what comes next and what to do', () => {
+    const wait = { epoch: 7, since: 1_000, due: 2_000, own: 1, came: 0 }
+    const window = { end: 3_000, isOver: false, nodes: 4 }
+    const texts = [
+      wait,
+      { ...wait, window },
+      { ...wait, window, came: 1 },
+      { ...wait, window: { ...window, isOver: true }, came: 1 },
+      { ...wait, formed: { nodes: 4, chosen: false, isOwn: true } },
+      { ...wait, formed: { nodes: 4, chosen: true, isOwn: false } },
+    ].map(wait => {
+      const { ready, reasons } = readiness(healthOf({ ...WELL, wait }))
+      assert.equal(ready, true)
+      assert.deepEqual(
+        reasons.map(({ code, severity }) => [code, severity]),
+        [['committee', 'warning']],
+      )
+      return `${reasons[0]?.text}: ${reasons[0]?.next}`
+    })
+    const expected = [
+      /^Epoch 7 waits .* since 1970-01-01T00:16:40Z: nodes may check in from 1970-01-01T00:33:20Z on: .*ether/,
+      /4 nodes have checked in, this node not among them; others may until 1970-01-01T00:50:00Z: .*ether/,
+      /4 nodes have checked in, this node among them; .*votes by itself/,
+      /4 nodes checked in until 1970-01-01T00:50:00Z, this node among them: .*more than half/,
+      /4 nodes that checked in sign it now; .* it is one of them/,
+      /4 nodes that the council chose sign it now; .*nothing to do/,
+    ]
+    for (const [i, text] of texts.entries()) assert.match(text, expected[i] as RegExp)
+    assert.deepEqual(shown({ wait, chain: { healthy: false } }), ['chain'])
+  })
+
   it('is of no use on a chain with other parameters, and says which', () => {
     const otherParameters = new CairnError('otherParameters', 'feeBurn began as 2', {
       facts: { name: 'feeBurn' },

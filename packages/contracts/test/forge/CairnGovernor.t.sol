@@ -321,7 +321,7 @@ contract CairnGovernorTest is Assembly {
         vm.expectRevert(unauthorized);
         parameters.set(NAME, LESS);
         vm.expectRevert(unauthorized);
-        checkpoints.setCommittee(bytes32(uint256(1)));
+        checkpoints.setCommittee(new uint32[](1), new bytes32[4][](1));
         vm.expectRevert();
         access.grantRole(2, GUARDIAN, 0);
         vm.expectRevert();

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {Checkpoints} from "../../solidity/Checkpoints.sol";
 import {Absent, Committee, CommitteeWord, Member} from "../../solidity/CommitteeWord.sol";
+import {NodeRegistry} from "../../solidity/NodeRegistry.sol";
 import {BlsSigner} from "./BlsSigner.sol";
 import {Draft, Network} from "./Network.sol";
 
@@ -100,7 +101,7 @@ contract CheckpointsTest is Network {
         (Committee memory late, Absent memory lateMembers) = committeeWith(weights);
         draft = draftOf(35);
         draft.nextCommittee = keccak256(abi.encode(late));
-        bytes memory two = land3(good, draft);
+        bytes memory two = land3(good, draft, 0);
         checkpoints.veto(2, one, two, zero, late, only(lateMembers, 2));
         assertEqual("last", 1, checkpoints.lastEpoch());
     }
@@ -348,7 +349,7 @@ contract CheckpointsTest is Network {
         // It signs, and what it signs waits longer.
         Draft memory draft = draftOf(15);
         draft.nextCommittee = word();
-        land3(formed, draft);
+        land3(formed, draft, checkpoints.ROUNDS());
         assertEqual(
             "later", block.timestamp + settings.fallbackDelay, checkpoints.activeAt(0)
         );
@@ -445,23 +446,48 @@ contract CheckpointsTest is Network {
         checkpoints.formCommittee();
     }
 
+    /// What its members had voted for the committee of before, or vote for another window's, is void.
+    function testFuzz_aCommitteeThatFormedSignsInRoundsOfItsWindow(uint32 round) public {
+        waitForFallback();
+        checkInNode(0);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        for (uint32 i = 0; i < 3; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        checkpoints.formCommittee();
+        (Committee memory formed,) = committeeOf(3, 0);
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = word();
+        uint64 rounds = checkpoints.ROUNDS();
+        if (round / rounds != 2) {
+            vm.expectRevert(
+                abi.encodeWithSelector(Checkpoints.OtherWindow.selector, 2, round / rounds)
+            );
+            this.landExternally(formed, draft, round);
+        }
+        land3(formed, draft, 2 * rounds + (round % rounds));
+        // From the next epoch on any round will do again.
+        land(draftOf(15));
+    }
+
     function test_theCouncilSetsACommitteeOnlyWhereTooFewCheckIn() public {
-        access.setTargetFunctionRole(
-            address(checkpoints), selectors(Checkpoints.setCommittee.selector), 2
-        );
-        access.grantRole(2, address(this), 0);
+        joinCouncil();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(2, 2);
         waitForFallback();
         vm.expectRevert(Checkpoints.NoWindow.selector);
-        checkpoints.setCommittee(word());
+        checkpoints.setCommittee(nodes, keys);
         checkInNode(0);
-        vm.expectRevert();
-        checkpoints.setCommittee(word());
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                Checkpoints.WindowOpen.selector, uint64(block.timestamp) + settings.fallbackWindow
+            )
+        );
+        checkpoints.setCommittee(nodes, keys);
         vm.warp(block.timestamp + settings.fallbackWindow + 1);
         vm.prank(address(0xbad));
         vm.expectRevert();
-        checkpoints.setCommittee(bytes32(uint256(1)));
-        checkpoints.setCommittee(bytes32(uint256(1)));
-        assertEqual("set", 1, uint256(checkpoints.committeeWord()));
+        checkpoints.setCommittee(nodes, keys);
+        checkpoints.setCommittee(nodes, keys);
+        assertEqual("set", uint256(wordOf(2, 2)), uint256(checkpoints.committeeWord()));
         // A new window opens only after as long a wait.
         refusedCheckIn(
             1,
@@ -470,6 +496,118 @@ contract CheckpointsTest is Network {
                 Checkpoints.NotDue.selector, block.timestamp + settings.fallbackAfter
             )
         );
+    }
+
+    /// Nodes come again as soon as a window has ended: there is always one open.
+    function test_theCouncilIsNotKeptOutByWindowsThatFollow() public {
+        joinCouncil();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(0, 3);
+        waitForFallback();
+        checkInNode(0);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        checkInNode(0);
+        checkInNode(1);
+        checkInNode(2);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.setCommittee(nodes, keys);
+        land(draftOf(15));
+        vm.warp(block.timestamp + settings.fallbackAfter);
+        checkInNode(0);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        checkInNode(0);
+        checkpoints.setCommittee(nodes, keys);
+        assertEqual("set", uint256(wordOf(0, 3)), uint256(checkpoints.committeeWord()));
+    }
+
+    /// Who checks in, is a majority with others, and does not sign, would stop the network for good.
+    function test_theCouncilReplacesACommitteeThatFormedAndDidNotSign() public {
+        joinCouncil();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(0, 2);
+        waitForFallback();
+        for (uint32 i = 0; i < NODES; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        checkpoints.formCommittee();
+        uint256 due = block.timestamp + settings.fallbackAfter;
+        vm.warp(due - 1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotDue.selector, due));
+        checkpoints.setCommittee(nodes, keys);
+        vm.warp(due);
+        for (uint32 i = 0; i < NODES; ++i) checkInNode(i);
+        checkpoints.setCommittee(nodes, keys);
+        (Committee memory formed,) = committeeOf(2, 0);
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = word();
+        land3(formed, draft, 3 * checkpoints.ROUNDS());
+    }
+
+    function testFuzz_theCouncilChoosesOnlyNodesThatCouldCheckIn(uint8 what) public {
+        joinCouncil();
+        vm.roll(50);
+        registerNode(NODES, 5000 ether);
+        waitForFallback();
+        checkInNode(0);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(1, 2);
+        bytes memory reason = abi.encodeWithSelector(Checkpoints.NotEligible.selector, 1);
+        what = what % 4;
+        if (what == 0) {
+            (nodes, keys) = chosen(1, 0);
+            reason = abi.encodeWithSelector(Checkpoints.NotAllMembers.selector, 1, 0);
+        } else if (what == 1) {
+            nodes[1] = 1;
+            keys[1] = keys[0];
+            reason = abi.encodeWithSelector(Checkpoints.AlreadyCheckedIn.selector, 1);
+        } else if (what == 2) {
+            keys[0] = keys[1];
+        } else {
+            (nodes, keys) = chosen(NODES, 1);
+            reason = abi.encodeWithSelector(Checkpoints.NotEligible.selector, NODES);
+        }
+        vm.expectRevert(reason);
+        checkpoints.setCommittee(nodes, keys);
+    }
+
+    function test_aMirrorRepeatsTheCommitteeOfHome() public {
+        joinCouncil();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(0, 2);
+        waitForFallback();
+        bytes32 same = word();
+        access.setTargetFunctionRole(
+            address(checkpoints), selectors(Checkpoints.repeatCommittee.selector), 2
+        );
+        vm.expectRevert(Checkpoints.NotMirror.selector);
+        checkpoints.repeatCommittee(same, 1);
+        settings.home = checkpoints.networkId(checkpoints.genesis());
+        Checkpoints home = checkpoints;
+        checkpoints = new Checkpoints(address(access), NodeRegistry(address(0)), settings);
+        access.setTargetFunctionRole(
+            address(checkpoints), selectors(Checkpoints.repeatCommittee.selector), 2
+        );
+        Draft memory first;
+        first.epoch = GENESIS_EPOCH;
+        first.nextCommittee = word();
+        checkpoints.start(home.genesis(), word(), encode(first));
+        vm.warp(block.timestamp + settings.fallbackAfter);
+        vm.expectRevert();
+        checkpoints.setCommittee(nodes, keys);
+        bytes32 made = wordOf(0, 2);
+        vm.prank(address(0xbad));
+        vm.expectRevert();
+        checkpoints.repeatCommittee(made, 7);
+        checkpoints.repeatCommittee(made, 7);
+        (Committee memory formed,) = committeeOf(2, 0);
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = word();
+        uint64 rounds = checkpoints.ROUNDS();
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.OtherWindow.selector, 7, 0));
+        this.landExternally(formed, draft, 3);
+        land3(formed, draft, 7 * rounds + 3);
+    }
+
+    function landExternally(Committee calldata signers, Draft calldata draft, uint64 round)
+        external
+    {
+        land3(signers, draft, round);
     }
 
     function submitExternally(bytes memory checkpoint, uint64 epoch, uint64 round) external {
@@ -519,8 +657,47 @@ contract CheckpointsTest is Network {
         checkpoints.cancel(3, second);
     }
 
+    function joinCouncil() private {
+        access.setTargetFunctionRole(
+            address(checkpoints), selectors(Checkpoints.setCommittee.selector), 2
+        );
+        access.grantRole(2, address(this), 0);
+    }
+
+    /// Registered nodes from an index on, and their keys.
+    function chosen(uint32 from, uint32 count)
+        private
+        view
+        returns (uint32[] memory nodes, bytes32[4][] memory keys)
+    {
+        nodes = new uint32[](count);
+        keys = new bytes32[4][](count);
+        for (uint32 i = 0; i < count; ++i) {
+            nodes[i] = from + i;
+            keys[i] = BlsSigner.publicKey(secretOf(from + i));
+        }
+    }
+
+    function wordOf(uint32 from, uint32 count) private view returns (bytes32) {
+        bytes32[] memory leaves = new bytes32[](count);
+        Committee memory made;
+        uint256 secret;
+        for (uint32 i = 0; i < count; ++i) {
+            uint256 weight = 1000 + from + i;
+            leaves[i] = keccak256(
+                abi.encode(BlsSigner.publicKey(secretOf(from + i)), weight)
+            );
+            secret += secretOf(from + i);
+            made.weight += weight;
+        }
+        made.count = count;
+        made.key = BlsSigner.publicKey(secret);
+        made.members = rootOfLeaves(padded(leaves));
+        return keccak256(abi.encode(made));
+    }
+
     /// Lands the next checkpoint, signed by another committee.
-    function land3(Committee memory signers, Draft memory draft)
+    function land3(Committee memory signers, Draft memory draft, uint64 round)
         private
         returns (bytes memory checkpoint)
     {
@@ -530,12 +707,12 @@ contract CheckpointsTest is Network {
         }
         checkpoint = encode(draft);
         bytes32 message = checkpoints.voteSigningRoot(
-            checkpoints.genesis(), draft.epoch, 0, this.rootOfContainer(checkpoint)
+            checkpoints.genesis(), draft.epoch, round, this.rootOfContainer(checkpoint)
         );
         uint256 secret;
         for (uint32 i = 0; i < signers.count; ++i) secret += secretOf(i);
         Absent memory absent;
-        checkpoints.submit(checkpoint, 0, signers, absent, BlsSigner.sign(secret, message));
+        checkpoints.submit(checkpoint, round, signers, absent, BlsSigner.sign(secret, message));
     }
 
     function termOf(uint64 base) private view returns (bytes memory) {

@@ -173,6 +173,10 @@ export const REFUSALS: Readonly<Record<string, Refusal>> = {
     text: 'this is the mirror of another chain, which only takes checkpoints',
     next: 'pass the manifest of the home chain with --network',
   },
+  NotMirror: {
+    text: 'this is the network’s own chain, where nodes check in and the council chooses',
+    next: 'name a mirror of it',
+  },
   WrongEpoch: { text: 'the epoch is not the next one', next: IN_STEP },
   WrongParent: { text: 'the checkpoint does not follow the last one accepted', next: IN_STEP },
   WrongCommittee: { text: 'another committee signs now', next: IN_STEP },
@@ -200,6 +204,10 @@ export const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   NoFault: { text: 'nothing is wrong with the checkpoint', next: 'leave it as it is' },
   RoundTooHigh: { text: 'the round of the vote is too high', next: BUG },
+  OtherWindow: {
+    text: 'the checkpoint was voted before the committee formed that signs now',
+    next: 'nothing is to be done: it is voted again by the committee that formed',
+  },
   NotDue: {
     text: 'the last checkpoint is too recent for nodes to check in',
     next: 'wait: nodes check in by themselves when it is time',

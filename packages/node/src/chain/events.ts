@@ -3,8 +3,9 @@
  * log is read by the interface of the contract at its address: other contracts may have events of
  * the same name and form.
  */
-import { checkpointsAbi, nodeRegistryAbi, registrationRoot } from '@cairn/contracts'
+import { checkpointsAbi, keyOfWords, nodeRegistryAbi, registrationRoot } from '@cairn/contracts'
 import {
+  bls,
   Checkpoint,
   check,
   checkpointRoot,
@@ -86,9 +87,11 @@ function checkpointsEvents(raw: MinedLog, source: EventSource<'checkpoints'>): C
         return { contract, type: 'windowOpened', block, end: Number(log.args.end) }
       case 'CheckedIn': {
         const { node, place, weight } = log.args
+        const key = keyOfWords(log.args.key)
+        check(bls.isValidKey(key), 'badRpc', 'an endpoint sent no key of a node')
         // The contract's weights are bounded; what is not fits no committee.
         check(weight <= Number.MAX_SAFE_INTEGER, 'badRpc', 'an endpoint sent no weight of a node')
-        const checkedIn = { node, weight: Number(weight) }
+        const checkedIn = { node, key, weight: Number(weight) }
         return { contract, type: 'checkedIn', block, place, checkedIn }
       }
       case 'CommitteeSet': {

@@ -14,7 +14,7 @@ import { formatLog, type Hex } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { backoffMs } from './backoff.ts'
 import { chainEvents, type MinedLog, type Receipt } from './events.ts'
-import { COUNTED, FOLLOWED, type FollowedContracts } from './followed.ts'
+import { FOLLOWED, type FollowedContracts } from './followed.ts'
 import { contractCommitteeWord, contractLogCount } from './log-count.ts'
 import { type RangesTaken, readLogs } from './logs.ts'
 import { readFounding } from './parameters.ts'
@@ -206,7 +206,7 @@ export class Follower {
     const { contracts } = this.#init
     const block = read.headers.at(-1) as BlockHeader
     const counts = await Promise.all(
-      COUNTED.map(async contract => {
+      FOLLOWED.map(async contract => {
         const expected = await contractLogCount(client, contracts[contract], block)
         const fresh = read.events.filter(event => event.contract === contract).length
         return { contract, expected, found: view.logs(contract) + fresh }

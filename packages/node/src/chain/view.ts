@@ -9,8 +9,10 @@
 import {
   CairnError,
   Checkpoint,
+  committeeWord,
   type DepositEntry,
   decode,
+  equalBytes,
   hex,
   invariant,
   type ParameterChange,
@@ -237,11 +239,14 @@ export class ChainView {
     for (const timeline of Object.values(this.#held)) timeline.reset()
   }
 
-  /** Indices and epochs are contiguous, so a log that an endpoint left out shows. */
+  /**
+   * Indices and epochs are contiguous, and a committee is of those who checked in, so a log that an
+   * endpoint left out or changed shows.
+   */
   #checkOrder(events: readonly ChainEvent[]): void {
     let index = this.registeredCount()
     let epoch = this.lastEpoch() ?? -2
-    let place = this.#held.checkpoints.now().window?.members.length ?? 0
+    let present = this.#held.checkpoints.now().window?.members ?? []
     for (const event of events) {
       if (event.contract === 'deposits' || event.contract === 'parameters') continue
       if (event.type === 'registered') {
@@ -256,12 +261,17 @@ export class ChainView {
         if (event.epoch > epoch) throw missingLogs('checkpoint', epoch + 1, event.epoch)
         epoch = event.epoch - 1
       } else if (event.type === 'windowOpened') {
-        place = 0
+        present = []
       } else if (event.type === 'checkedIn') {
+        const place = present.length
         if (event.place !== place) throw missingLogs('check-in', place, event.place)
-        place++
+        present = [...present, event.checkedIn]
       } else if (event.type === 'committeeSet') {
         if (event.epoch !== epoch + 1) throw missingLogs('checkpoint', event.epoch - 1, epoch)
+        const found = present.length > 0 && committeeWord(present)
+        if (!found || !equalBytes(found, event.word)) {
+          throw missingLogs('committee', hex(event.word), found ? hex(found) : 'nobody')
+        }
       } else if (event.index >= index) {
         throw missingLogs('node', index, event.index)
       }
@@ -325,6 +335,8 @@ interface Left {
   readonly window: Window | undefined
   /** The committee of the next epoch, where it is not the one that the last checkpoint names. */
   readonly formed: FormedCommittee | undefined
+  /** All that formed. */
+  readonly committees: readonly FormedCommittee[]
 }
 
 interface Window {
@@ -341,6 +353,7 @@ export function leftOf(events: readonly CheckpointsEvent[]): Left {
   let windows = 0
   let window: (Window & { members: CheckedIn[] }) | undefined
   let formed: FormedCommittee | undefined
+  const committees: FormedCommittee[] = []
   for (const event of events) {
     switch (event.type) {
       case 'accepted':
@@ -363,11 +376,15 @@ export function leftOf(events: readonly CheckpointsEvent[]): Left {
         break
       case 'committeeSet': {
         const { epoch, word, block } = event
-        formed = { epoch, word, block, members: [...(window?.members ?? [])] }
+        // The contract opens a window of no length for those whom the council chooses.
+        const chosen = window?.end === window?.opened.timestamp
+        const members = [...(window?.members ?? [])]
+        formed = { epoch, word, block, window: windows, chosen, members }
+        committees.push(formed)
       }
     }
   }
-  return { accepted, cancelled, windows, window, formed }
+  return { accepted, cancelled, windows, window, formed, committees }
 }
 
 export interface SuccessionTimes {
@@ -379,7 +396,7 @@ export interface SuccessionTimes {
 
 /** By the rules of the contract; undefined before the start. */
 export function successionOf(
-  { accepted, windows, window, formed }: Left,
+  { accepted, windows, window, formed, committees }: Left,
   { genesis, fallbackAfter }: SuccessionTimes,
 ): Succession | undefined {
   const last = accepted.at(-1)
@@ -388,15 +405,17 @@ export function successionOf(
   const since = formed?.block.timestamp ?? (last.epoch === -1 ? genesis : last.block.timestamp)
   return {
     epoch: last.epoch + 1,
+    since,
     due: since + fallbackAfter,
     windows,
     // What was opened before a committee formed for this epoch waits for nothing more.
     window: window !== undefined && window.opened.timestamp > since ? window : undefined,
     formed,
+    committees,
   }
 }
 
-function missingLogs(what: string, expected: number, found: number): CairnError {
+function missingLogs<T extends number | string>(what: string, expected: T, found: T): CairnError {
   return new CairnError(
     'missingLogs',
     `an endpoint left out events: expected ${what} ${expected}, found ${found}`,

@@ -33,11 +33,14 @@ import {
   Proposal,
   proposerOf,
   type RegistryEntry,
+  ROUNDS,
+  roundIn,
   roundStart,
   type Settlement,
   unhex,
   type Verifier,
   Vote,
+  windowOf,
 } from '@cairn/protocol'
 import { contactsOf } from '../contacts.ts'
 import type { EpochRecord, Epochs } from '../ledger/epochs.ts'
@@ -232,7 +235,8 @@ export class Checkpointer {
     const round = this.#nextRound(epoch)
     this.#cancel(this.#rounds.get(epoch)?.timer)
     this.#rounds.delete(epoch)
-    if (!this.#isInWork(epoch)) return
+    // Beyond the last one there is none to wait for: of two minutes each, they last four years.
+    if (!this.#isInWork(epoch) || round % ROUNDS === ROUNDS - 1) return
     const start = roundStart(this.#components.epochs.calendar, epoch, round)
     const timer = this.#at(start, async () => {
       this.#rounds.delete(epoch)
@@ -263,11 +267,12 @@ export class Checkpointer {
     return roundSlots * slotMs
   }
 
-  /** The first round that starts after now. */
+  /** The first round that starts after now, of the committee that signs. */
   #nextRound(epoch: number): number {
-    const passed =
-      this.#components.clock.now() - roundStart(this.#components.epochs.calendar, epoch, 0)
-    return Math.max(0, Math.floor(passed / this.#roundMs()) + 1)
+    const { clock, epochs } = this.#components
+    const passed = clock.now() - roundStart(epochs.calendar, epoch, 0)
+    const round = Math.max(0, Math.floor(passed / this.#roundMs()) + 1)
+    return roundIn(epochs.window(epoch), Math.min(round, ROUNDS - 1))
   }
 
   /** True once nothing is left to propose: accepted, or a quorum is known. */
@@ -416,6 +421,7 @@ export class Checkpointer {
     if (clock.now() + skewMs < roundStart(this.#components.epochs.calendar, epoch, round)) {
       return this.#outcome('ignore', 'early')
     }
+    if (windowOf(round) !== epochs.window(epoch)) return this.#outcome('ignore', 'otherCommittee')
     if (round + ROUNDS_MAX < this.#nextRound(epoch)) return this.#outcome('ignore', 'late')
     const next = epochs.knownSeed(epoch + 1)
     const seeds = next === undefined ? [base.seed] : [next, base.seed]
@@ -490,6 +496,7 @@ export class Checkpointer {
     if (epoch <= this.#adopted) return 'alreadyAccepted'
     const { quorum } = this.#workOf(epoch)
     if (quorum !== undefined && !equalBytes(quorum.root, root)) return 'otherQuorum'
+    if (windowOf(round) !== epochs.window(epoch)) return 'otherCommittee'
     for (const voter of voters) await voter.vote(base, round, root)
     return undefined
   }
@@ -497,7 +504,7 @@ export class Checkpointer {
   #voted({ message, envelope, base, source, kept }: Arrival): void {
     const { epochs } = this.#components
     const vote = message.value as Vote
-    const committee = epochs.committee(vote.epoch)
+    const committee = epochs.committeeOfRound(vote.epoch, vote.round)
     if (committee === undefined || vote.epoch <= this.#adopted) return
     const work = this.#workOf(vote.epoch)
     const parent = this.#acceptedRoot(vote.epoch - 1)
@@ -556,7 +563,7 @@ export class Checkpointer {
     if (turn === -1) return
     const { slotMs } = epochs.calendar.profile
     const again = size * slotMs
-    this.#submitAt(clock.now() + turn * slotMs, again, () => this.#submit(epoch, committee, work))
+    this.#submitAt(clock.now() + turn * slotMs, again, () => this.#submit(epoch, work))
   }
 
   /** Calls `submit` at `time` and then every `again` ms until it says that nothing is left. */
@@ -567,17 +574,14 @@ export class Checkpointer {
   }
 
   /** True when there is nothing left to submit. */
-  async #submit(
-    epoch: number,
-    committee: readonly CommitteeMember[],
-    work: EpochWork,
-  ): Promise<boolean> {
-    const { chain, log } = this.#components
+  async #submit(epoch: number, work: EpochWork): Promise<boolean> {
+    const { chain, epochs, log } = this.#components
     // What the chain has and this node did not adopt may be cancelled yet.
     if (epoch <= this.#adopted) return true
     const { quorum } = work
     const settled = quorum && (await this.#settledBy(epoch, quorum.root))
-    if (quorum === undefined || settled === undefined) return false
+    const committee = quorum && epochs.committeeOfRound(epoch, quorum.round)
+    if (quorum === undefined || settled === undefined || committee === undefined) return false
     if (this.#newestOnChain() !== epoch - 1) return false
     const signatures = work.signatures(quorum)
     const present = committee.filter(({ index }) => signatures.has(index))
@@ -666,8 +670,8 @@ export class Checkpointer {
     await this.#reconsider()
     await this.#retreat(landed, head.number)
     await this.#dropCancelled()
+    this.#takeUpFormed()
     this.#keepRounds()
-    await this.#takeUpFormed()
     const newest = landed.at(-1)?.epoch ?? -1
     for (const accepted of landed) {
       if (accepted.epoch <= this.#adopted || this.#stopped.signal.aborted) continue
@@ -813,7 +817,8 @@ export class Checkpointer {
       for (const { envelope } of epochs.replay(epoch + 1).set.messages()) {
         if (envelope.type !== MessageType.vote) continue
         const vote = decode(Vote, envelope.body)
-        if (vote.epoch === epoch) work.count(vote, envelope.signature, committee)
+        const voters = epochs.committeeOfRound(vote.epoch, vote.round)
+        if (vote.epoch === epoch && voters) work.count(vote, envelope.signature, voters)
       }
       const { quorum } = work
       if (quorum !== undefined) return this.#submitInTurn(base, committee, work, quorum)
@@ -842,28 +847,20 @@ export class Checkpointer {
     }
   }
 
-  /**
-   * Where another committee formed, what was voted before is void: it names the one that did not
-   * sign. Rounds go on; who voted in this one already votes in the next.
-   */
-  async #takeUpFormed(): Promise<void> {
-    const { chain, ledger, log } = this.#components
-    const formed = chain.succession()?.formed
-    if (formed === undefined || formed.epoch <= this.#adopted) return
-    const { epoch, block } = formed
-    const name = `${epoch}/${hex(block.hash)}`
+  /** Where another committee signs than did, its rounds begin; also where a reorganisation took it. */
+  #takeUpFormed(): void {
+    const { chain, epochs, log } = this.#components
+    const succession = chain.succession()
+    if (succession === undefined) return
+    const { epoch, formed } = succession
+    this.#work.get(epoch)?.signedIn(epochs.window(epoch))
+    const name = formed && `${epoch}/${hex(formed.block.hash)}`
     if (this.#formed === name) return
     this.#formed = name
-    if (this.#components.epochs.committee(epoch) === undefined) {
-      const next = 'it signs without this node: only who has set it knows who they are'
-      log.error({ epoch, next }, 'a committee was set whose members this node does not know')
-    } else {
-      const members = formed.members.length
-      log.warn({ epoch, members }, 'another committee formed where none signed')
-    }
-    this.#workOf(epoch).voidBefore(this.#nextRound(epoch))
-    await ledger.dropQuorum(epoch)
-    this.#scheduleRound(epoch)
+    if (formed === undefined) return
+    const { members, chosen } = formed
+    const text = chosen ? 'the council chose another committee' : 'another committee formed'
+    log.warn({ epoch, members: members.length }, `${text} where none signed`)
   }
 
   /**
@@ -926,6 +923,7 @@ export class Checkpointer {
       for (const cancelled of this.#components.chain.cancelled()) {
         if (cancelled.epoch === epoch) work.cancel(cancelled)
       }
+      work.signedIn(this.#components.epochs.window(epoch))
       this.#work.set(epoch, work)
       for (const oldest of this.#work.keys()) {
         if (this.#work.size <= WORK_MAX) break

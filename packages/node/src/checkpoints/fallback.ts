@@ -27,6 +27,17 @@ export interface FallbackInit {
   muted(epoch: number): string | undefined
 }
 
+/** What a network waits for where no committee signs; times in seconds since 1970. */
+export interface Wait extends Pick<Succession, 'epoch' | 'since' | 'due'> {
+  /** The window that is open, or was last in this wait. */
+  window?: { end: number; isOver: boolean; nodes: number }
+  /** The committee that formed and has not signed yet. */
+  formed?: { nodes: number; chosen: boolean; isOwn: boolean }
+  /** Of this daemon's nodes, those that came in this window. */
+  came: number
+  own: number
+}
+
 export class Fallback {
   readonly #components: FallbackComponents
   readonly #init: FallbackInit
@@ -62,6 +73,33 @@ export class Fallback {
     this.#leave()
     this.#timer?.cancel()
     await this.#acting
+  }
+
+  /** Undefined while an epoch may still be accepted in the one after it. */
+  waiting(): Wait | undefined {
+    const { chain, epochs, signers } = this.#components
+    const succession = chain.succession()
+    const head = chain.head()
+    if (succession === undefined || head === undefined) return undefined
+    const { epoch, since, due, window, formed } = succession
+    if (formed === undefined && epochs.now() <= epoch + 1) return undefined
+    const keys = new Set(signers.map(({ voting }) => hex(voting)))
+    const isOwn = ({ key }: { key: Uint8Array }) => keys.has(hex(key))
+    const own = chain.registryAt(head.number).filter(({ voting }) => keys.has(hex(voting))).length
+    const { end, members = [] } = window ?? {}
+    return {
+      ...{ epoch, since, due, own, came: members.filter(isOwn).length },
+      ...(end !== undefined && {
+        window: { end, isOver: head.timestamp > end, nodes: members.length },
+      }),
+      ...(formed !== undefined && {
+        formed: {
+          nodes: formed.members.length,
+          chosen: formed.chosen,
+          isOwn: formed.members.some(isOwn),
+        },
+      }),
+    }
   }
 
   #soon(task: () => Promise<void>): void {
@@ -121,7 +159,11 @@ export class Fallback {
       const { index: node, voting: key } = entry
       const signature = signer.signVoting(message)
       const outcome = await chain.checkIn({ node, key, signature }, this.#stopped.signal)
-      if (outcome === 'done') continue
+      if (outcome === 'done') {
+        // Of a window that another block opened a majority may wait, which this node took for too few.
+        this.#tooFew = 0
+        continue
+      }
       log.warn({ epoch, window, node }, 'checked in: no committee has signed for long')
     }
   }

@@ -7,6 +7,7 @@ import {
   quorum,
   type Settlement,
   type Vote,
+  windowOf,
 } from '@cairn/protocol'
 import type { CancelledCheckpoint } from '../ports.ts'
 
@@ -41,6 +42,8 @@ export class EpochWork {
   quorum: Quorum | undefined
   /** Rounds before this one are void: they built on a parent that the chain did not accept. */
   #voidBefore = 0
+  /** Of the committee that signs: votes in rounds of another window make no quorum. */
+  #window = 0
   /** By root: votes in rounds up to this one count no more. */
   readonly #cancelled = new Map<string, number>()
   readonly #settled = new Map<string, Settled>()
@@ -74,6 +77,13 @@ export class EpochWork {
       if (hex(settled.settlement.checkpoint.messages) === wanted) return settled
     }
     return undefined
+  }
+
+  /** What another committee voted is void: it names one that did not sign. */
+  signedIn(window: number): void {
+    if (window === this.#window) return
+    this.#window = window
+    this.voidBefore(0)
   }
 
   /** Forgets a quorum on a parent that the chain did not accept; later rounds vote again. */
@@ -149,6 +159,7 @@ export class EpochWork {
     if (casts.length < 2 && casts.every(cast => cast.root !== root)) {
       votes.set(author, [...casts, { root, signature }])
     }
+    if (windowOf(round) !== this.#window) return undefined
     if (this.quorum !== undefined && this.quorum.round <= round) return undefined
     if (this.#isCancelled({ root: checkpoint, round })) return undefined
     const found = this.parentOf(checkpoint)

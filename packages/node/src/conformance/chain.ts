@@ -16,6 +16,7 @@ import {
   PARAMETERS,
   penaltyLeaves,
   type RegistryEntry,
+  roundIn,
   sha256,
   TESTNET_PROFILE,
   TOKEN,
@@ -360,24 +361,26 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
         })
         const formed = now()?.formed
         assert.equal(formed?.epoch, 1)
-        assert.deepEqual(
-          formed?.members,
-          members.map(({ node, weight }) => ({ node, weight })),
-        )
+        assert.deepEqual(formed?.members, members)
+        assert.deepEqual([formed?.window, formed?.chosen], [2, false])
         assert.deepEqual(formed?.word, committeeWord(members))
         assert.equal(await refusal(world, chain, network.submission(one)), 'reverted')
-        const root = checkpointRoot(one)
-        const message = voteSigningRoot({ epoch: 1n, round: 3n, checkpoint: root }, network.id)
-        const signature = bls.aggregateSignatures(
-          members.map(({ node }) => world.signVoting(node, message)),
-        )
-        const checkpoint = Checkpoint.serialize(one)
-        await land(world, chain, {
-          checkpoint,
-          round: 3,
-          committee: { members, absent: [] },
-          signature,
-        })
+        const signedIn = (round: number) => {
+          const vote = { epoch: 1n, round: BigInt(round), checkpoint: checkpointRoot(one) }
+          const message = voteSigningRoot(vote, network.id)
+          const signatures = members.map(({ node }) => world.signVoting(node, message))
+          return {
+            checkpoint: Checkpoint.serialize(one),
+            round,
+            committee: { members, absent: [] },
+            signature: bls.aggregateSignatures(signatures),
+          }
+        }
+        // What they had voted for the committee of before is no vote of theirs, nor of a later window.
+        for (const round of [3, roundIn(1, 3), roundIn(3, 3)]) {
+          assert.equal(await refusal(world, chain, signedIn(round)), 'reverted')
+        }
+        await land(world, chain, signedIn(roundIn(2, 3)))
         await until(world, () => lastEpoch(chain) === 1)
         assert.deepEqual(
           chain.checkpointsAt(headOf(chain).number).at(-1)?.formed?.word,

@@ -5,13 +5,11 @@
 import {
   CairnError,
   type Calendar,
-  Checkpoint,
   type CommitteeMember,
   candidatesOf,
   chargeable,
   checkFounding,
   committeeWord,
-  decode,
   drawCommittee,
   type EpochBase,
   epochAt,
@@ -29,12 +27,15 @@ import {
   type Profile,
   parameterText,
   profileAt,
+  type RegistryEntry,
   randomnessOf,
   roundAt,
   type State,
   termStart,
   type Verifier,
+  WINDOWS,
   weightOf,
+  windowOf,
 } from '@cairn/protocol'
 import { ignoreAbort } from '../abort.ts'
 import type { EpochView } from '../kinds/kind.ts'
@@ -246,36 +247,49 @@ export class Epochs implements EpochView {
 
   /**
    * The committee that signs an epoch's checkpoint: the one that formed for it, else the one that the
-   * checkpoint before names. Undefined while that is not known, and where nobody knows who the
-   * council has set.
+   * checkpoint before names. Undefined while that is not known.
    */
   committee(epoch: number): readonly CommitteeMember[] | undefined {
-    const formed = this.#formedFor(epoch)
+    const formed = this.formedFor(epoch)
     return formed === undefined ? this.named(epoch) : this.#membersOf(formed)
   }
 
   /**
+   * The committee that votes in a round, whoever signs in the end: what was said in its name stays
+   * valid where another one forms. Undefined where none is known by its window.
+   */
+  committeeOfRound(epoch: number, round: number): readonly CommitteeMember[] | undefined {
+    const window = windowOf(round)
+    if (window === 0) return this.named(epoch)
+    const formed = this.#components.chain
+      .succession()
+      ?.committees.findLast(one => one.epoch === epoch && one.window % WINDOWS === window)
+    return formed && this.#membersOf(formed)
+  }
+
+  /** Of the committee that signs an epoch's checkpoint, modulo `WINDOWS`; 0: it did not form by one. */
+  window(epoch: number): number {
+    return (this.formedFor(epoch)?.window ?? 0) % WINDOWS
+  }
+
+  /**
    * The committee that the checkpoint before names for an epoch. Whoever formed one in the same term
-   * stays until its end, with the weights that the contract knows of its first epoch's base; unless
-   * somebody landed by its signatures what was voted before, which names the one that was drawn.
-   * Undefined while the base is not known, or what the term was drawn by (`learnDraw` learns it).
+   * stays until its end, with the weights that the contract knows of its first epoch's base, unless
+   * those that had weight there held no majority: then the one that was drawn signs again. Undefined while the base is not known, or what the term was drawn by (`learnDraw` learns it).
    */
   named(epoch: number): readonly CommitteeMember[] | undefined {
     const start = termStart(epoch, this.#init.profile)
     const drawn = this.#committees.get(start)?.members ?? this.#drawnBeforeStates(start)
     for (let before = epoch - 1; before >= start; before--) {
-      const formed = this.#formedFor(before)
-      if (formed === undefined) continue
-      const word = this.#wordNamedBy(before)
-      const names = drawn !== undefined && word !== undefined && equalBytes(this.#word(drawn), word)
-      return names ? drawn : (this.#stayersOf(formed, start) ?? drawn)
+      const formed = this.formedFor(before)
+      if (formed !== undefined) return this.#stayersOf(formed, start) ?? drawn
     }
     return drawn
   }
 
   /** Whether a committee formed for an epoch, or may before this node hears of it. */
   mayForm(epoch: number): boolean {
-    if (this.#formedFor(epoch) !== undefined) return true
+    if (this.formedFor(epoch) !== undefined) return true
     const succession = this.#components.chain.succession()
     if (succession === undefined || epoch < succession.epoch) return false
     return this.#components.clock.now() >= succession.due * 1_000
@@ -327,9 +341,7 @@ export class Epochs implements EpochView {
     const block = this.baseBlock(start)
     const seed = this.#seeds.get(start - 1)
     if (block === undefined || (start > 0 && seed === undefined)) return undefined
-    const active = this.#components.chain
-      .registryAt(block.number)
-      .filter(entry => isActive(entry, start, this.calendar))
+    const active = this.#activeAt(block, start)
     const idle =
       by === undefined
         ? new Set<number>()
@@ -339,8 +351,17 @@ export class Epochs implements EpochView {
     return members
   }
 
-  /** Of an epoch that has a checkpoint, whoever signed it; of the next one, who will. */
-  #formedFor(epoch: number): FormedCommittee | undefined {
+  #activeAt({ number }: BlockHeader, epoch: number): readonly RegistryEntry[] {
+    return this.#components.chain
+      .registryAt(number)
+      .filter(entry => isActive(entry, epoch, this.calendar))
+  }
+
+  /**
+   * The committee that formed for an epoch: of one that has a checkpoint, where it signed; of the next
+   * one, where it will.
+   */
+  formedFor(epoch: number): FormedCommittee | undefined {
     if (epoch < 0) return undefined
     const landed = this.#landed(epoch)
     if (landed !== undefined) return landed.formed
@@ -348,18 +369,11 @@ export class Epochs implements EpochView {
     return formed?.epoch === epoch ? formed : undefined
   }
 
-  /** In the order of their coming; undefined where these are not they whom the contract knows. */
-  #membersOf({ word, members, block }: FormedCommittee): readonly CommitteeMember[] | undefined {
+  /** In the order of their coming. */
+  #membersOf({ word, members }: FormedCommittee): readonly CommitteeMember[] {
     const known = this.#formed.get(hex(word))
     if (known !== undefined) return known
-    const keys = new Map(
-      this.#components.chain.registryAt(block.number).map(({ index, voting }) => [index, voting]),
-    )
-    const found = members.flatMap(({ node, weight }) => {
-      const key = keys.get(node)
-      return key === undefined ? [] : [{ index: node, key, weight }]
-    })
-    if (found.length === 0 || !equalBytes(committeeWord(found), word)) return undefined
+    const found = members.map(({ node, key, weight }) => ({ index: node, key, weight }))
     this.#formed.set(hex(word), found)
     for (const oldest of this.#formed.keys()) {
       if (this.#formed.size <= FORMED_MAX) break
@@ -368,11 +382,14 @@ export class Epochs implements EpochView {
     return found
   }
 
-  /** By ascending index; undefined where none of them had a bond at the term's base. */
+  /**
+   * By ascending index; undefined where they are too few. A majority may have come that had no bond yet
+   * where the term was drawn: a third of all weight could then be two thirds of who is left.
+   */
   #stayersOf(formed: FormedCommittee, start: number): readonly CommitteeMember[] | undefined {
     const block = this.baseBlock(start)
+    if (block === undefined) return undefined
     const members = this.#membersOf(formed)
-    if (block === undefined || members === undefined) return undefined
     const known = this.#stayers.get(members)
     if (known?.start === start && equalBytes(known.block, block.hash)) return known.members
     const { profile } = this.#init
@@ -383,7 +400,10 @@ export class Epochs implements EpochView {
       .map(({ index, voting, bond }) => ({ index, key: voting, weight: weightOf(bond, profile) }))
       .filter(({ weight }) => weight > 0)
       .sort((a, b) => a.index - b.index)
-    if (stayers.length === 0) return undefined
+    const active = this.#activeAt(block, start)
+    const total = active.reduce((sum, { bond }) => sum + weightOf(bond, profile), 0)
+    const stay = stayers.reduce((sum, { weight }) => sum + weight, 0)
+    if (stayers.length === 0 || (!formed.chosen && 2 * stay <= total)) return undefined
     this.#stayers.set(members, { start, block: block.hash, members: stayers })
     return stayers
   }
@@ -417,12 +437,6 @@ export class Epochs implements EpochView {
       .map(({ epoch }) => epoch)
     for (const epoch of gone) this.#records.delete(epoch)
     return gone.sort((a, b) => a - b)
-  }
-
-  /** Word of the committee that the accepted checkpoint of an epoch names. */
-  #wordNamedBy(epoch: number): Uint8Array | undefined {
-    const landed = this.#landed(epoch)
-    return landed && decode<Checkpoint>(Checkpoint, landed.checkpoint).nextCommittee
   }
 
   #landed(epoch: number): AcceptedCheckpoint | undefined {

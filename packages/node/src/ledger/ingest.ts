@@ -310,15 +310,15 @@ export class Ingest {
     const record = this.#recordFor(vote.epoch + 1, source)
     if (record === undefined) return this.#refuse('ignore', 'wrongEpoch')
     const about = epochs.base(vote.epoch)
-    const committee = epochs.committee(vote.epoch)
-    if (about === undefined || committee === undefined) {
+    if (about === undefined || epochs.committee(vote.epoch) === undefined) {
       return this.#wait(record, BASE, { envelope, ...coming }, 'noBase')
     }
     if (!equalBytes(vote.base, about.tag)) return this.#refuse('ignore', 'otherBase')
-    const member = committee.find(({ index }) => index === vote.author)
     if (vote.kind !== KERNEL_KIND) return this.#refuse('reject', 'noDuty')
+    const committee = epochs.committeeOfRound(vote.epoch, vote.round)
+    const member = committee?.find(({ index }) => index === vote.author)
     if (member === undefined) {
-      // Another committee may sign than the one that its author knew of, or this node knows of.
+      // One may have formed of which this node does not know yet.
       return this.#refuse(epochs.mayForm(vote.epoch) ? 'ignore' : 'reject', 'noDuty')
     }
     const id = reader.id(envelope)

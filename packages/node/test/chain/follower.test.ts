@@ -2,12 +2,13 @@ import { strict as assert } from 'node:assert'
 import {
   anvilTransport,
   checkpointsAbi,
+  keyWords,
   nodeRegistryAbi,
   possessionRoot,
   registerArguments,
 } from '@cairn/contracts'
 import type { Chain, Clock } from '@cairn/node'
-import { checkInSigningRoot, hex, unhex } from '@cairn/protocol'
+import { bls, checkInSigningRoot, hex, unhex } from '@cairn/protocol'
 import { createWalletClient, encodeEventTopics } from 'viem'
 import {
   advanced,
@@ -467,11 +468,9 @@ describe('chain follower', () => {
 
   describe('a committee that formed where none signed', () => {
     const [SET] = encodeEventTopics({ abi: checkpointsAbi, eventName: 'CommitteeSet' })
-    const [CAME, , FIRST] = encodeEventTopics({
-      abi: checkpointsAbi,
-      eventName: 'CheckedIn',
-      args: { epoch: 0n, node: 0 },
-    })
+    const came = (node: number) =>
+      encodeEventTopics({ abi: checkpointsAbi, eventName: 'CheckedIn', args: { epoch: 0n, node } })
+    const [CAME] = came(0)
     const without = (event: unknown, node?: unknown): Fault => ({
       kind: 'lie',
       change: (method, result) =>
@@ -481,13 +480,26 @@ describe('chain follower', () => {
             )
           : result,
     })
+    const heavier: Fault = {
+      kind: 'lie',
+      change: (method, result) =>
+        method === 'eth_getLogs'
+          ? (result as { topics: string[]; data: string }[]).map(log =>
+              log.topics[0] === CAME
+                ? { ...log, data: `${log.data.slice(0, 128)}ff${log.data.slice(130)}` }
+                : log,
+            )
+          : result,
+    }
     const { signal } = new AbortController()
 
-    /** Both nodes there are check in and form it; `chain` hears of it by an endpoint of its own. */
-    async function form(): Promise<void> {
+    /** Both nodes there are check in; the chain given out hears of it by an endpoint of its own. */
+    async function checkIn(
+      register: (number: number) => Promise<unknown> = number => world.register(number),
+    ): Promise<Chain> {
       const second = await anotherEndpoint()
       const chain = await open({ rpc: [second.url] })
-      for (const number of [0, 1]) await world.register(number)
+      for (const number of [0, 1]) await register(number)
       const network = await world.begin(soleGenesis())
       await pass(1_000 + FALLBACK_S)
       const message = checkInSigningRoot({ epoch: 0n, window: 1n }, network)
@@ -496,8 +508,13 @@ describe('chain follower', () => {
         const signature = signVoting(message)
         assert.equal(await chain.checkIn({ node, key, signature }, signal), 'checkedIn')
       }
+      return chain
+    }
+    async function form(register?: (number: number) => Promise<unknown>): Promise<Chain> {
+      const chain = await checkIn(register)
       await pass(FALLBACK_S)
       assert.equal(await chain.formCommittee(signal), 'formed')
+      return chain
     }
     const pass = async (seconds: number) => {
       await world.client.increaseTime({ seconds })
@@ -507,7 +524,9 @@ describe('chain follower', () => {
 
     for (const [what, fault] of Object.entries({
       'its forming': without(SET),
-      'who came first': without(CAME, FIRST),
+      'who came first': without(CAME, came(0)[2]),
+      'who came last': without(CAME, came(1)[2]),
+      'what one weighs': heavier,
     })) {
       it(`is had of the next endpoint where one leaves out ${what}`, async () => {
         await form()
@@ -519,6 +538,53 @@ describe('chain follower', () => {
         assert.deepEqual(nodes(chain), [0, 1])
       })
     }
+
+    it('is had of the next endpoint before it forms, where one leaves out who came last', async () => {
+      await checkIn()
+      world.endpoint.fault = without(CAME, came(1)[2])
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] })
+      const height = await world.client.getBlockNumber()
+      await advanced(chain, () => headNumber(chain) === height)
+      const members = chain.succession()?.window?.members
+      assert.deepEqual(
+        members?.map(({ node }) => node),
+        [0, 1],
+      )
+    })
+
+    it('is known with a member whose identity did not sign, whom followers leave out', async () => {
+      const chain = await form(number =>
+        number === 1
+          ? registerWithIdentity(world, number, new Uint8Array(64))
+          : world.register(number),
+      )
+      await advanced(chain, () => nodes(chain)?.length === 2)
+      assert.deepEqual(indices(chain), [0])
+      const members = chain.succession()?.formed?.members
+      assert.deepEqual(members?.[1]?.key, nodeSigner(1).voting)
+    })
+
+    it('is known where the council chose it', async () => {
+      const chain = await form()
+      await pass(1_000 + FALLBACK_S)
+      const { checkpoints: address, timelock: account } = world.access.contracts
+      await world.client.impersonateAccount({ address: account })
+      await world.client.setBalance({ address: account, value: 10n ** 18n })
+      const transport = anvilTransport(world.anvil.rpcUrl)
+      await createWalletClient({ account, transport }).writeContract({
+        chain: null,
+        address,
+        abi: checkpointsAbi,
+        functionName: 'setCommittee',
+        args: [[1], [keyWords(bls.keyToEvm(nodeSigner(1).voting))]],
+      })
+      await world.mine()
+      await advanced(chain, () => nodes(chain)?.length === 1)
+      const formed = chain.succession()?.formed
+      assert.deepEqual([formed?.window, formed?.chosen], [2, true])
+      assert.deepEqual(formed?.members[0]?.key, nodeSigner(1).voting)
+    })
 
     it('keeps the view where it was until an endpoint has it', async () => {
       const chain = await open()

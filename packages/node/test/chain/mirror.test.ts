@@ -202,7 +202,7 @@ describe('mirror', () => {
     assert.equal(await call('veto', veto), 'IsMirror')
     assert.equal(await call('formCommittee', []), 'NotDue')
     assert.equal(
-      await call('setCommittee', [bytesToHex(sha256(new Uint8Array(1)))]),
+      await call('repeatCommittee', [bytesToHex(sha256(new Uint8Array(1))), 1n]),
       'AccessManagedUnauthorized',
     )
     assert.equal(await call('cancel', [last.epoch, bytes]), 'AccessManagedUnauthorized')

@@ -57,7 +57,7 @@ describe('chain view', () => {
         type: 'checkedIn',
         block,
         place: 1,
-        checkedIn: { node: 0, weight: 1 },
+        checkedIn: { node: 0, key: new Uint8Array(48), weight: 1 },
       },
       {
         contract: 'checkpoints',

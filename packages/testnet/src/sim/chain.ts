@@ -60,7 +60,9 @@ import {
   type Verifier,
   verifyInclusion,
   voteSigningRoot,
+  WINDOWS,
   weightOf,
+  windowOf,
 } from '@cairn/protocol'
 
 export interface SimulatedChainComponents {
@@ -354,7 +356,7 @@ export class SimulatedChain {
         this.#landings.push({ contract, type: 'windowOpened', block, end })
       }
       const place = over ? 0 : window.members.length
-      const checkedIn = { node, weight }
+      const checkedIn = { node, key, weight }
       this.#landings.push({ contract, type: 'checkedIn', block, place, checkedIn })
     })
     return 'checkedIn'
@@ -366,13 +368,7 @@ export class SimulatedChain {
     if (succession === undefined || window === undefined) return 'done'
     if (this.#seconds() <= window.end) return 'done'
     if (!this.#isMajority()) return 'tooFew'
-    const entries = this.#registryAt(this.#head().number)
-    const word = committeeWord(
-      window.members.map(({ node, weight }) => ({
-        key: (entries[node] as RegistryEntry).voting,
-        weight,
-      })),
-    )
+    const word = committeeWord(window.members)
     const { epoch } = succession
     this.#produce(block =>
       this.#landings.push({ contract: 'checkpoints', type: 'committeeSet', block, epoch, word }),
@@ -497,6 +493,8 @@ export class SimulatedChain {
     check(!again, 'reverted', 'the root was cancelled, with votes of this round')
     const tree = committeeTree(committee.members)
     const { formed } = leftOf(this.#landings)
+    const fits = formed === undefined || windowOf(round) === formed.window % WINDOWS
+    check(fits, 'reverted', 'a round of another committee')
     const word = formed?.word ?? decode(Checkpoint, last.checkpoint).nextCommittee
     check(equalBytes(tree.word, word), 'reverted', 'another committee')
     const absent = new Set(committee.absent)

@@ -9,9 +9,12 @@ import {
   equalBytes,
   KERNEL_KIND,
   MessageType,
+  messageId,
   type Profile,
+  sha256,
   type Vote,
 } from '@cairn/protocol'
+import { entryOf } from '../../../protocol/test/kernel-world.ts'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
 
 const NODES = 5
@@ -172,20 +175,114 @@ describe('a network of which more than a third of the weight is gone', () => {
     assert.deepEqual(complaints(back), [])
   })
 
-  it('waits once more, and goes on, where somebody lands what was voted before', async () => {
+  it('does not let anybody land what its members had voted before', async () => {
     const all = await twoLeave(3)
     const { world, nodes } = all
     const stuck = lastEpoch(world)
     const submission = await earlierVotes(all, stuck + 1)
     await untilFormed(world, nodes)
     const outsider = world.chain.port(new Uint8Array(20).fill(9))
-    await world.until(outsider.submit(submission, new AbortController().signal))
+    const landed = outsider.submit(submission, new AbortController().signal)
+    await assert.rejects(world.until(landed), { code: 'reverted' })
     await world.run(18)
-    assert.deepEqual(formed(world), [stuck + 1, stuck + 2])
+    assert.deepEqual(formed(world), [stuck + 1])
     assert.ok(lastEpoch(world) >= 15, `last ${lastEpoch(world)}`)
-    assert.deepEqual(world.chain.cancelled, [])
     assert.deepEqual(await wrongSums(all), [])
-    assert.deepEqual(complaints(nodes), [])
+  })
+
+  it('takes votes of who did not come, though one hears them only after another committee formed', async () => {
+    const all = await twoLeave(3)
+    const { world, nodes, gone } = all
+    const [zero, one, two] = nodes as [WorldNode, WorldNode, WorldNode]
+    const about = lastEpoch(world) + 1
+    await world.run(about + 1, 6)
+    const base = await world.base(zero, about)
+    // In the first round, as of a node that falls silent right after.
+    const vote = world
+      .authors(base)
+      .vote(gone[0]?.index as number, sha256(Uint8Array.of(1)), { epoch: about, round: 0 })
+    for (const { node } of [zero, one]) {
+      const { acceptance } = await world.until(node.ingest.add(vote, 'sync'))
+      assert.equal(acceptance, 'accept')
+    }
+    await untilFormed(world, nodes)
+    await world.run(14)
+    assert.deepEqual(formed(world), [about])
+    assert.ok(lastEpoch(world) >= 12, `last ${lastEpoch(world)}`)
+    const id = messageId(vote)
+    assert.ok(two.node.epochs.replay(about + 1).set.has(id) || (await two.node.ledger.get(id)))
+    assert.deepEqual(await wrongSums(all), [])
+  })
+
+  it('says since when it waits, what comes next, and whether this node came', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const [zero] = nodes as [WorldNode]
+    const waiting = () => zero.node.fallback.waiting()
+    const { block, epoch } = world.chain.accepted.at(-1) ?? assert.fail()
+    assert.equal(waiting(), undefined)
+    await world.run(epoch + 3, 1)
+    const since = block.timestamp
+    const before = { epoch: epoch + 1, since, due: since + FALLBACK.after, own: 1, came: 0 }
+    assert.deepEqual(waiting(), before)
+    const seen = new Set<string>()
+    while (zero.chain.succession()?.formed === undefined) {
+      await world.clock.run({ until: world.clock.now() + 100 })
+      const { came, window } = waiting() ?? assert.fail()
+      seen.add(`${came} of ${window?.nodes ?? 0}${window?.isOver ? ', over' : ''}`)
+    }
+    assert.ok(seen.has('0 of 0') && seen.has('1 of 3'), [...seen].join('; '))
+    const { formed, came } = waiting() ?? assert.fail()
+    assert.deepEqual(formed, { nodes: 3, chosen: false, isOwn: true })
+    assert.equal(came, 0)
+    await world.run(14)
+    assert.equal(waiting(), undefined)
+  })
+
+  it('forms a committee though every endpoint once said that too few had come', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const stuck = lastEpoch(world)
+    for (const { chain } of nodes) {
+      const form = chain.formCommittee.bind(chain)
+      let lies = 1
+      chain.formCommittee = async signal => (lies-- > 0 ? 'tooFew' : await form(signal))
+    }
+    await world.run(14)
+    assert.deepEqual(formed(world), [stuck + 1])
+    assert.ok(lastEpoch(world) >= 10, `last ${lastEpoch(world)}`)
+  })
+
+  it('does not leave the rest of a term to the few of those who came that had a bond at its base', async () => {
+    const world = new NodeWorld({
+      nodes: NODES,
+      fallback: FALLBACK,
+      profile: { termEpochs: 6, idleEpochs: 3 },
+    })
+    const founders = await world.start(0, 1, 2, 3, 4)
+    await world.run(1)
+    world.chain.register(
+      [5, 6, 7, 8, 9].map(index => {
+        const { index: _index, registeredAt: _at, ...entry } = entryOf(index)
+        return entry
+      }),
+    )
+    const [stays, ...newcomers] = [founders[0], ...(await world.start(5, 6, 7, 8, 9))]
+    await world.run(3, 6)
+    for (const { node } of founders.slice(1)) await world.until(node.stop())
+    await untilFormed(world, [stays as WorldNode])
+    await world.run(26)
+    const stops = formed(world)
+    // All that are left of the term, each after a wait, and one of the next at most.
+    assert.ok(stops.length >= 3 && stops.every(epoch => epoch <= 6), stops.join(', '))
+    assert.ok(lastEpoch(world) >= 20, `last ${lastEpoch(world)}`)
+    const everybody = committeeWord(drawCommittee(world.registry, world.profile, undefined))
+    const named = world.chain.accepted
+      .filter(({ epoch }) => epoch >= 0 && epoch < 5)
+      .map(({ checkpoint }) => decode(CheckpointCodec, checkpoint).nextCommittee)
+    for (const word of named) assert.deepEqual(word, everybody)
+    assert.deepEqual(world.chain.slashed, [])
+    for (const { node } of [stays as WorldNode, ...newcomers]) {
+      assert.equal(node.checkpointer.adopted, lastEpoch(world))
+    }
   })
 
   it('waits, and lets nodes come again, while those who are there hold no majority', async () => {
