@@ -15,8 +15,9 @@ import { createTestClient, type Hex, parseEther, testActions } from 'viem'
 import { type CairnFailure, cairn, jsonOf, spawnCairn } from '../packages/cli/test/process.ts'
 
 const OPERATORS = ['one', 'two', 'three']
-/** From the settings to genesis: for all that comes before it, on a busy machine. */
-const PREPARATION_S = 270
+/** From the settings to genesis: for all that comes before it, on an idle machine and on a busy one. */
+const PREPARATION_S = 40
+const PREPARATION_MAX_S = 320
 
 describe('founding a network', function () {
   this.timeout(1_200_000)
@@ -24,13 +25,14 @@ describe('founding a network', function () {
   let directory: string
   let anvil: Anvil
   let beacon: LocalBeacon
-  const daemons: ChildProcess[] = []
+  let daemons: ChildProcess[]
 
-  before(async () => {
+  async function open(): Promise<void> {
+    daemons = []
     directory = await mkdtemp(join(tmpdir(), 'cairn-founding-'))
     anvil = await startAnvil({ genesis: 'empty', blockTime: 0 })
-  })
-  after(async () => {
+  }
+  async function close(): Promise<void> {
     for (const daemon of daemons) {
       if (daemon.exitCode !== null) continue
       const ended = once(daemon, 'close')
@@ -38,9 +40,9 @@ describe('founding a network', function () {
       await ended
     }
     await beacon?.stop()
-    await anvil.stop()
+    await anvil?.stop()
     await rm(directory, { recursive: true, force: true })
-  })
+  }
 
   const home = (name: string) => ['--data-dir', join(directory, name), '--json']
   const command = async <T>(name: string, ...args: string[]): Promise<T> => {
@@ -55,6 +57,22 @@ describe('founding a network', function () {
   }
 
   it('deploys, goes on after a crash, registers, starts, and has a checkpoint accepted', async () => {
+    for (let preparationS = PREPARATION_S; ; preparationS *= 2) {
+      const genesis = Math.floor(Date.now() / 1_000) + preparationS
+      try {
+        await open()
+        return await found(genesis)
+      } catch (error) {
+        // Other work may keep the machine from being ready in time.
+        const late = Date.now() >= genesis * 1_000
+        if (!late || preparationS === PREPARATION_MAX_S) throw error
+      } finally {
+        await close()
+      }
+    }
+  })
+
+  async function found(genesis: number): Promise<void> {
     const test = createTestClient({ mode: 'anvil', transport: anvilTransport(anvil.rpcUrl) })
     const accounts: Record<string, Hex> = {}
     const initialised = ['founder', ...OPERATORS].map(async name => {
@@ -63,7 +81,6 @@ describe('founding a network', function () {
     })
     await Promise.all(initialised)
     const clock = systemClock()
-    const genesis = Math.floor(Date.now() / 1_000) + PREPARATION_S
     const secret = sha256(Uint8Array.of(7))
     secret[0] = 0
     const drand = { genesis: genesis - 1, period: 1 }
@@ -134,7 +151,7 @@ describe('founding a network', function () {
       if (jsonOf<{ accepted: number }>(ended).accepted >= 0) break
       await sleep(1_000)
     }
-  })
+  }
 
   /** The files go into the data directory, as an operator copies them. */
   async function joinWith(name: string, network: readonly string[]): Promise<void> {

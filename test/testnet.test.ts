@@ -23,6 +23,8 @@ const GONE_MS = 10_000
 /** Nothing can be accepted of an epoch that is not over. */
 const EPOCH_MS = 12_000
 const TOKEN = 10n ** 18n
+/** The least network that keeps a file. */
+const SMALL = ['--nodes', '2', '--gateways', '0']
 
 interface Up {
   child: ChildProcessWithoutNullStreams
@@ -47,10 +49,10 @@ describe('testnet up', function () {
     const up4 = up('whole', '--nodes', '4', '--checkpoints', '2')
     whole = { ...up4, traces: await tracesOf(up4) }
     // It needs most of a minute; what else there is to see is seen meanwhile.
-    interrupted = up('interrupted', '--nodes', '4')
+    interrupted = up('interrupted', ...SMALL)
     const file = join(directory, 'given')
     await writeFile(file, Buffer.alloc(200_000, 1))
-    small = plain('small', '--nodes', '2', '--gateways', '0', '--checkpoints', '1', '--file', file)
+    small = plain('small', ...SMALL, '--checkpoints', '1', '--file', file)
   })
   after(async () => {
     for (const child of started) if (child.exitCode === null) child.kill('SIGKILL')
@@ -105,7 +107,7 @@ describe('testnet up', function () {
   })
 
   it('ends when asked from another process', async () => {
-    const asked = up('asked', '--nodes', '4')
+    const asked = up('asked', ...SMALL)
     const traces = await tracesOf(asked)
     const down = await cairn(['testnet', 'down', '--json', '--dir', asked.dir])
     assert.deepEqual([down.code, jsonOf(down)], [0, { stopped: true }])
@@ -116,7 +118,7 @@ describe('testnet up', function () {
   })
 
   it('leaves no chain behind when it is killed', async () => {
-    const killed = up('killed', '--nodes', '4')
+    const killed = up('killed', ...SMALL)
     const traces = await tracesOf(killed)
     killed.child.kill('SIGKILL')
     await killed.ended

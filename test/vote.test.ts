@@ -37,7 +37,8 @@ const AFTER = 3
 /** Until the last of the nodes has an epoch too. */
 const RECOMPUTED_MS = 60_000
 
-/** Delay, vote and timelock of a testnet take most of a minute. */
+/** As short as four daemons need to cast their votes on a busy machine, s. */
+const TERMS = { votingPeriod: 15, lateExtension: 3, timelockDelay: 2n }
 const VOTE_MS = 120_000
 /** Of OpenZeppelin's governor. */
 const STATES = { active: 1, succeeded: 4 } as const
@@ -57,13 +58,13 @@ interface Seen {
 describe('a vote on how the emission is split', function () {
   this.timeout(400_000)
 
+  let running: Running | undefined
   let seen: Seen
   before(async () => {
-    seen = await voted()
+    running = await quickTestnet({ parameters: TERMS })
+    seen = await voted(running)
   })
-  after(async () => {
-    await seen?.running.end()
-  })
+  after(() => running?.end())
 
   it('is taken up by every node in the same epoch', () => {
     const { running, first, profiles } = seen
@@ -160,8 +161,7 @@ describe('a vote on how the emission is split', function () {
   })
 })
 
-async function voted(): Promise<Seen> {
-  const running = await quickTestnet()
+async function voted(running: Running): Promise<Seen> {
   const { testnet, file } = running
   const landed: AcceptedCheckpoint[] = []
   const profiles = new Map<string, Map<number, Profile>>()
@@ -246,10 +246,15 @@ async function carriedOut({ testnet }: Running): Promise<number> {
       state => state === wanted,
     )
   await reaches(STATES.active)
-  for (const wallet of operators) {
-    const vote = { ...contract, functionName: 'castVote', args: [id, IN_FAVOUR], chain } as const
-    await done(await wallet.writeContract(vote))
-  }
+  // The one that reaches the quorum costs more than each would alone.
+  const vote = {
+    ...contract,
+    functionName: 'castVote',
+    args: [id, IN_FAVOUR],
+    chain,
+    gas: 500_000n,
+  } as const
+  await Promise.all(operators.map(async wallet => done(await wallet.writeContract(vote))))
   await reaches(STATES.succeeded)
   await done(await first.writeContract({ ...contract, functionName: 'queue', args: hashed, chain }))
   const due = await client.readContract({ ...contract, functionName: 'proposalEta', args: [id] })

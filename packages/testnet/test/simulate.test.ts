@@ -11,7 +11,8 @@ import {
 } from '@cairn/testnet'
 
 const ALONE = fileURLToPath(new URL('./sim/alone.ts', import.meta.url))
-const LARGE = { nodes: 50, epochs: 10, seed: 7 }
+/** Enough for the network to go on without two nodes, and for both kinds to be asked about. */
+const LARGE = { nodes: 32, epochs: 6, seed: 7 }
 /** Enough for both kinds to be asked several times; two runs of it are compared. */
 const MIDDLE = { nodes: 24, epochs: 5, seed: 7 }
 const SMALL = { nodes: 12, epochs: 2 }
@@ -141,12 +142,10 @@ describe('simulation', function () {
   it('waits for nothing of this machine, and is the same in another process', async () => {
     const options = { ...SMALL, seed: 7, loss: 0.05 }
     const { summary } = await run(options)
-    for (let i = 0; i < 2; i++) {
-      assert.deepEqual(await runAlone(options), {
-        finalHash: summary.finalHash,
-        violations: [],
-        waited: [],
-      })
-    }
+    assert.deepEqual(await runAlone(options), {
+      finalHash: summary.finalHash,
+      violations: [],
+      waited: [],
+    })
   })
 })
