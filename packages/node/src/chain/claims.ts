@@ -5,6 +5,7 @@
  */
 import {
   type ContractAddresses,
+  cairnTokenAbi,
   checkpointsAbi,
   PayoutClaims,
   rewardDistributorAbi,
@@ -20,6 +21,7 @@ import {
   type Payout,
   type ProofFile,
   sha256,
+  unhex,
   verifyProofFile,
 } from '@cairn/protocol'
 import {
@@ -28,6 +30,7 @@ import {
   ContractFunctionRevertedError,
   encodeFunctionData,
   type Hex,
+  parseEventLogs,
 } from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
 import { refusalOf } from './contract-errors.ts'
@@ -254,12 +257,17 @@ export class Claims {
       return { ...result, done: 'dryRun', funded: opens, gas, fee: gas * price, transactions: [] }
     }
     const opening = missing ? await unlessOpened(this.#send(fund, signal)) : undefined
-    const mined: Mined[] = opening === undefined ? [] : [opening]
+    const claims: Mined[] = []
     await this.#orPassedOver(active, due, async () => {
-      for (const call of calls) mined.push(await this.#send(call, signal))
+      for (const call of calls) claims.push(await this.#send(call, signal))
     })
+    const mined = opening === undefined ? claims : [opening, ...claims]
+    const moved = movedBy(distributor, claims)
+    const own = bond === undefined ? undefined : due[0]?.account
     return {
-      ...result,
+      epoch: active,
+      paid: moved.map(({ to, amount }) => ({ account: own ?? to, amount })),
+      total: moved.reduce((sum, { amount }) => sum + amount, 0n),
       done: 'now',
       funded: opening !== undefined,
       gas: mined.reduce((sum, { gasUsed }) => sum + gasUsed, 0n),
@@ -447,6 +455,14 @@ function data(
   args: readonly unknown[],
 ): Hex {
   return encodeFunctionData({ abi: rewardDistributorAbi, functionName, args } as never)
+}
+
+/** Less than is due where the outflow was used up, or another had it paid meanwhile. */
+function movedBy(distributor: Hex, claims: readonly Mined[]) {
+  const logs = claims.flatMap(claim => claim.logs)
+  return parseEventLogs({ abi: cairnTokenAbi, eventName: 'Transfer', logs })
+    .filter(({ args }) => args.from.toLowerCase() === distributor.toLowerCase())
+    .map(({ args }) => ({ to: unhex(args.to), amount: args.value }))
 }
 
 /** Undefined where another opened the checkpoint, or a later one, meanwhile. */

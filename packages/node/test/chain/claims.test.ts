@@ -217,6 +217,24 @@ describe('claims', () => {
     assert.equal((await desk(1).claim(wanted)).total, 5n * TOKEN)
   })
 
+  it('are refused while the contract has paid out what it may, and pay the rest later', async () => {
+    await world.close()
+    world = await openChain({ outflowMax: 3n * TOKEN })
+    network = await world.begin(last)
+    await land(5, 7)
+    const wanted = { ...wish, accounts: [account(1)] }
+    const before = await balanceOf(1)
+    assert.equal((await desk(1).claim(wanted)).total, 3n * TOKEN)
+    assert.equal((await balanceOf(1)) - before, 3n * TOKEN)
+    assert.deepEqual(await refusal(desk(1).claim(wanted)), ['outflowLimit', undefined])
+    await world.client.increaseTime({ seconds: 86_400 })
+    await world.mine()
+    assert.deepEqual((await desk(1).claim(wanted)).paid, [
+      { account: account(1), amount: 2n * TOKEN },
+    ])
+    assert.equal((await balanceOf(1)) - before, 5n * TOKEN)
+  })
+
   it('pay others to themselves, one or all, and pass over who has nothing due', async () => {
     await land(5, 0, 9)
     const before = await Promise.all([1, 2, 3, 4].map(balanceOf))
