@@ -6,7 +6,7 @@ import {
   type DepositsEvent,
   depositEntries,
 } from '@cairn/node'
-import { type RegistryEntry, sha256 } from '@cairn/protocol'
+import { bls, committeeWord, type RegistryEntry, sha256 } from '@cairn/protocol'
 import fc from 'fast-check'
 
 const EPOCHS = { genesis: 100, seconds: 10 }
@@ -189,6 +189,95 @@ describe('chain view', () => {
         [101, 0n],
       ],
     )
+  })
+})
+
+describe('who signs next, where nobody has for long', () => {
+  const PATIENCE = 20
+  const genesisAt = EPOCHS.genesis - 5
+  const opened = () => {
+    const view = new ChainView({ epochs: EPOCHS })
+    view.fallbackAfter = PATIENCE
+    let number = 0
+    /** A block of this time with these events of `Checkpoints`. */
+    const add = (timestamp: number, ...events: object[]) => {
+      const block = header(number, timestamp)
+      view.append({
+        headers: [block],
+        events: events.map(
+          event => ({ contract: 'checkpoints', block, ...event }) as unknown as ChainEvent,
+        ),
+      })
+      number++
+    }
+    const accepted = (epoch: number, timestamp: number) => {
+      const block = header(number, timestamp)
+      return { type: 'accepted', accepted: acceptedAt(epoch, block) }
+    }
+    const came = (place: number, node: number) => ({
+      type: 'checkedIn',
+      place,
+      checkedIn: { node, key, weight: 1 },
+    })
+    add(genesisAt, accepted(-1, genesisAt))
+    return { view, add, accepted, came }
+  }
+  const window = (end: number) => ({ type: 'windowOpened', end })
+  const key = bls.publicKey(sha256(Uint8Array.of(0)).with(0, 1))
+  /** Of one member. */
+  const word = committeeWord([{ key, weight: 1 }])
+  const nodes = (members?: readonly { node: number }[]) => members?.map(({ node }) => node)
+
+  it('waits from the beginning of epoch 0 on, then from the last checkpoint on', () => {
+    const { view, add, accepted } = opened()
+    assert.deepEqual([view.succession()?.epoch, view.succession()?.due], [0, 100 + PATIENCE])
+    add(130, accepted(0, 130))
+    assert.deepEqual([view.succession()?.epoch, view.succession()?.due], [1, 130 + PATIENCE])
+  })
+
+  it('knows who came to the last window, in their order', () => {
+    const { view, add, came } = opened()
+    add(125, window(135), came(0, 4), came(1, 2))
+    assert.deepEqual(nodes(view.succession()?.window?.members), [4, 2])
+    add(140, window(150), came(0, 2))
+    assert.throws(() => add(141, came(2, 4)), { code: 'missingLogs' })
+    const { windows, window: last } = view.succession() ?? {}
+    assert.deepEqual([windows, last?.end, nodes(last?.members)], [2, 150, [2]])
+  })
+
+  it('closes a window by a checkpoint, also by one in the same block', () => {
+    const { view, add, accepted, came } = opened()
+    add(125, window(135), came(0, 4), accepted(0, 125))
+    assert.equal(view.succession()?.window, undefined)
+    assert.equal(view.succession()?.windows, 1)
+  })
+
+  it('is who formed a committee, for its one epoch', () => {
+    const { view, add, accepted, came } = opened()
+    add(125, window(135), came(0, 4))
+    for (const other of [{ word: sha256(word) }, { word, epoch: 1 }]) {
+      const event = { type: 'committeeSet', epoch: 0, ...other }
+      assert.throws(() => add(140, event), { code: 'missingLogs' })
+    }
+    add(140, { type: 'committeeSet', epoch: 0, word })
+    const formed = view.succession()
+    assert.deepEqual([formed?.formed?.epoch, nodes(formed?.formed?.members)], [0, [4]])
+    assert.deepEqual([formed?.due, formed?.window], [140 + PATIENCE, undefined])
+    add(145, accepted(0, 145))
+    assert.deepEqual(nodes(view.accepted(0)?.formed?.members), [4])
+    assert.equal(view.succession()?.formed, undefined)
+    add(155, accepted(1, 155))
+    assert.equal(view.accepted(1)?.formed, undefined)
+  })
+
+  it('is nobody who formed a committee after a checkpoint that is cancelled', () => {
+    const { view, add, accepted, came } = opened()
+    add(130, accepted(0, 130))
+    add(160, window(170), came(0, 4))
+    add(171, { type: 'committeeSet', epoch: 1, word })
+    assert.equal(view.succession()?.formed?.epoch, 1)
+    add(172, { type: 'cancelled', epoch: 0 })
+    assert.deepEqual([view.succession()?.formed, view.succession()?.epoch], [undefined, 0])
   })
 })
 

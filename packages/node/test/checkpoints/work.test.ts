@@ -83,6 +83,15 @@ describe('votes of an epoch', () => {
     assert.ok(work.count(vote(2), signature(2), equal(3)))
   })
 
+  it('are said to be a quorum once, however many follow', () => {
+    const work = new EpochWork(4)
+    const found = [0, 1, 2, 3].map(author => work.count(vote(author), signature(author), equal(4)))
+    assert.deepEqual(
+      found.map(quorum => quorum !== undefined),
+      [false, false, true, false],
+    )
+  })
+
   it('stay a quorum that the chain can be shown when one of them votes again', () => {
     const work = new EpochWork(4)
     for (const author of [0, 1, 2]) work.count(vote(author), signature(author), equal(4))

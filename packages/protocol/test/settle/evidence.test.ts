@@ -101,6 +101,15 @@ describe('a penalty', () => {
     })
   }
 
+  it('for one message, or for two of another epoch, is refused all the same', () => {
+    assert.equal(penaltyFault(forged([one, one]), tools), 'notTheEvidence')
+    const { epoch } = world.base
+    const earlier = ['one', 'another'].map(label =>
+      world.vote(liar, bytes32(label), { epoch: epoch - 2 }),
+    )
+    assert.equal(penaltyFault(forged(earlier), tools), 'otherSubject')
+  })
+
   it('for messages about two things is refused, though a checkpoint should record it', () => {
     const about = [world.attestation(challenge, liar), world.attestation(world.challenge(1), liar)]
     const rounds = [1, 2].map(round => world.vote(liar, bytes32(`root ${round}`), { round }))

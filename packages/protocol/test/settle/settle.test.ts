@@ -174,6 +174,27 @@ describe('emission', () => {
     assert.equal(result.sums.payouts, 0n)
   })
 
+  it('pays nobody for a reveal that its kind does not count', () => {
+    const { base } = new KernelWorld()
+    const paid = (counts: boolean) => {
+      const challenge = new KernelWorld().challenge(0)
+      const verdict = {
+        challenge: messageId(challenge),
+        target: 0,
+        verdict: Verdict.inconclusive,
+        reason: 'scripted',
+        facts: {},
+        agreeing: [],
+        counts,
+      }
+      const world = new KernelWorld({ kinds: [scripted({ verdicts: [verdict] })] })
+      const seen = base.duty(ECHO, 0).verifiers.map(author => world.attestation(challenge, author))
+      return settle(world.settlement([challenge, world.seal(challenge), ...seen])).sums.payouts
+    }
+    assert.ok(paid(true) > 0n)
+    assert.equal(paid(false), 0n)
+  })
+
   it('is divided between kinds by weight; a kind without one gets nothing', () => {
     const proven = new Map([[1, 1n]])
     const profile = { weights: { 5: 1, 6: 3 } }
