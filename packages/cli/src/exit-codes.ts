@@ -39,6 +39,8 @@ export const EXIT_CODES = {
       'badManifest',
       'badProfile',
       'badFounding',
+      'foundingChanged',
+      'foundingDamaged',
       'notInitialised',
       'badDirectory',
       'badToken',

@@ -17,11 +17,11 @@ import type {
 import { acquireLock, isAlive, readLock } from '@cairn/node/lock'
 import { CairnError, deriveKeys, hex } from '@cairn/protocol'
 import type { ApiClient } from './api-client.ts'
+import { chainSettingsOf } from './chain-settings.ts'
 import { pinoLog } from './log.ts'
 import { readManifest } from './manifest.ts'
 import { readSeed } from './seed.ts'
 import type { Session } from './session.ts'
-import { rpcLimitsOf, spendingOf } from './spending.ts'
 
 /** By index, or by the number of its keys among those of the words. */
 export interface NodeChoice {
@@ -136,14 +136,11 @@ async function openHere(session: Session, numbers: readonly number[], known?: Ma
   const [first, ...others] = numbers.map(number => deriveKeys(mnemonic, number))
   const lock = await acquireLock(values.dataDir, world.pid)
   try {
-    const rpc = values['chain.rpc']
     const desk = await openOperatorDesk({
       dataDir: values.dataDir,
       manifest,
       keys: [first as NonNullable<typeof first>, ...others],
-      ...(rpc.length === 0 ? {} : { rpc }),
-      rpcLimits: rpcLimitsOf(values),
-      spending: spendingOf(values),
+      ...chainSettingsOf(values),
       log: pinoLog({
         level: values.logLevel === 'debug' ? 'debug' : 'error',
         json: session.output.json,

@@ -1,12 +1,11 @@
 /** A mirror: `Checkpoints` on a further chain, which accepts what its network's committee signed. */
 import { check } from '@cairn/protocol'
-import type { PublicClient, Transport, WalletClient } from 'viem'
 import {
-  type Account,
-  type Chain,
+  encodeDeployData,
+  encodeFunctionData,
   getAbiItem,
-  getContractAddress,
   type Hex,
+  keccak256,
   toFunctionSelector,
   zeroAddress,
 } from 'viem'
@@ -14,10 +13,10 @@ import { accessAbi, accessBytecode } from './artifacts/Access.ts'
 import { checkpointsAbi, checkpointsBytecode } from './artifacts/Checkpoints.ts'
 import { COUNCIL, type DeployParameters, GUARDIAN } from './deploy.ts'
 
-export interface DeployMirrorInit
+export interface MirrorPlan
   extends Pick<DeployParameters, 'activationDelay' | 'fallbackAfter' | 'termEpochs'> {
-  wallet: WalletClient<Transport, Chain | undefined, Account>
-  client: PublicClient
+  /** Its guardian and its council, until it hands the roles on. */
+  deployer: Hex
   /** Id of the network at home, 32 bytes. */
   network: Hex
   /** Start of epoch 0, seconds since 1970. */
@@ -27,80 +26,86 @@ export interface DeployMirrorInit
   nextCommittee: Hex
 }
 
+/** One transaction of a mirror's deployment; without `to` it makes a contract. */
+export interface MirrorCall {
+  /** The same for the same mirror and step, whatever checkpoint it begins with. */
+  key: string
+  to?: Hex
+  data: Hex
+}
+
 export interface MirrorAddresses {
   checkpoints: Hex
   access: Hex
 }
 
 /**
- * Deploys a mirror with the wallet's next transactions and starts it. The wallet's account is its
- * guardian and its council, until it hands the roles on. Throws `deployReverted`.
+ * Deploys a mirror and starts it. `send` resolves when the call is in a block, with the contract that
+ * it made; a call whose key it was given before it does not send again. Throws `deployReverted`.
  */
-export async function deployMirror(init: DeployMirrorInit): Promise<MirrorAddresses> {
-  const { wallet, client } = init
-  const from = wallet.account.address
-  const nonce = await client.getTransactionCount({ address: from })
-  const access = getContractAddress({ from, nonce: BigInt(nonce) })
-  const checkpoints = getContractAddress({ from, nonce: BigInt(nonce + 1) })
-  const common = { account: wallet.account, chain: wallet.chain ?? null }
+export async function deployMirror(
+  plan: MirrorPlan,
+  send: (call: MirrorCall) => Promise<{ contract?: Hex }>,
+): Promise<MirrorAddresses> {
   const settings = {
-    activationDelay: init.activationDelay,
-    fallbackAfter: init.fallbackAfter,
+    activationDelay: plan.activationDelay,
+    fallbackAfter: plan.fallbackAfter,
     // Nobody checks in on a mirror.
     fallbackWindow: 0n,
-    fallbackDelay: init.activationDelay,
-    termEpochs: init.termEpochs,
-    home: init.network,
+    fallbackDelay: plan.activationDelay,
+    termEpochs: plan.termEpochs,
+    home: plan.network,
   }
-  const hashes = [
-    await wallet.deployContract({
-      ...common,
-      nonce,
-      abi: accessAbi,
-      bytecode: accessBytecode,
-      args: [from],
-    }),
-    await wallet.deployContract({
-      ...common,
-      nonce: nonce + 1,
+  const checkpointsWith = (access: Hex) =>
+    encodeDeployData({
       abi: checkpointsAbi,
       bytecode: checkpointsBytecode,
       args: [access, zeroAddress, settings],
-    }),
-    await wallet.writeContract({
-      ...common,
-      nonce: nonce + 2,
-      address: checkpoints,
+    })
+  const mirror = keccak256(checkpointsWith(zeroAddress))
+  const step = (name: string, call: Omit<MirrorCall, 'key'>) =>
+    send({ key: `${mirror}/${name}`, ...call })
+  const make = async (name: string, data: Hex) => {
+    const { contract } = await step(name, { data })
+    check(contract !== undefined, 'deployReverted', `${name} was not made`)
+    return contract
+  }
+
+  const access = await make(
+    'access',
+    encodeDeployData({ abi: accessAbi, bytecode: accessBytecode, args: [plan.deployer] }),
+  )
+  const checkpoints = await make('checkpoints', checkpointsWith(access))
+  await step('start', {
+    to: checkpoints,
+    data: encodeFunctionData({
       abi: checkpointsAbi,
       functionName: 'start',
-      args: [init.genesis, init.nextCommittee, init.checkpoint],
+      args: [plan.genesis, plan.nextCommittee, plan.checkpoint],
     }),
-  ]
+  })
   const roles = [
     { role: GUARDIAN, name: 'cancel' },
     { role: COUNCIL, name: 'repeatCommittee' },
   ] as const
-  const ofAccess = { ...common, address: access, abi: accessAbi } as const
-  for (const [i, { role, name }] of roles.entries()) {
+  for (const { role, name } of roles) {
     const selector = toFunctionSelector(getAbiItem({ abi: checkpointsAbi, name }))
-    hashes.push(
-      await wallet.writeContract({
-        ...ofAccess,
-        nonce: nonce + 3 + 2 * i,
+    await step(`may ${name}`, {
+      to: access,
+      data: encodeFunctionData({
+        abi: accessAbi,
         functionName: 'setTargetFunctionRole',
         args: [checkpoints, [selector], role],
       }),
-      await wallet.writeContract({
-        ...ofAccess,
-        nonce: nonce + 4 + 2 * i,
+    })
+    await step(`is ${name}`, {
+      to: access,
+      data: encodeFunctionData({
+        abi: accessAbi,
         functionName: 'grantRole',
-        args: [role, from, 0],
+        args: [role, plan.deployer, 0],
       }),
-    )
-  }
-  for (const hash of hashes) {
-    const { status } = await client.waitForTransactionReceipt({ hash })
-    check(status === 'success', 'deployReverted', `deployment ${hash} reverted`)
+    })
   }
   return { checkpoints, access }
 }

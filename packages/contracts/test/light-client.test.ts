@@ -164,14 +164,18 @@ describe('light client', () => {
     const past = historyOf({ epochs: YEAR, every: 300n, change: ROOTS, nextCommittee: tree.word })
     const last = past.checkpoints.at(-1) as Checkpoint
     // A contract whose last epoch is a year's: a mirror may begin with any. Its logs lie before it.
-    const { checkpoints } = await deployMirror({
+    const plan = {
       ...TESTNET_PARAMETERS,
-      wallet: world.deployer,
-      client: world.client,
+      deployer: world.deployer.account.address,
       network: bytesToHex(network),
       genesis: 1n,
       checkpoint: bytesToHex(Checkpoint.serialize(last)),
       nextCommittee: bytesToHex(last.nextCommittee),
+    }
+    const { checkpoints } = await deployMirror(plan, async ({ to = null, data }) => {
+      const hash = await world.deployer.sendTransaction({ to, data })
+      const { contractAddress } = await world.client.waitForTransactionReceipt({ hash })
+      return contractAddress ? { contract: contractAddress } : {}
     })
     let calls = 0
     const server = createServer(async (request, response) => {

@@ -27,7 +27,7 @@ function transactionView({ call, attempts, settled, ...entry }: Entry): Transact
     about,
     state,
     key,
-    to: call.to,
+    ...(call.to && { to: call.to }),
     orderedAt,
     sentAt: at,
     transaction: settled?.transaction ?? (transactions.at(-1) as string),

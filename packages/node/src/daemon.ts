@@ -27,8 +27,8 @@ import {
 } from '@cairn/protocol'
 import { startApi } from './api/server.ts'
 import { apiToken } from './api/token.ts'
-import type { SpendingLimits } from './chain/budget.ts'
-import { type EvmChainInit, evmChain } from './chain/chain.ts'
+import { type ChainSettings, JOURNAL_SPACE } from './chain/account.ts'
+import { evmChain } from './chain/chain.ts'
 import { Claims, claimableOf } from './chain/claims.ts'
 import { Depositor } from './chain/depositor.ts'
 import { Operator } from './chain/operator.ts'
@@ -72,7 +72,7 @@ import { openLevelStore } from './store/level.ts'
 import { VERSION } from './version.ts'
 import { DaemonView } from './view.ts'
 
-export interface DaemonOptions {
+export interface DaemonOptions extends ChainSettings {
   dataDir: string
   manifest: Manifest
   /** Directory of the manifest: its genesis state lies beside it. */
@@ -85,12 +85,6 @@ export interface DaemonOptions {
   bootstrap?: readonly string[]
   /** Port of the HTTP API on 127.0.0.1; 0: a free one. */
   apiPort: number
-  /** RPC endpoints instead of the manifest's. */
-  rpc?: readonly string[]
-  /** Bounds on what an RPC endpoint is asked, and how many must agree. */
-  rpcLimits?: NonNullable<EvmChainInit['rpcLimits']>
-  /** What the node's account may pay; absent: no limit but that on the price of gas. */
-  spending?: SpendingLimits
   /** Present: offers disk. */
   storage?: {
     volumes: readonly {
@@ -199,7 +193,7 @@ async function build(
       clock,
       random: length => randomBytes(length),
       log: log.child({ part: 'chain' }),
-      store: store.sublevel('transactions'),
+      store: store.sublevel(JOURNAL_SPACE),
       count: (method, outcome) => metrics.count('chain_calls_total', { method, outcome }),
     },
     {

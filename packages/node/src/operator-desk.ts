@@ -5,28 +5,20 @@
  */
 import { join } from 'node:path'
 import { check, type NodeKeys, NonceChain } from '@cairn/protocol'
-import type { SpendingLimits } from './chain/budget.ts'
+import { type ChainSettings, openAccount } from './chain/account.ts'
 import { Claims, type Payouts } from './chain/claims.ts'
 import { Operator } from './chain/operator.ts'
-import { Rpc, type RpcInit } from './chain/rpc.ts'
-import { Transactions } from './chain/transactions.ts'
 import { systemClock } from './clock.ts'
 import { makeDirectory } from './directory.ts'
 import { type Manifest, networkIdOf } from './manifest.ts'
 import type { Log } from './ports.ts'
 import { signerOf } from './signer.ts'
-import { openLevelStore } from './store/level.ts'
 
-export interface OperatorDeskOptions {
+export interface OperatorDeskOptions extends ChainSettings {
   dataDir: string
   manifest: Manifest
   /** The first has the account; further ones are of gateways. */
   keys: readonly [NodeKeys, ...NodeKeys[]]
-  /** RPC endpoints instead of the manifest's. */
-  rpc?: readonly string[]
-  rpcLimits?: Omit<RpcInit, 'urls' | 'chainId'>
-  /** What the account may pay. */
-  spending?: SpendingLimits
   log: Log
 }
 
@@ -44,13 +36,15 @@ export async function openOperatorDesk(options: OperatorDeskOptions): Promise<Op
   const network = networkIdOf(manifest)
   const clock = systemClock()
   await makeDirectory(dataDir)
-  const store = await openLevelStore(join(dataDir, 'ledger'))
-  const urls = options.rpc ?? manifest.chain.rpc
-  const rpc = new Rpc({ clock, log }, { urls, chainId, ...options.rpcLimits })
-  const transactions = new Transactions(
-    { rpc, clock, log, store: store.sublevel('transactions') },
-    keys[0].account.secret,
-    options.spending,
+  const { rpc, transactions, close } = await openAccount(
+    { clock, log },
+    {
+      ...options,
+      chainId,
+      rpc: options.rpc ?? manifest.chain.rpc,
+      secret: keys[0].account.secret,
+      directory: join(dataDir, 'ledger'),
+    },
   )
   const operator = new Operator(
     { rpc, transactions, clock },
@@ -85,10 +79,6 @@ export async function openOperatorDesk(options: OperatorDeskOptions): Promise<Op
         { contracts: { checkpoints, distributor } },
       )
     },
-    async close() {
-      await transactions.stop()
-      rpc.stop()
-      await store.close()
-    },
+    close,
   }
 }

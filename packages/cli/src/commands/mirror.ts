@@ -1,6 +1,8 @@
 /** `cairn mirror`: repeats the home chain's checkpoints on further chains. */
-import type { Manifest, Mirror } from '@cairn/node'
-import { check, deriveKeys } from '@cairn/protocol'
+import { join } from 'node:path'
+import type { Manifest, Mirror, MirrorDesk } from '@cairn/node'
+import { CairnError, check, deriveKeys } from '@cairn/protocol'
+import { chainSettingsOf } from '../chain-settings.ts'
 import { pinoLog } from '../log.ts'
 import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
@@ -10,6 +12,8 @@ import { positive } from './numbers.ts'
 
 /** Between two looks at the home chain, ms: short beside any epoch of a public network. */
 const LOOK_MS = 15_000
+/** What ends by itself, or once the account has ether again. */
+const PASSING = new Set(['chainUnavailable', 'gasPrice', 'gasBudget', 'noFunds'])
 
 interface RunOptions {
   chainId?: number
@@ -51,20 +55,46 @@ async function run(session: Session, { chainId, once }: RunOptions) {
     facts: { chainId },
     next: 'run `cairn mirror deploy`, and add what it prints to `mirrors`',
   })
-  const { mirrorCheckpoints } = await import('@cairn/node')
-  for (;;) {
+  const { MirrorDesk } = await import('@cairn/node')
+  const desks: { mirror: Mirror; desk: MirrorDesk }[] = []
+  try {
     for (const mirror of mirrors) {
-      const round = await mirrorCheckpoints(components, { ...shared, mirror }, signal)
-      for (const { epoch, transaction, gasUsed } of round.landed) {
-        output.result(
-          { chainId: mirror.chainId, epoch, transaction, gasUsed: Number(gasUsed) },
-          `epoch ${epoch} landed on chain ${mirror.chainId} for ${gasUsed} gas (${transaction})`,
-        )
-      }
-      if (once) announce(session, mirror, round)
+      desks.push({ mirror, desk: await MirrorDesk.open(components, { ...shared, mirror }) })
     }
-    if (once || signal.aborted) return undefined
-    await components.clock.until(components.clock.now() + LOOK_MS, signal)
+    for (;;) {
+      for (const { mirror, desk } of desks) {
+        const round = await orLater(session, once, () => desk.carry(mirror, signal))
+        for (const { epoch, transaction, gasUsed } of round?.landed ?? []) {
+          output.result(
+            { chainId: mirror.chainId, epoch, transaction, gasUsed: Number(gasUsed) },
+            `epoch ${epoch} landed on chain ${mirror.chainId} for ${gasUsed} gas (${transaction})`,
+          )
+        }
+        if (once && round !== undefined) announce(session, mirror, round)
+      }
+      if (once || signal.aborted) return undefined
+      await components.clock.until(components.clock.now() + LOOK_MS, signal)
+    }
+  } finally {
+    for (const { desk } of desks) await desk.close()
+  }
+}
+
+/** Unless it is to end, what passes by itself, or by the operator's doing, is told and tried again. */
+async function orLater<T>(
+  { output }: Session,
+  once: true | undefined,
+  act: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await act()
+  } catch (error) {
+    if (once || !(error instanceof CairnError) || !PASSING.has(error.code)) throw error
+    const { code, next } = error
+    output.note(
+      `${code}: ${error.message}; it is tried again${next === undefined ? '' : `: ${next}`}`,
+    )
+    return undefined
   }
 }
 
@@ -82,18 +112,21 @@ function announce(
 async function deploy(session: Session, { rpc, chainId, delay }: DeployOptions) {
   const { manifest, components, shared } = await prepare(session)
   check(URL.canParse(rpc), 'usage', `expected the URL of an endpoint, found '${rpc}'`)
-  const { openMirror } = await import('@cairn/node')
+  const { MirrorDesk } = await import('@cairn/node')
   const { slotMs, slotsPerEpoch, termEpochs } = manifest.profile
   const epochSeconds = Math.ceil((slotMs * slotsPerEpoch) / 1_000)
-  const opened = await openMirror(components, {
-    ...shared,
-    mirror: { chainId, rpc: [rpc] },
-    genesis: manifest.genesis,
-    activationDelay: delay,
-    fallbackAfter: termEpochs * epochSeconds,
-    termEpochs,
-  })
-  const { checkpoints, access, epoch } = opened
+  const desk = await MirrorDesk.open(components, { ...shared, mirror: { chainId, rpc: [rpc] } })
+  const { checkpoints, access, epoch } = await desk
+    .deploy(
+      {
+        genesis: manifest.genesis,
+        activationDelay: delay,
+        fallbackAfter: termEpochs * epochSeconds,
+        termEpochs,
+      },
+      session.signal,
+    )
+    .finally(() => desk.close())
   const entry = { chainId, rpc: [rpc], checkpoints, finality: manifest.chain.finality }
   session.output.result(
     { ...entry, access, epoch },
@@ -120,20 +153,22 @@ async function prepare(session: Session) {
     json: output.json || world.stderr.isTTY !== true,
     stream: world.stderr,
   })
-  const given = values['chain.rpc']
+  const { rpc: given, ...limits } = chainSettingsOf(values)
   return {
     manifest,
     components: { clock: systemClock(), log },
     shared: {
       home: {
         chainId,
-        rpc: given.length > 0 ? given : rpc,
+        rpc: given ?? rpc,
         checkpoints: contracts.checkpoints,
         finality,
         fromBlock: BigInt(fromBlock),
       },
       network: networkIdOf(manifest),
       account: deriveKeys(mnemonic).account.secret,
+      directory: join(values.dataDir, 'mirrors'),
+      ...limits,
     },
   }
 }

@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { acquireLock } from '@cairn/node/lock'
 import { check, deriveKeys, hex, tokenText } from '@cairn/protocol'
+import { chainSettingsOf } from '../chain-settings.ts'
+import type { Values } from '../config/keys.ts'
 import { readText } from '../input.ts'
 import { pinoLog } from '../log.ts'
 import { readManifest } from '../manifest.ts'
@@ -18,7 +20,7 @@ export function networkCommand({ program, action }: Commands): void {
     .description('deploy the contracts with the account of the data directory, or go on with it')
     .argument('<settings>', 'JSON file, as in docs/operations.md')
     .requiredOption('--out <dir>', 'where the manifest goes; the same again to go on')
-    .option('--rpc <url>', "endpoint of the chain; the settings' first unless given")
+    .option('--rpc <url>', "endpoint of the chain, instead of the settings'")
     .action(action(deploy))
   network
     .command('start')
@@ -32,20 +34,25 @@ async function deploy(
   file: string,
   { out, rpc }: { out: string; rpc?: string },
 ): Promise<undefined> {
-  const { output, world } = session
+  const { output, world, signal } = session
   check(rpc === undefined || URL.canParse(rpc), 'usage', `--rpc: expected a URL, found '${rpc}'`)
   const text = await readText(resolve(world.cwd, file))
   const { deployNetwork, networkIdOf, parseFounding, systemClock } = await import('@cairn/node')
   const settings = parseFounding(text)
-  await withAccount(session, async account => {
-    const { manifest, path, deployer, gasUsed } = await deployNetwork({
-      settings,
-      directory: resolve(world.cwd, out),
-      ...(rpc === undefined ? {} : { rpc }),
-      account,
-      clock: systemClock(),
-      progress: line => output.note(line),
-    })
+  await withAccount(session, async (account, values) => {
+    const { manifest, path, deployer, gasUsed } = await deployNetwork(
+      {
+        settings,
+        directory: resolve(world.cwd, out),
+        ...chainSettingsOf(values),
+        ...(rpc === undefined ? {} : { rpc: [rpc] }),
+        account,
+        clock: systemClock(),
+        log: logOf(session, values),
+        progress: line => output.note(line),
+      },
+      signal,
+    )
     const { contracts, fromBlock } = manifest.chain
     const genesis = timeText(manifest.genesis)
     output.result(
@@ -74,28 +81,24 @@ async function deploy(
 }
 
 async function start(session: Session, { yes }: { yes?: true }): Promise<undefined> {
-  const { output, world, signal } = session
+  const { output, signal } = session
   const { values } = await session.config()
   const text = await readManifest(values.network)
   const { openStart, parseManifest, systemClock } = await import('@cairn/node')
   const manifest = parseManifest(text)
   const genesisState = await readFile(join(dirname(values.network), manifest.genesisState))
-  const rpc = values['chain.rpc']
   const clock = systemClock()
   await withAccount(session, async account => {
     const desk = await openStart(
       {
         manifest,
         genesisState,
-        ...(rpc.length === 0 ? {} : { rpc }),
+        ...chainSettingsOf(values),
+        dataDir: values.dataDir,
         account,
         clock,
         random: length => randomBytes(length),
-        log: pinoLog({
-          level: values.logLevel === 'debug' ? 'debug' : 'error',
-          json: output.json,
-          stream: world.stderr,
-        }),
+        log: logOf(session, values),
       },
       signal,
     )
@@ -133,16 +136,21 @@ async function start(session: Session, { yes }: { yes?: true }): Promise<undefin
 /** No daemon may run on the directory meanwhile: an account has one sender. */
 async function withAccount(
   session: Session,
-  use: (secret: Uint8Array) => Promise<void>,
+  use: (secret: Uint8Array, values: Values) => Promise<void>,
 ): Promise<void> {
   const { values } = await session.config()
   const mnemonic = await readSeed(values.dataDir)
   const lock = await acquireLock(values.dataDir, session.world.pid)
   try {
-    await use(deriveKeys(mnemonic).account.secret)
+    await use(deriveKeys(mnemonic).account.secret, values)
   } finally {
     await lock.release()
   }
+}
+
+function logOf({ output, world }: Session, { logLevel }: Values) {
+  const level = logLevel === 'debug' ? 'debug' : 'error'
+  return pinoLog({ level, json: output.json, stream: world.stderr })
 }
 
 function timeText(seconds: number): string {

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import type { Daemon, DaemonOptions } from '@cairn/node'
 import { acquireLock } from '@cairn/node/lock'
 import { check, deriveKeys, PIECE_PAYLOAD_MAX } from '@cairn/protocol'
+import { chainSettingsOf } from '../chain-settings.ts'
 import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
 import { pinoLog } from '../log.ts'
@@ -9,7 +10,6 @@ import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
 import { readSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
-import { rpcLimitsOf, spendingOf } from '../spending.ts'
 import { healthLine } from './status.ts'
 
 export function startCommand({ program, action }: Commands): void {
@@ -89,7 +89,6 @@ type Settings = Omit<DaemonOptions, 'dataDir' | 'manifest' | 'manifestDir' | 'ke
 const COLOCATION_WEIGHT = -5
 
 function settingsOf(values: Values, mnemonic: string): Settings {
-  const rpc = values['chain.rpc']
   const longestDeal = values['storage.longestDeal']
   const accessKeyId = values['storage.s3AccessKeyId']
   const quotaBytes = values['storage.quota']
@@ -108,9 +107,7 @@ function settingsOf(values: Values, mnemonic: string): Settings {
     apiPort: values['api.port'],
     privateAddresses: values['p2p.privateAddresses'],
     colocationWeight: values['p2p.privateAddresses'] ? 0 : COLOCATION_WEIGHT,
-    ...(rpc.length === 0 ? {} : { rpc }),
-    rpcLimits: rpcLimitsOf(values),
-    spending: spendingOf(values),
+    ...chainSettingsOf(values),
     ...(volumes.length === 0
       ? {}
       : {

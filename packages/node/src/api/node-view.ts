@@ -547,8 +547,8 @@ export interface TransactionView {
   state: EntryState
   /** What it was asked for under; empty: nothing. */
   key: string
-  /** Contract, 20 bytes in hexadecimal. */
-  to: string
+  /** Contract, 20 bytes in hexadecimal; absent where it made one. */
+  to?: string
   /** When it was first signed, and last, at a higher fee perhaps; ms since 1970. */
   orderedAt: number
   sentAt: number

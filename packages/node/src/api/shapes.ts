@@ -90,7 +90,7 @@ export const TransactionsShape = z.object({
       about: z.string(),
       state: z.enum(['open', 'givenUp', 'mined', 'final']),
       key: z.string(),
-      to: z.string(),
+      to: z.string().optional(),
       orderedAt: ms,
       sentAt: ms,
       minedAt: ms.optional(),

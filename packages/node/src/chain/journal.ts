@@ -64,6 +64,7 @@ export const JournalEntry = new ContainerType(
     /** When a block was first seen to have it, ms since 1970; 0 before. */
     minedAt: Uint64,
     gas: Uint64,
+    /** Zeros where it makes a contract. */
     to: Bytes20,
     /** Zeros before it is in a block. */
     transaction: Bytes32,
@@ -99,7 +100,8 @@ export interface Entry {
   readonly number: number
   readonly purpose: Purpose
   readonly key: string
-  readonly call: { to: Hex; data: Hex }
+  /** Without `to` it makes a contract. */
+  readonly call: { to?: Hex; data: Hex }
   readonly gas: bigint
   readonly state: EntryState
   /** When the first and the last attempt were signed, ms since 1970. */
@@ -329,7 +331,7 @@ function storedOf(entry: Entry): Stored {
     at: BigInt(Math.floor(at)),
     minedAt: BigInt(Math.floor(minedAt)),
     gas,
-    to: hexToBytes(call.to),
+    to: call.to === undefined ? new Uint8Array(20) : hexToBytes(call.to),
     transaction: settled ? hexToBytes(settled.transaction) : new Uint8Array(32),
     block: settled?.block ?? 0n,
     blockHash: settled ? hexToBytes(settled.blockHash) : new Uint8Array(32),
@@ -362,7 +364,10 @@ function entryOf(at: Uint8Array, bytes: Uint8Array, attempts: readonly Attempt[]
     number: at[9] as number,
     purpose,
     key: new TextDecoder().decode(stored.key),
-    call: { to: bytesToHex(stored.to), data: bytesToHex(stored.data) },
+    call: {
+      ...(stored.to.some(byte => byte !== 0) && { to: bytesToHex(stored.to) }),
+      data: bytesToHex(stored.data),
+    },
     gas: stored.gas,
     state,
     orderedAt: Number(stored.orderedAt),

@@ -5,6 +5,7 @@
  *
  * Only what the home chain acts upon is carried: what may still be cancelled there is not.
  */
+import { join } from 'node:path'
 import { checkpointsAbi, deployMirror, type MirrorAddresses } from '@cairn/contracts'
 import {
   CairnError,
@@ -19,22 +20,16 @@ import {
   BaseError,
   bytesToHex,
   ContractFunctionRevertedError,
-  createPublicClient,
-  createWalletClient,
   decodeFunctionData,
   type Hex,
-  http,
-  InsufficientFundsError,
 } from 'viem'
-import { privateKeyToAccount } from 'viem/accounts'
+import { makeDirectory } from '../directory.ts'
 import type { Clock, Log } from '../ports.ts'
+import { type ChainSettings, type OpenedAccount, openAccount } from './account.ts'
 import { refusalOf } from './contract-errors.ts'
 import { contractError } from './refusal.ts'
-import { type Client, Rpc } from './rpc.ts'
-import { Transactions } from './transactions.ts'
-
-/** Transactions of one deployment wait for each other's blocks, ms between looks. */
-const POLL_MS = 500
+import { type Client, Rpc, readHeader } from './rpc.ts'
+import type { Transactions } from './transactions.ts'
 
 export interface MirrorComponents {
   clock: Clock
@@ -55,13 +50,16 @@ export interface HomeOfMirror extends CheckpointsAt {
   fromBlock: bigint
 }
 
-export interface MirrorInit {
+export interface MirrorInit extends Omit<ChainSettings, 'rpc'> {
   home: HomeOfMirror
-  mirror: CheckpointsAt
+  /** Where the mirror is, or is to be. */
+  mirror: Omit<CheckpointsAt, 'checkpoints'>
   /** Id of the network, 32 bytes. */
   network: Uint8Array
   /** Secret of the account that pays on the mirror's chain, 32 bytes. */
   account: Uint8Array
+  /** What the account sends is remembered here, by chain. */
+  directory: string
 }
 
 /** A checkpoint that this call landed. */
@@ -78,42 +76,14 @@ export interface MirrorRound {
   homeEpoch: number
 }
 
-/**
- * Lands what the mirror lacks. Rejects with `otherNetwork` where the contract there is of another
- * network, `mirrorRefused` where it refuses a checkpoint, `notRelayable` where a checkpoint was landed
- * at home in a way that this cannot repeat, `noFunds`, and as `Transactions.send`.
- */
-export async function mirrorCheckpoints(
-  { clock, log }: MirrorComponents,
-  init: MirrorInit,
-  signal: AbortSignal,
-): Promise<MirrorRound> {
-  const home = new Rpc({ clock, log }, { urls: init.home.rpc, chainId: init.home.chainId })
-  const mirror = new Rpc({ clock, log }, { urls: init.mirror.rpc, chainId: init.mirror.chainId })
-  try {
-    const transactions = new Transactions({ rpc: mirror, clock, log }, init.account)
-    let mirrorEpoch = await lastOfMirror(mirror, init)
-    const block = await home.call(client => readFinal(client, init.home))
-    const homeEpoch = await home.call(client => readLast(client, init.home, block.number))
-    const landed: Mirrored[] = []
-    for (let epoch = mirrorEpoch + 1; epoch <= homeEpoch; epoch++) {
-      signal.throwIfAborted()
-      if (!(await home.call(client => isActive(client, init.home, { epoch, block })))) break
-      const data = await submissionOf(home, init.home, { epoch, block })
-      const to = init.mirror.checkpoints
-      const done = await orNoFunds(init, () => land(transactions, { to, data, signal }))
-      mirrorEpoch = epoch
-      if (done !== undefined) landed.push({ epoch, ...done })
-    }
-    return { landed, mirrorEpoch, homeEpoch }
-  } finally {
-    home.stop()
-    mirror.stop()
-  }
+/** A mirror as its manifest names it. */
+export interface MirrorAt {
+  checkpoints: Hex
+  /** Blocks on top of one before it is final. */
+  finality: number
 }
 
-export interface OpenMirrorInit extends Omit<MirrorInit, 'mirror'> {
-  mirror: Omit<CheckpointsAt, 'checkpoints'>
+export interface NewMirror {
   genesis: number
   /** Seconds, and epochs: as `Checkpoints` has them. */
   activationDelay: number
@@ -121,74 +91,150 @@ export interface OpenMirrorInit extends Omit<MirrorInit, 'mirror'> {
   termEpochs: number
 }
 
-/**
- * Deploys a mirror that begins with the newest checkpoint which the home chain acts upon. Rejects with
- * `notStarted`, `wrongChain`, `noFunds`, `deployReverted`.
- */
-export async function openMirror(
-  { clock, log }: MirrorComponents,
-  init: OpenMirrorInit,
-): Promise<MirrorAddresses & { epoch: number }> {
-  const home = new Rpc({ clock, log }, { urls: init.home.rpc, chainId: init.home.chainId })
-  try {
-    const block = await home.call(client => readFinal(client, init.home))
-    let epoch = await home.call(client => readLast(client, init.home, block.number))
-    while (
-      epoch >= 0 &&
-      !(await home.call(client => isActive(client, init.home, { epoch, block })))
-    ) {
-      epoch--
+/** Both chains of a mirror, and the account that pays on the further one. */
+export class MirrorDesk {
+  readonly #init: MirrorInit
+  readonly #home: Rpc
+  readonly #account: OpenedAccount
+
+  private constructor(init: MirrorInit, home: Rpc, account: OpenedAccount) {
+    this.#init = init
+    this.#home = home
+    this.#account = account
+  }
+
+  /** Rejects with `wrongChain`, `dataDirLocked` where another process carries there, and `noRpc`. */
+  static async open({ clock, log }: MirrorComponents, init: MirrorInit): Promise<MirrorDesk> {
+    const { home, mirror, rpcLimits, directory, account: secret } = init
+    const other = mirror.chainId !== home.chainId
+    check(other, 'wrongChain', `chain ${mirror.chainId} is the home chain: a mirror is on another`)
+    await makeDirectory(directory)
+    const account = await openAccount(
+      { clock, log },
+      {
+        ...init,
+        ...mirror,
+        // What an endpoint there says decides only what is worth sending.
+        rpcLimits: { ...rpcLimits, agree: 1 },
+        secret,
+        directory: join(directory, String(mirror.chainId)),
+      },
+    )
+    try {
+      const rpc = new Rpc({ clock, log }, { urls: home.rpc, chainId: home.chainId, ...rpcLimits })
+      return new MirrorDesk(init, rpc, account)
+    } catch (error) {
+      await account.close()
+      throw error
     }
+  }
+
+  async close(): Promise<void> {
+    this.#home.stop()
+    await this.#account.close()
+  }
+
+  /**
+   * Lands what the mirror lacks. Rejects with `otherNetwork` where the contract there is of another
+   * network, `mirrorRefused` where it refuses a checkpoint, `notRelayable` where a checkpoint was
+   * landed at home in a way that this cannot repeat, `noFunds`, and as `Transactions.send`.
+   */
+  async carry({ checkpoints: to, finality }: MirrorAt, signal: AbortSignal): Promise<MirrorRound> {
+    const { home } = this.#init
+    const { rpc, transactions } = this.#account
+    await this.#tend(finality)
+    let mirrorEpoch = await lastOfMirror(rpc, { checkpoints: to, network: this.#init.network })
+    const block = await this.#final()
+    const homeEpoch = await this.#home.call(client => readLast(client, home, block.number))
+    const landed: Mirrored[] = []
+    for (let epoch = mirrorEpoch + 1; epoch <= homeEpoch; epoch++) {
+      signal.throwIfAborted()
+      if (!(await this.#home.call(client => isActive(client, home, { epoch, block })))) break
+      const data = await submissionOf(this.#home, home, { epoch, block })
+      const done = await this.#orNoFunds(() => land(transactions, { to, data, signal }))
+      mirrorEpoch = epoch
+      if (done !== undefined) landed.push({ epoch, ...done })
+    }
+    return { landed, mirrorEpoch, homeEpoch }
+  }
+
+  /**
+   * Deploys a mirror that begins with the newest checkpoint which the home chain acts upon, or goes on
+   * with it: one that this account deployed with the same settings is not deployed again. Rejects with
+   * `notStarted`, `noFunds`, `deployReverted`, and as `Transactions.send`.
+   */
+  async deploy(
+    mirror: NewMirror,
+    signal: AbortSignal,
+  ): Promise<MirrorAddresses & { epoch: number }> {
+    const { home } = this.#init
+    const { rpc, transactions } = this.#account
+    const network = bytesToHex(this.#init.network)
+    const block = await this.#final()
+    let epoch = await this.#home.call(client => readLast(client, home, block.number))
+    const active = () => this.#home.call(client => isActive(client, home, { epoch, block }))
+    while (epoch >= 0 && !(await active())) epoch--
     check(epoch >= 0, 'notStarted', 'the home chain acts upon no checkpoint yet', {
       next: 'wait for the first epoch to be accepted',
     })
-    const checkpoint = await home.call(client => readAccepted(client, init.home, { epoch, block }))
-    const [url] = init.mirror.rpc
-    const transport = http(url)
-    const client = createPublicClient({ transport, pollingInterval: POLL_MS })
-    const found = await client.getChainId()
-    check(
-      found === init.mirror.chainId && found !== init.home.chainId,
-      'wrongChain',
-      `expected chain ${init.mirror.chainId}, other than the home chain, found ${found}`,
-    )
-    const account = privateKeyToAccount(bytesToHex(init.account))
-    const deployment = {
-      wallet: createWalletClient({ account, transport }),
-      client,
-      network: bytesToHex(init.network),
-      genesis: BigInt(init.genesis),
+    const checkpoint = await this.#home.call(client => readAccepted(client, home, { epoch, block }))
+    const plan = {
+      deployer: transactions.address,
+      network,
+      genesis: BigInt(mirror.genesis),
       checkpoint: bytesToHex(Checkpoint.serialize(checkpoint)),
       nextCommittee: bytesToHex(checkpoint.nextCommittee),
-      activationDelay: BigInt(init.activationDelay),
-      fallbackAfter: BigInt(init.fallbackAfter),
-      termEpochs: BigInt(init.termEpochs),
+      activationDelay: BigInt(mirror.activationDelay),
+      fallbackAfter: BigInt(mirror.fallbackAfter),
+      termEpochs: BigInt(mirror.termEpochs),
     }
-    return { ...(await orNoFunds(init, () => deployMirror(deployment))), epoch }
-  } finally {
-    home.stop()
+    const addresses = await this.#orNoFunds(() =>
+      deployMirror(plan, ({ key, ...call }) => transactions.send(call, { signal, key })),
+    )
+    // One that was begun before has the checkpoint of then.
+    const { network: id } = this.#init
+    const begun = await lastOfMirror(rpc, { checkpoints: addresses.checkpoints, network: id })
+    return { ...addresses, epoch: begun }
   }
-}
 
-/** Says on which chain the account has too little: it may have enough at home. */
-async function orNoFunds<T>(
-  { mirror: { chainId }, account }: Pick<OpenMirrorInit, 'mirror' | 'account'>,
-  act: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await act()
-  } catch (cause) {
-    const poor =
-      cause instanceof CairnError
-        ? cause.code === 'noFunds'
-        : cause instanceof BaseError && cause.walk(error => error instanceof InsufficientFundsError)
-    if (!poor) throw cause
-    const { address } = privateKeyToAccount(bytesToHex(account))
-    throw new CairnError('noFunds', `account ${address} has too little ether on chain ${chainId}`, {
-      cause,
-      facts: { account: address, chainId },
-      next: `send it ether on chain ${chainId}, which pays for what is landed there`,
+  /** What is final is let go of: the journal is bounded. */
+  async #tend(finality: number): Promise<void> {
+    const { rpc, transactions } = this.#account
+    const newest = await rpc.call(client => client.getBlockNumber({ cacheTime: 0 }))
+    await transactions.tend(newest - BigInt(finality))
+  }
+
+  /** The newest block of the home chain that is final, as most endpoints have it. */
+  async #final(): Promise<Block> {
+    const { finality } = this.#init.home
+    return await this.#home.call(async client => {
+      const newest = await client.getBlockNumber({ cacheTime: 0 })
+      const number = newest < BigInt(finality) ? 0n : newest - BigInt(finality)
+      const header = await readHeader(client, number)
+      check(header !== undefined, 'badRpc', `an endpoint does not have block ${number}`)
+      await this.#home.requireAgreement(client, header)
+      return { number, timestamp: BigInt(header.timestamp) }
     })
+  }
+
+  /** Says on which chain the account has too little: it may have enough at home. */
+  async #orNoFunds<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
+    } catch (cause) {
+      if (!(cause instanceof CairnError) || cause.code !== 'noFunds') throw cause
+      const { chainId } = this.#init.mirror
+      const account = this.#account.transactions.address
+      throw new CairnError(
+        'noFunds',
+        `account ${account} has too little ether on chain ${chainId}`,
+        {
+          cause,
+          facts: { account, chainId },
+          next: `send it ether on chain ${chainId}, which pays for what is landed there`,
+        },
+      )
+    }
   }
 }
 
@@ -203,8 +249,11 @@ interface EpochAt {
 }
 
 /** Newest epoch of the mirror, -1 for the genesis checkpoint. */
-async function lastOfMirror(rpc: Rpc, { mirror, network }: MirrorInit): Promise<number> {
-  const contract = { address: mirror.checkpoints, abi: checkpointsAbi } as const
+async function lastOfMirror(
+  rpc: Rpc,
+  { checkpoints: address, network }: { checkpoints: Hex; network: Uint8Array },
+): Promise<number> {
+  const contract = { address, abi: checkpointsAbi } as const
   const { genesis, id, last } = await rpc.call(async client => {
     const genesis = await client.readContract({ ...contract, functionName: 'genesis' })
     const args = [genesis] as const
@@ -214,17 +263,10 @@ async function lastOfMirror(rpc: Rpc, { mirror, network }: MirrorInit): Promise<
   })
   check(genesis !== 0n, 'mirrorRefused', 'the mirror has not started')
   check(equalBytes(unhex(id), network), 'otherNetwork', 'the mirror is of another network', {
-    facts: { contract: mirror.checkpoints, expected: bytesToHex(network), found: id },
+    facts: { contract: address, expected: bytesToHex(network), found: id },
     next: 'name the contract that was deployed with this network’s id',
   })
   return Number(BigInt.asIntN(64, last))
-}
-
-async function readFinal(client: Client, { finality }: HomeOfMirror): Promise<Block> {
-  const newest = await client.getBlockNumber({ cacheTime: 0 })
-  const number = newest < BigInt(finality) ? 0n : newest - BigInt(finality)
-  const { timestamp } = await client.getBlock({ blockNumber: number })
-  return { number, timestamp }
 }
 
 async function readLast(
@@ -335,7 +377,8 @@ async function land(
   { signal, ...call }: { to: Hex; data: Hex; signal: AbortSignal },
 ): Promise<Pick<Mirrored, 'transaction' | 'gasUsed'> | undefined> {
   try {
-    const { transaction, gasUsed } = await transactions.send(call, { signal })
+    const sent = await transactions.send(call, { signal, purpose: 'checkpoint' })
+    const { transaction, gasUsed } = sent
     return { transaction, gasUsed }
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'reverted') throw error

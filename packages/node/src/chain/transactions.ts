@@ -46,7 +46,8 @@ const BALANCE_MS = 60_000
 const RATE_DAYS = 7
 
 export interface Call {
-  to: Hex
+  /** Absent where it makes a contract. */
+  to?: Hex
   data: Hex
 }
 
@@ -80,6 +81,8 @@ export interface Mined {
   /** Paid for it, base units. */
   cost: bigint
   logs: RpcLog[]
+  /** That it made. */
+  contract?: Hex
 }
 
 /** What the operator is told of an account. Amounts are in the chain's base units. */
@@ -453,8 +456,7 @@ export class Transactions {
   async #sign({ call, nonce, gas }: Pick<Entry, 'call' | 'nonce' | 'gas'>, fees: Fees) {
     const { chainId } = this.#components.rpc
     return await this.#account.signTransaction({
-      to: call.to,
-      data: call.data,
+      ...call,
       maxFeePerGas: fees.maxFeePerGas,
       maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
       type: 'eip1559',
@@ -474,10 +476,10 @@ export class Transactions {
     return found.gas
   }
 
-  async #estimate(client: Client, { to, data }: Call): Promise<Estimate> {
+  async #estimate(client: Client, call: Call): Promise<Estimate> {
     return await orRefusal(async () => {
-      const call = { from: this.address, to, data }
-      const gas = await client.request({ method: 'eth_estimateGas', params: [call] })
+      const params = [{ from: this.address, ...call }] as const
+      const gas = await client.request({ method: 'eth_estimateGas', params: [...params] })
       return { gas: BigInt(gas) }
     })
   }
@@ -551,10 +553,21 @@ async function readMined(client: Client, sent: readonly Hex[]): Promise<Found | 
   const block = BigInt(receipt.blockNumber)
   const gasUsed = BigInt(receipt.gasUsed)
   // A layer 2 adds what it pays for the data.
-  const { l1Fee = '0x0' } = receipt as { l1Fee?: Hex }
+  const { l1Fee = '0x0', contractAddress } = receipt as {
+    l1Fee?: Hex
+    contractAddress?: Hex | null
+  }
   const cost = gasUsed * BigInt(receipt.effectiveGasPrice) + BigInt(l1Fee)
   return {
-    mined: { succeeded, transaction, block, gasUsed, cost, logs: receipt.logs },
+    mined: {
+      succeeded,
+      transaction,
+      block,
+      gasUsed,
+      cost,
+      logs: receipt.logs,
+      ...(contractAddress && { contract: contractAddress }),
+    },
     settled: { succeeded, transaction, block, blockHash: receipt.blockHash, cost },
   }
 }

@@ -1,19 +1,20 @@
 /** Two chains with different ids: checkpoints of one, repeated on the other by their signatures. */
 import { strict as assert } from 'node:assert'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Anvil,
   anvilTransport,
   checkpointsAbi,
-  deployMirror,
   startAnvil,
   submitArguments,
   testAccounts,
   testDeployer,
 } from '@cairn/contracts'
-import { type MirrorInit, mirrorCheckpoints, openMirror } from '@cairn/node'
+import { type MirrorAt, MirrorDesk, type MirrorInit } from '@cairn/node'
 import {
   bls,
-  CairnError,
   Checkpoint,
   checkpointRoot,
   encodeProofFile,
@@ -28,25 +29,36 @@ import {
   verdictSentences,
   verifyOnChain,
 } from '@cairn/protocol'
-import { bytesToHex, createPublicClient, createWalletClient, type Hex, hexToBytes } from 'viem'
+import { bytesToHex, createPublicClient, type Hex, hexToBytes } from 'viem'
 import { openWorld, refusalOf, startNetwork, type World } from '../../../contracts/test/world.ts'
-import { clock, quiet } from './world.ts'
+import { clock, type Endpoint, openEndpoint, quiet } from './world.ts'
 
 const FURTHER = 31_338
 const MESSAGE = { type: MessageType.ready, body: new Uint8Array(17), signature: new Uint8Array(64) }
 const IDS = [messageId(MESSAGE)]
 const ROOTS = { messages: listRoot(IDS, ListDepth.messages) }
 
+/** Two contracts, their start, and two calls for each of two roles. */
+const STEPS = 7
+
 describe('mirror', () => {
   let world: World
   let further: Anvil
+  let endpoint: Endpoint
+  let directory: string
   let network: Awaited<ReturnType<typeof startNetwork>>
   let last: Checkpoint
   let init: MirrorInit
+  let at: MirrorAt
+  let desk: MirrorDesk
+  const desks = new Set<MirrorDesk>()
+  const { signal } = new AbortController()
 
   before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'cairn-mirror-'))
     world = await openWorld()
     further = await startAnvil({ blockTime: 0, chainId: FURTHER })
+    endpoint = await openEndpoint(further.rpcUrl)
     network = await startNetwork(world, 4)
     last = network.next(network.first, ROOTS)
     await network.submit(network.argumentsOf(last))
@@ -58,35 +70,75 @@ describe('mirror', () => {
         finality: 0,
         fromBlock: 0n,
       },
-      mirror: { chainId: FURTHER, rpc: [further.rpcUrl], checkpoints: '0x' },
+      mirror: { chainId: FURTHER, rpc: [endpoint.url] },
       network: network.network,
       account: secretOf(0),
+      directory: join(directory, 'main'),
     }
-    const opened = await openMirror(
-      { clock, log: quiet },
-      {
-        ...init,
-        genesis: Number(network.genesis),
-        activationDelay: 0,
-        fallbackAfter: 3_600,
-        termEpochs: 12,
-      },
-    )
+    desk = await open()
+    const opened = await desk.deploy(settings(), signal)
     assert.equal(opened.epoch, 0)
-    init = { ...init, mirror: { ...init.mirror, checkpoints: opened.checkpoints } }
+    at = { checkpoints: opened.checkpoints, finality: 0 }
   })
   after(async () => {
+    for (const opened of desks) await opened.close()
+    await endpoint.close()
     await world.anvil.stop()
     await further.stop()
+    await rm(directory, { recursive: true, force: true })
   })
 
-  const mirror = (change: Partial<MirrorInit> = {}) =>
-    mirrorCheckpoints({ clock, log: quiet }, { ...init, ...change }, new AbortController().signal)
+  const open = async (change: Partial<MirrorInit> = {}) => {
+    const opened = await MirrorDesk.open({ clock, log: quiet }, { ...init, ...change })
+    desks.add(opened)
+    return opened
+  }
+  const settings = (activationDelay = 0) => ({
+    genesis: Number(network.genesis),
+    activationDelay,
+    fallbackAfter: 3_600,
+    termEpochs: 12,
+  })
+  /** As another process with the same directory. */
+  const once = async <T>(
+    change: Partial<MirrorInit>,
+    act: (opened: MirrorDesk) => Promise<T>,
+  ): Promise<T> => {
+    const opened = await open(change)
+    try {
+      return await act(opened)
+    } finally {
+      await opened.close()
+      desks.delete(opened)
+    }
+  }
+  /** Its process ends with a transaction, before the chain has it or after. */
+  const dying = async (taken: boolean, act: (aborted: AbortSignal) => Promise<unknown>) => {
+    const death = new AbortController()
+    const died = new Error('died')
+    const method = 'eth_sendRawTransaction'
+    const die = (called: string, result: unknown) => {
+      if (called === method) death.abort(died)
+      return result
+    }
+    const kept = {
+      kind: 'keep' as const,
+      method,
+      get result() {
+        return die(method, `0x${'11'.repeat(32)}`)
+      },
+    }
+    endpoint.fault = taken ? { kind: 'lie', change: die } : kept
+    await assert.rejects(act(death.signal), error => error === died)
+    endpoint.fault = undefined
+  }
+  const sentBy = (account: number) =>
+    client().getTransactionCount({ address: testAccounts(account + 1)[account]?.address as Hex })
   const client = () =>
     createPublicClient({ transport: anvilTransport(further.rpcUrl), pollingInterval: 5 })
   const rootThere = (epoch: number) =>
     client().readContract({
-      address: init.mirror.checkpoints,
+      address: at.checkpoints,
       abi: checkpointsAbi,
       functionName: 'rootOf',
       args: [BigInt(epoch)],
@@ -99,7 +151,7 @@ describe('mirror', () => {
 
   it('accepts the same checkpoints as the home chain, in order, and each once', async () => {
     const landed = [await landAtHome(), await landAtHome(), await landAtHome()]
-    const round = await mirror()
+    const round = await desk.carry(at, signal)
     assert.deepEqual(
       round.landed.map(({ epoch }) => epoch),
       [1, 2, 3],
@@ -109,15 +161,64 @@ describe('mirror', () => {
       const root = bytesToHex(checkpointRoot(checkpoint))
       assert.equal(await rootThere(Number(checkpoint.epoch)), root)
     }
-    assert.deepEqual((await mirror()).landed, [])
+    assert.deepEqual((await desk.carry(at, signal)).landed, [])
   })
 
   it('loses nothing where two carry the same', async () => {
     await landAtHome()
-    const other = { account: secretOf(1) }
-    const rounds = await Promise.all([mirror(), mirror(other)])
+    const other = await open({ account: secretOf(1), directory: join(directory, 'other') })
+    const rounds = await Promise.all([desk, other].map(each => each.carry(at, signal)))
     assert.equal(rounds.flatMap(({ landed }) => landed).length, 1)
     assert.equal(await rootThere(Number(last.epoch)), bytesToHex(checkpointRoot(last)))
+  })
+
+  it('pays for each step of a deployment once, though it dies at every one', async () => {
+    const change = { account: secretOf(2), directory: join(directory, 'dying') }
+    const before = await sentBy(2)
+    const deploy = (aborted: AbortSignal) =>
+      once(change, opened => opened.deploy(settings(), aborted))
+    const first = Number(last.epoch)
+    for (let step = 0; step < STEPS; step++) {
+      await dying(step % 2 === 0, deploy)
+      // What it began with stays, whatever the home chain accepts meanwhile.
+      if (step === 3) await landAtHome()
+    }
+    const deployed = await deploy(signal)
+    assert.equal(deployed.epoch, first)
+    assert.deepEqual(await deploy(signal), deployed)
+    assert.equal((await sentBy(2)) - before, STEPS)
+    const other = await once(change, opened => opened.deploy(settings(1), signal))
+    assert.notEqual(other.checkpoints, deployed.checkpoints)
+    assert.notEqual(other.access, deployed.access)
+    const there = { ...at, checkpoints: deployed.checkpoints }
+    const round = await once(change, opened => opened.carry(there, signal))
+    assert.deepEqual(
+      round.landed.map(({ epoch }) => epoch),
+      [first + 1],
+    )
+  })
+
+  it('pays for a checkpoint once, though it dies as it sends it', async () => {
+    const change = { account: secretOf(3), directory: join(directory, 'carrying') }
+    await desk.carry(at, signal)
+    for (const taken of [true, false]) {
+      await landAtHome()
+      const before = await sentBy(3)
+      await dying(taken, aborted => once(change, opened => opened.carry(at, aborted)))
+      const round = await once(change, opened => opened.carry(at, signal))
+      assert.equal(round.mirrorEpoch, Number(last.epoch))
+      assert.equal((await sentBy(3)) - before, 1)
+    }
+  })
+
+  it('keeps within the budget of a day, and has one process at a time', async () => {
+    await landAtHome()
+    const change = { directory: join(directory, 'poor'), spending: { budgetPerDay: 1n } }
+    await once(change, async opened => {
+      await assert.rejects(opened.carry(at, signal), { code: 'gasBudget' })
+      await assert.rejects(open(change), { code: 'dataDirLocked' })
+    })
+    assert.equal((await desk.carry(at, signal)).landed.length, 1)
   })
 
   it('bears out proofs of the home network to a light client, and no others', async () => {
@@ -136,7 +237,7 @@ describe('mirror', () => {
     )
     const contract = {
       chainId: BigInt(FURTHER),
-      checkpoints: hexToBytes(init.mirror.checkpoints),
+      checkpoints: hexToBytes(at.checkpoints),
       network: network.network,
     }
     const verdict = await verifyOnChain(proof, { contract, endpoints: [endpoint], finality: 0 })
@@ -149,21 +250,8 @@ describe('mirror', () => {
   })
 
   it('refuses what was signed for the home network where it is deployed with another id', async () => {
-    const wallet = createWalletClient({
-      account: testDeployer().account,
-      transport: anvilTransport(further.rpcUrl),
-    })
-    const other = await deployMirror({
-      wallet,
-      client: client(),
-      network: bytesToHex(sha256(network.network)),
-      genesis: network.genesis,
-      checkpoint: bytesToHex(Checkpoint.serialize(last)),
-      nextCommittee: bytesToHex(last.nextCommittee),
-      activationDelay: 0n,
-      fallbackAfter: 3_600n,
-      termEpochs: 12n,
-    })
+    const change = { network: sha256(network.network), directory: join(directory, 'otherId') }
+    const other = await once(change, opened => opened.deploy(settings(), signal))
     const next = network.next(last, ROOTS)
     const submit = (address: Hex) =>
       client().simulateContract({
@@ -174,9 +262,9 @@ describe('mirror', () => {
         account: testDeployer().account,
       })
     assert.equal(await refusalOf(submit(other.checkpoints)), 'BadSignature')
-    await submit(init.mirror.checkpoints)
-    const there = { ...init.mirror, checkpoints: other.checkpoints }
-    await assert.rejects(mirror({ mirror: there }), { code: 'otherNetwork' })
+    await submit(at.checkpoints)
+    const there = { ...at, checkpoints: other.checkpoints }
+    await assert.rejects(desk.carry(there, signal), { code: 'otherNetwork' })
   })
 
   it('refuses what only a registry can judge, and calls of strangers', async () => {
@@ -191,7 +279,7 @@ describe('mirror', () => {
     const call = (functionName: string, args: unknown[]) =>
       refusalOf(
         client().simulateContract({
-          address: init.mirror.checkpoints,
+          address: at.checkpoints,
           abi: checkpointsAbi,
           functionName,
           args,
@@ -210,10 +298,34 @@ describe('mirror', () => {
   })
 
   it('says what the mirror refuses, and carries nothing from elsewhere', async () => {
+    const carry = (change: Partial<MirrorInit>) =>
+      once({ directory: join(directory, 'wrong'), ...change }, opened => opened.carry(at, signal))
     const silent = { ...init.home, checkpoints: world.contracts.token }
-    await assert.rejects(mirror({ home: silent }), CairnError)
-    const wrong = { ...init.mirror, chainId: 1 }
-    await assert.rejects(mirror({ mirror: wrong }), { code: 'chainUnavailable' })
+    await assert.rejects(carry({ home: silent }), { code: 'chainUnavailable' })
+    await assert.rejects(carry({ mirror: { ...init.mirror, chainId: 1 } }), {
+      code: 'chainUnavailable',
+    })
+    await assert.rejects(carry({ mirror: { ...init.mirror, chainId: 31_337 } }), {
+      code: 'wrongChain',
+    })
+  })
+
+  it('believes no home chain that its endpoints contradict each other about', async () => {
+    const liar = await openEndpoint(world.anvil.rpcUrl)
+    liar.fault = {
+      kind: 'lie',
+      change: (method, result) =>
+        method === 'eth_getBlockByNumber'
+          ? { ...(result as object), hash: `0x${'66'.repeat(32)}` }
+          : result,
+    }
+    const home = { ...init.home, rpc: [liar.url, world.anvil.rpcUrl] }
+    const change = { home, directory: join(directory, 'divided') }
+    await assert.rejects(
+      once(change, opened => opened.deploy(settings(2), signal)),
+      { code: 'chainUnavailable' },
+    )
+    await liar.close()
   })
 })
 
