@@ -1,6 +1,10 @@
 import { strict as assert } from 'node:assert'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import {
   Attestation,
   bls,
@@ -33,6 +37,12 @@ import { manifestOf, NOBODY } from './manifest.ts'
 import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from './process.ts'
 
 const BASE = new Uint8Array(8)
+
+interface RpcCall {
+  id: number
+  method: string
+  params: unknown
+}
 
 interface ChainFacts {
   chainId: number
@@ -134,6 +144,23 @@ describe('ledger verify against the chain', () => {
   const verify = (file: string, ...args: string[]) =>
     offline(file, '--rpc', world.anvil.rpcUrl, ...args)
   const contract = () => ['--contract', world.contracts.checkpoints]
+  /** The chain's endpoint, but for what `change` answers itself. */
+  async function proxy(change: (call: RpcCall) => object | undefined) {
+    const headers = { 'content-type': 'application/json' }
+    const server = createServer(async (request, response) => {
+      const body = await text(request)
+      const call = JSON.parse(body) as RpcCall
+      const changed = change(call)
+      if (changed !== undefined) {
+        response.end(JSON.stringify({ jsonrpc: '2.0', id: call.id, ...changed }))
+        return
+      }
+      const asked = await fetch(world.anvil.rpcUrl, { method: 'POST', headers, body })
+      response.end(await asked.text())
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  }
   const refusal = async (ended: ReturnType<typeof cairn>) => {
     const { code, stdout } = await ended
     return [code, (JSON.parse(stdout) as CairnFailure).error.code]
@@ -248,6 +275,24 @@ describe('ledger verify against the chain', () => {
       const refused = await refusal(verify(await prove(name), ...(await manifest())))
       assert.deepEqual(refused, [EXIT_CODES.notTrue.code, 'badProof'], name)
     }
+  })
+
+  it('believes of who signed what all endpoints say, and asks each for the logs of one block', async () => {
+    const file = await prove('ready')
+    const narrow = await proxy(({ method, params }) => {
+      const [query] = params as [{ fromBlock?: string; toBlock?: string }]
+      const tooWide = method === 'eth_getLogs' && query.fromBlock !== query.toBlock
+      return tooWide ? { error: { code: -32_000, message: 'one block at a time' } } : undefined
+    })
+    const args = await manifest()
+    const held = jsonOf(await offline(file, '--rpc', narrow.url, ...args))
+    assert.ok((held.checked as string[]).includes('signature'))
+    const forgetful = await proxy(({ method }) =>
+      method === 'eth_getLogs' ? { result: [] } : undefined,
+    )
+    const refused = await refusal(verify(file, '--rpc', forgetful.url, ...args))
+    assert.deepEqual(refused, [EXIT_CODES.notTrue.code, 'badProof'])
+    for (const { server } of [narrow, forgetful]) server.close()
   })
 
   it('says what --rpc needs', async () => {

@@ -92,10 +92,10 @@ export async function verify(session: Session, file: string, options: VerifyOpti
     if (manifest !== undefined || options.chainId !== undefined) checked.add('chain')
   }
   const { message } = proof
-  const [first] = rpc ?? []
   const home = verdict?.contract.chainId === BigInt(manifest?.chain.chainId ?? -1)
-  if (message !== undefined && first !== undefined && manifest !== undefined && home) {
-    if (await isSigned(message, proof.network, { rpc: first, manifest })) checked.add('signature')
+  if (message !== undefined && rpc !== undefined && manifest !== undefined && home) {
+    const asked = rpc.map(url => isSigned(message, proof.network, { rpc: url, manifest }))
+    if ((await Promise.all(asked)).every(Boolean)) checked.add('signature')
   }
   const passed = { manifest: manifest !== undefined, rpc: rpc !== undefined }
   print(session, proof, { root, checked, passed, verdict })
@@ -317,14 +317,9 @@ async function isSigned(
   const index = authorOf(message)
   if (index === undefined) return false
   const { readEntry } = await import('@cairn/node')
-  const { chainId, contracts, fromBlock = 0 } = manifest.chain
-  const entry = await readEntry({
-    rpcUrl: rpc,
-    chainId,
-    contracts,
-    fromBlock: BigInt(fromBlock),
-    index,
-  }).catch((cause: unknown) => {
+  const { chainId, contracts } = manifest.chain
+  const asked = { rpcUrl: rpc, chainId, contracts, index }
+  const entry = await readEntry(asked).catch((cause: unknown) => {
     throw unanswered(cause, `the registry ${contracts.registry}`)
   })
   check(entry !== undefined, 'badProof', `the registry knows no node ${index}`, {

@@ -9,8 +9,6 @@ export interface ReadEntryInit {
   rpcUrl: string
   chainId: number
   contracts: Pick<ContractAddresses, 'registry'>
-  /** First block that can hold the event. */
-  fromBlock: bigint
   /** Node index. */
   index: number
 }
@@ -20,14 +18,20 @@ export interface ReadEntryInit {
  * `exitAt` and `bond` are those of the registration. Rejects as the endpoint does.
  */
 export async function readEntry(init: ReadEntryInit): Promise<RegistryEntry | undefined> {
-  const { rpcUrl, chainId, contracts, fromBlock, index } = init
+  const { rpcUrl, chainId, contracts, index } = init
   const client = createPublicClient({ transport: http(rpcUrl) })
+  const registry = { address: contracts.registry, abi: nodeRegistryAbi }
+  const node = await client.readContract({ ...registry, functionName: 'nodes', args: [index] })
+  const [, , registeredIn] = node
+  if (registeredIn === 0) return undefined
+  // Of one block any endpoint gives the logs that keeps them at all.
+  const block = BigInt(registeredIn)
   const logs = await client.getContractEvents({
-    address: contracts.registry,
-    abi: nodeRegistryAbi,
+    ...registry,
     eventName: 'Registered',
     args: { index },
-    fromBlock,
+    fromBlock: block,
+    toBlock: block,
   })
   const headers = new Map<bigint, BlockHeader>()
   for (const { blockNumber } of logs) {
