@@ -266,6 +266,13 @@ export function checkProfile(p: Profile): void {
   if (p.anchorEpochs < 1 || p.anchorEpochs % ANCHOR_PARTS !== 0) {
     refuse(`anchorEpochs is a multiple of ${ANCHOR_PARTS}`, { anchorEpochs: p.anchorEpochs })
   }
+  // By the state two epochs before a term it is drawn; who starts in its first epoch needs the last one's.
+  if (p.retainEpochs < p.termEpochs + 2) {
+    refuse('term epochs + 2 <= retain epochs', {
+      sum: p.termEpochs + 2,
+      retainEpochs: p.retainEpochs,
+    })
+  }
   if (p.receiptBytes < 1) refuse('receiptBytes >= 1', { receiptBytes: p.receiptBytes })
   for (const field of ['baseShare', 'dutyShare', 'feeBurn', 'burnMatch'] as const) {
     if (p[field] < 0n || p[field] > PPM) refuse(`${field} <= 1,000,000`, { [field]: p[field] })

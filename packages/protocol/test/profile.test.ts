@@ -112,6 +112,11 @@ const refusals: Refusal[] = [
     change: { anchorEpochs: 50 },
     facts: { anchorEpochs: 50 },
   },
+  {
+    title: 'states kept for less than a term is drawn by',
+    change: { retainEpochs: 13 },
+    facts: { sum: 14, retainEpochs: 13 },
+  },
   { title: 'receipts for nothing', change: { receiptBytes: 0 }, facts: { receiptBytes: 0 } },
   {
     title: 'no time to answer a debt',

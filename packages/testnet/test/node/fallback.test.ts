@@ -285,6 +285,71 @@ describe('a network of which more than a third of the weight is gone', () => {
     }
   })
 
+  it('forms another one where the first does not sign either, of who is there by then', async () => {
+    const all = await twoLeave(3)
+    const { world, nodes, gone } = all
+    const [zero, one, two] = nodes as [WorldNode, WorldNode, WorldNode]
+    const stuck = lastEpoch(world)
+    await untilFormed(world, nodes)
+    await world.until(two.node.stop())
+    const back = again(world, gone[0] as WorldNode)
+    await world.until(back.node.start())
+    await world.run(24)
+    const { committees = [] } = zero.chain.succession() ?? {}
+    assert.deepEqual(
+      committees.map(({ epoch, window, members }) => [epoch, window, members.length]),
+      [
+        [stuck + 1, 1, 3],
+        [stuck + 1, 2, 3],
+      ],
+    )
+    assert.ok(lastEpoch(world) >= 20, `last ${lastEpoch(world)}`)
+    assert.deepEqual(world.chain.slashed, [])
+    assert.deepEqual(await wrongSums({ ...all, nodes: [zero, one] }), [])
+    assert.equal(said([zero, one, back], 'a node voted twice').length, 0)
+  })
+
+  it('goes on where a reorganisation takes the committee away that has voted', async () => {
+    const all = await twoLeave(3)
+    const { world, nodes } = all
+    const [first] = nodes as [WorldNode]
+    const stuck = lastEpoch(world)
+    await untilFormed(world, nodes)
+    const formedIn = first.chain.succession()?.formed?.block.number ?? assert.fail()
+    while (lastEpoch(world) === stuck) {
+      await world.clock.run({ until: world.clock.now() + 100 })
+    }
+    world.chain.reorganise(formedIn - 1n)
+    await world.run(16)
+    assert.ok(lastEpoch(world) >= 12, `last ${lastEpoch(world)}`)
+    assert.deepEqual(formed(world), [stuck + 1])
+    assert.deepEqual(world.chain.slashed, [])
+    assert.equal(said(nodes, 'a node voted twice').length, 0)
+    assert.deepEqual(await wrongSums(all), [])
+  })
+
+  for (const and of ['', ', and everybody is restarted']) {
+    it(`goes on where its first checkpoint is cancelled${and}`, async () => {
+      const { world, nodes, gone } = await twoLeave(3)
+      const stuck = lastEpoch(world)
+      while (lastEpoch(world) === stuck) {
+        await world.clock.run({ until: world.clock.now() + 1_000 })
+      }
+      world.chain.cancel(stuck + 1)
+      let present = nodes
+      if (and !== '') {
+        for (const { node } of nodes) await world.until(node.stop())
+        present = nodes.map(node => again(world, node))
+        await world.until(Promise.all(present.map(({ node }) => node.start())))
+      }
+      await world.run(18)
+      assert.ok(lastEpoch(world) >= 14, `last ${lastEpoch(world)}`)
+      assert.deepEqual(world.chain.slashed, [])
+      assert.equal(said(present, 'a node voted twice').length, 0)
+      assert.deepEqual(await wrongSums({ world, nodes: present, gone }), [])
+    })
+  }
+
   it('waits, and lets nodes come again, while those who are there hold no majority', async () => {
     const { world, nodes } = await twoLeave(3)
     const [, , third] = nodes as [WorldNode, WorldNode, WorldNode]
