@@ -4,11 +4,33 @@
  */
 import { strict as assert } from 'node:assert'
 import { fileURLToPath } from 'node:url'
-import { PayoutClaims, rewardDistributorAbi } from '@cairn/contracts'
-import { Checkpoint, ListDepth, listRoot, Payout } from '@cairn/protocol'
-import { bytesToHex, encodeFunctionData, hexToBytes } from 'viem'
+import {
+  doubleVoteArguments,
+  PayoutClaims,
+  penaliseArguments,
+  rewardDistributorAbi,
+  slasherAbi,
+} from '@cairn/contracts'
+import {
+  bls,
+  Checkpoint,
+  ListDepth,
+  listRoot,
+  Payout,
+  penaltyLeaves,
+  sha256,
+  voteSigningRoot,
+} from '@cairn/protocol'
+import { bytesToHex, encodeFunctionData, hexToBytes, parseEther } from 'viem'
 import { compileHarness } from './harness.ts'
-import { fullCheckpoint, openWorld, register, startNetwork, type World } from './world.ts'
+import {
+  fullCheckpoint,
+  nodeSecrets,
+  openWorld,
+  register,
+  startNetwork,
+  type World,
+} from './world.ts'
 
 export const SNAPSHOT = fileURLToPath(new URL('./gas.json', import.meta.url))
 
@@ -25,6 +47,9 @@ export const GAS_LIMITS: Readonly<Record<string, number>> = {
   'checkpoint.64.90': MOST,
   'claim.first': 105_000,
   'claim.later': 70_000,
+  // Who reports has a share of a tenth of a bond of 1,000 tokens at least: this is little beside it.
+  penalise: 360_000,
+  doubleVote: 680_000,
 }
 
 const COMMITTEES = [
@@ -37,6 +62,8 @@ const COMMITTEES = [
 ]
 /** Accounts in a busy network's payouts: a claim's cost grows with their number's logarithm. */
 const ACCOUNTS = 4_096
+/** Penalties of one checkpoint: a path of ten in a list that is rarely so long. */
+const PENALTIES = 1_024
 /** Attestations per epoch: a checkpoint of 64 members is shared by as many. */
 const ATTESTATIONS = [1_000, 10_000, 100_000]
 
@@ -58,6 +85,8 @@ export async function gasFigures(): Promise<GasFigures> {
     }
     Object.assign(figures, await undone(world, () => claimGas(world)))
     figures.register = await undone(world, () => registrationGas(world))
+    figures.penalise = await undone(world, () => penaltyGas(world))
+    figures.doubleVote = await undone(world, () => doubleVoteGas(world))
     return figures
   } finally {
     await world.anvil.stop()
@@ -136,6 +165,50 @@ function busyPayouts(account: Uint8Array, earned: bigint): Payout[] {
 
 async function registrationGas(world: World): Promise<number> {
   const { gasUsed } = await register(world, 0)
+  return Number(gasUsed)
+}
+
+/** The first penalty of an epoch, which fixes its cap too. */
+async function penaltyGas(world: World): Promise<number> {
+  await registrationGas(world)
+  const network = await startNetwork(world, 1)
+  const penalties = Array.from({ length: PENALTIES }, (_, node) => ({
+    node,
+    amount: parseEther('50'),
+    evidence: sha256(Uint8Array.of(node & 255, node >> 8)),
+  }))
+  const root = listRoot(penaltyLeaves(penalties), ListDepth.penalties)
+  const checkpoint = network.next(network.first, { penalties: root })
+  await network.submit(network.argumentsOf(checkpoint))
+  const { gasUsed } = await world.mined(
+    await world.operator(1).writeContract({
+      address: world.contracts.slasher,
+      abi: slasherAbi,
+      functionName: 'penalise',
+      args: penaliseArguments({ checkpoint, penalties, position: 0 }),
+    }),
+  )
+  return Number(gasUsed)
+}
+
+async function doubleVoteGas(world: World): Promise<number> {
+  await registrationGas(world)
+  const { network } = await startNetwork(world, 1)
+  const { voting } = nodeSecrets(0)
+  const cast = (label: number) => {
+    const checkpoint = sha256(Uint8Array.of(label))
+    const root = voteSigningRoot({ epoch: 0n, round: 1n, checkpoint }, network)
+    return { checkpoint, signature: bls.sign(root, voting) }
+  }
+  const proof = { node: 0, key: bls.publicKey(voting), epoch: 0, round: 1 }
+  const { gasUsed } = await world.mined(
+    await world.operator(1).writeContract({
+      address: world.contracts.slasher,
+      abi: slasherAbi,
+      functionName: 'doubleVote',
+      args: doubleVoteArguments({ ...proof, votes: [cast(1), cast(2)] }),
+    }),
+  )
   return Number(gasUsed)
 }
 

@@ -76,7 +76,7 @@ export interface HealthFacts {
   registered: boolean
   bonded: boolean
   /** The latest penalty of a node of this daemon; absent where there is none. */
-  penalty?: { epoch: number; node: number; offence: string; amount: bigint }
+  penalty?: { epoch: number; node: number; offence: string; amount?: bigint }
   /** Why the chain's parameters are not the manifest's; absent while they are. */
   otherParameters?: Pick<CairnError, 'message' | 'facts' | 'next'>
   /** Base and seed of the present epoch are known. */
@@ -308,12 +308,14 @@ function bonded({ bonded: yes }: HealthFacts): Health {
 
 function penalised({ epoch, node, offence, amount }: NonNullable<HealthFacts['penalty']>): Health {
   const what = offence === 'sealedWrong' ? 'a second wrong leaf that it sealed' : `two ${offence}s`
+  // Of what no checkpoint records there is no more to show.
+  const shown = `cairn penalties${amount === undefined ? '' : ` show ${epoch} ${node}`}`
   return {
     code: 'penalised',
     severity: 'warning',
     text: `Node ${node} lost bond for ${what} in epoch ${epoch}`,
-    facts: { epoch, node, offence, amount },
-    next: `see \`cairn penalties show ${epoch} ${node}\`; make sure that no other daemon has its words`,
+    facts: { epoch, node, offence, ...(amount !== undefined && { amount }) },
+    next: `see \`${shown}\`; make sure that no other daemon has its words`,
   }
 }
 

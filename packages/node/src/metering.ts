@@ -3,7 +3,7 @@ import { type Attestation, MessageType, Verdict } from '@cairn/protocol'
 import type { AccountChain } from './chain/chain.ts'
 import type { EntryState } from './chain/journal.ts'
 import type { Files } from './client/files.ts'
-import type { PenaltyState } from './ledger/offences.ts'
+import { PENALTY_STATES } from './ledger/offences.ts'
 import type { Metrics } from './metrics.ts'
 import type { Counts } from './network/count.ts'
 import type { CairnNode } from './node.ts'
@@ -62,9 +62,10 @@ export function meter(components: MeteringComponents): void {
     metrics.count('checkpoints_total', { event: settled === undefined ? 'adopted' : 'recomputed' })
   })
   node.offences.onChange(kept => {
-    const count = (wanted: PenaltyState) => kept.filter(({ state }) => state === wanted).length
-    metrics.set('penalties', count('open'), { state: 'open' })
-    metrics.set('penalties', count('taken'), { state: 'taken' })
+    for (const wanted of PENALTY_STATES) {
+      const count = kept.filter(({ state }) => state === wanted).length
+      metrics.set('penalties', count, { state: wanted })
+    }
   })
   node.checkpointer.onRetreat(last => metrics.set('accepted_epoch', last))
   files.onRun(({ groups, underWay, failing, lost, repaired }) => {

@@ -249,10 +249,11 @@ export type ProvenOffence =
   | ({ type: 'recorded' } & RecordedPenalty)
 
 /**
- * `done`: the node was punished for that epoch's messages before, has nothing left, the epoch's cap is
- * reached, or the chain has another checkpoint.
+ * `before`: the node was punished for that epoch's messages already; `capReached`: others lost for
+ * that epoch all that may be taken for one; `noBond`: the node has none left; `lapsed`: the chain has
+ * another checkpoint, or keeps it no more; `notActive`: it may yet be taken.
  */
-export type PunishOutcome = 'taken' | 'done' | 'notActive'
+export type PunishOutcome = 'taken' | 'before' | 'capReached' | 'noBond' | 'lapsed' | 'notActive'
 
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All

@@ -1,51 +1,29 @@
 /** What the HTTP API shows of a node, read from its parts. */
 import {
-  CairnError,
-  Checkpoint,
-  COUNTED_TYPES,
-  type CoverageState,
   check,
-  checkpointRoot,
-  countedPlace,
-  coverage as coverageKind,
   Deal,
   dealIndex,
-  decode,
-  type Envelope,
   epochAt,
   epochStart,
   equalBytes,
-  gatewayStandings,
   hex,
-  inclusionProof,
   isLive,
-  KERNEL_KIND,
   MessageType,
   messageId,
   type NonceChain,
   nodeName,
   type Obligations,
   obligationsOf,
-  Preview,
-  type Profile,
   type ProofFile,
-  parameterOf,
-  payoutLeaves,
-  peek,
-  penaltyLeaves,
   pieceCid,
   type RegionalPlan,
   type StorageState,
   slotAt,
   storageKind,
-  Verdict,
-  type VerdictName,
-  Vote,
 } from '@cairn/protocol'
 import { accountView } from './account-view.ts'
 import type {
   AuditView,
-  CheckpointView,
   Content,
   ContentRange,
   DealView,
@@ -80,7 +58,6 @@ import type {
   RepairView,
   ServiceView,
   Status,
-  Tally,
   TransactionsView,
   VerdictsView,
   VolumeView,
@@ -98,19 +75,19 @@ import type {
 } from './chain/operator.ts'
 import type { Support, Voter } from './chain/voter.ts'
 import type { RepairTotals } from './client/repairs.ts'
-import { earningsView } from './earnings-view.ts'
 import { type Health, healthOf, readiness } from './health.ts'
+import { History } from './history-view.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
 import type { Sales } from './kinds/coverage/sales.ts'
 import type { AuditOutcome } from './kinds/storage/auditor.ts'
 import type { Outlook, Prospect } from './kinds/storage/outlook.ts'
 import type { Service } from './kinds/storage/storage.ts'
-import type { KeptPenalty } from './ledger/offences.ts'
-import { SettledEpochs, settledEpoch } from './ledger/settled-epochs.ts'
 import type { Manifest } from './manifest.ts'
+import { typeName, verdictName } from './message-names.ts'
 import type { CairnNode } from './node.ts'
+import { Penalties } from './penalties-view.ts'
 import type { Volumes } from './pieces/volumes.ts'
-import type { AcceptedCheckpoint, Chain, Clock, Network } from './ports.ts'
+import type { Chain, Clock, Network } from './ports.ts'
 import type { Gateway } from './radio/gateway.ts'
 import type { Door } from './radio/gwmp-server.ts'
 import type { MqttBridge } from './radio/mqtt-bridge.ts'
@@ -203,7 +180,8 @@ export class DaemonView implements NodeView {
   readonly #components: DaemonViewComponents
   readonly #init: DaemonViewInit
   readonly #listeners = new Set<(event: NodeEvent) => void>()
-  readonly #settled: SettledEpochs
+  readonly #history: History
+  readonly #penalties: Penalties
 
   constructor(components: DaemonViewComponents, init: DaemonViewInit) {
     this.#components = components
@@ -216,15 +194,11 @@ export class DaemonView implements NodeView {
     node.ingest.onArrival(({ type, message: { id, value } }) =>
       this.#emit('message', { id: hex(id), type: typeName(type), epoch: value.epoch }),
     )
-    this.#settled = new SettledEpochs(async epoch => {
-      const recomputed = await node.settlements.recompute(epoch)
-      return recomputed && settledEpoch(recomputed.settlement)
-    })
+    const { network } = init
+    this.#history = new History(components, { network })
+    this.#penalties = new Penalties({ node, registry: () => this.#registry() }, { network })
     node.checkpointer.onAdopted(({ accepted, settled }) => {
       const { epoch, root, transaction } = accepted
-      if (settled !== undefined) {
-        this.#settled.keep(epoch, settledEpoch(settled.settlement))
-      }
       this.#emit('checkpoint', { epoch, root: hex(root), transaction })
       for (const { name, verdicts } of settled?.settlement.kinds ?? []) {
         for (const { target, verdict, reason } of verdicts) {
@@ -247,7 +221,7 @@ export class DaemonView implements NodeView {
     const now = node.epochs.now()
     const head = chain.head()
     const index = this.#index()
-    const health = this.#health(await this.#obligations(), await this.#lastPenalty())
+    const health = this.#health(await this.#obligations(), await this.#penalties.lastOwn())
     const { ready, reasons } = readiness(health)
     return {
       name: nodeName(signer.identity),
@@ -281,48 +255,6 @@ export class DaemonView implements NodeView {
     return accountView(this.#components.chain.account())
   }
 
-  async penalties(): Promise<PenaltyView[]> {
-    const own = this.#ownIndexes()
-    const kept = await this.#components.node.offences.all()
-    return kept.map(penalty => penaltyView(penalty, own)).reverse()
-  }
-
-  async penalty(epoch: number, node: number): Promise<PenaltyDetails | undefined> {
-    const { ledger, offences, epochs } = this.#components.node
-    const penalties = await offences.all(epoch)
-    const position = penalties.findIndex(penalty => penalty.node === node)
-    const penalty = penalties[position]
-    const final = penalty && (await ledger.final(epoch))
-    const base = await epochs.resolve(epoch)
-    const entry = base?.node(node)
-    if (!penalty || !final || !base || !entry) return undefined
-    const checkpoint = decode(Checkpoint, final.checkpoint)
-    const leaves = penaltyLeaves(penalties)
-    const { evidence, rival } = penalty
-    const found = rival && (await Promise.all([ledger.get(evidence), ledger.get(rival)]))
-    const messages = (found ?? []).flatMap(message => message?.envelope ?? [])
-    return {
-      ...penaltyView(penalty, this.#ownIndexes()),
-      network: this.#init.network,
-      checkpoint: final.checkpoint,
-      root: checkpointRoot(checkpoint),
-      position,
-      path: inclusionProof({ checkpoint, field: 'penalties', leaves, position }).path,
-      identity: entry.identity,
-      voting: entry.voting,
-      bond: entry.bond,
-      share: base.profile.penalty,
-      messages: messages.map(({ type, body, signature }) => ({ type, body, signature })),
-    }
-  }
-
-  /** Of all nodes that this daemon speaks for. */
-  #ownIndexes(): ReadonlySet<number> {
-    const own = this.#components.node.seats.map(({ signer }) => hex(signer.identity))
-    const registry = this.#registry().filter(({ identity }) => own.includes(hex(identity)))
-    return new Set(registry.map(({ index }) => index))
-  }
-
   async peers(): Promise<PeerView[]> {
     const byPeer = new Map(
       this.#registry().map(entry => [this.#init.peerOf(entry.identity), entry]),
@@ -339,185 +271,55 @@ export class DaemonView implements NodeView {
     return this.#components.node.checkpointer.adopted
   }
 
-  async epoch(epoch: number): Promise<EpochView | undefined> {
-    const { node } = this.#components
-    const now = node.epochs.now()
-    if (epoch > now) return undefined
-    const accepted = this.#accepted(epoch)
-    const record = node.epochs.record(epoch)
-    if (accepted === undefined && record === undefined) return undefined
-    const base = node.epochs.base(epoch)
-    const seed = node.epochs.knownSeed(epoch)
-    const { calendar } = node.epochs
-    const messages: Record<string, number> = {}
-    const verdicts: Record<string, Tally> = {}
-    if (accepted !== undefined) {
-      const { counts } = decode(Checkpoint, accepted.checkpoint)
-      for (const [name, type] of Object.entries(MessageType)) {
-        if (type < COUNTED_TYPES) messages[name] = counts.messages[type] ?? 0
-      }
-      messages.others = counts.messages[countedPlace(COUNTED_TYPES)] ?? 0
-      for (const { code, name } of node.book.kinds) {
-        const [pass, fail, inconclusive] = counts.verdicts.slice(3 * code, 3 * code + 3)
-        verdicts[name] = { pass: pass ?? 0, fail: fail ?? 0, inconclusive: inconclusive ?? 0 }
-      }
-    } else {
-      for (const { envelope } of record?.set.messages() ?? []) {
-        const name = typeName(envelope.type)
-        messages[name] = (messages[name] ?? 0) + 1
-      }
-    }
-    return {
-      epoch,
-      startsAt: epochStart(calendar, epoch),
-      endsAt: epochStart(calendar, epoch + 1),
-      phase: accepted !== undefined ? 'accepted' : epoch < now ? 'frozen' : 'open',
-      ...(base === undefined ? {} : { base: base.block }),
-      ...(seed === undefined ? {} : { seed }),
-      messages,
-      verdicts,
-      ...(accepted === undefined ? {} : { checkpoint: checkpointView(accepted) }),
-    }
+  async penalties(): Promise<PenaltyView[]> {
+    return await this.#penalties.all()
   }
 
-  async messages({ epoch, author, limit, after }: MessageQuery): Promise<MessagePage> {
-    const { ledger } = this.#components.node
-    const messages: MessageView[] = []
-    const wanted = {
-      ...(author === undefined ? {} : { author }),
-      ...(after === undefined ? {} : { after }),
-    }
-    for await (const { id, envelope } of ledger.messagesOf(epoch, wanted)) {
-      const last = messages.at(-1)
-      if (messages.length === limit) return last ? { messages, next: last.id } : { messages }
-      messages.push(this.#message(id, epoch, envelope))
-    }
-    return { messages }
+  async penalty(epoch: number, node: number): Promise<PenaltyDetails | undefined> {
+    return await this.#penalties.one(epoch, node)
+  }
+
+  async epoch(epoch: number): Promise<EpochView | undefined> {
+    return await this.#history.epoch(epoch)
+  }
+
+  async messages(query: MessageQuery): Promise<MessagePage> {
+    return await this.#history.messages(query)
   }
 
   async message(id: Uint8Array): Promise<MessageView | undefined> {
-    const found = await this.#components.node.ledger.get(id)
-    return found && this.#message(id, found.epoch, found.envelope)
+    return await this.#history.message(id)
   }
 
   async prove(id: Uint8Array): Promise<ProofFile | undefined> {
-    const { ledger } = this.#components.node
-    const found = await ledger.get(id)
-    const final = found && (await ledger.final(found.epoch))
-    if (found === undefined || final === undefined) return undefined
-    const position = final.ids.findIndex(other => equalBytes(other, id))
-    if (position === -1) return undefined
-    const checkpoint = decode(Checkpoint, final.checkpoint)
-    return {
-      network: this.#init.network,
-      epoch: found.epoch,
-      checkpoint,
-      inclusion: inclusionProof({ checkpoint, field: 'messages', leaves: final.ids, position }),
-      message: found.envelope,
-    }
+    return await this.#history.prove(id)
   }
 
-  async provePayout(account: Uint8Array, wanted?: number): Promise<ProofFile | undefined> {
-    const { node } = this.#components
-    const epoch = wanted ?? node.checkpointer.adopted
-    const parent = await node.settlements.accepted(epoch)
-    if (parent === undefined || epoch < 0) return undefined
-    const { checkpoint, state } = parent
-    const { payouts } = state.core
-    const position = payouts.findIndex(payout => equalBytes(payout.account, account))
-    const payout = payouts[position]
-    if (payout === undefined) return undefined
-    const leaves = payoutLeaves(state)
-    return {
-      network: this.#init.network,
-      epoch,
-      checkpoint,
-      inclusion: inclusionProof({ checkpoint, field: 'payouts', leaves, position }),
-      payout,
-    }
+  async provePayout(account: Uint8Array, epoch?: number): Promise<ProofFile | undefined> {
+    return await this.#history.provePayout(account, epoch)
   }
 
   async recompute(epoch: number): Promise<RecomputeView | undefined> {
-    const recomputed = await this.#components.node.settlements.recompute(epoch)
-    if (recomputed === undefined) return undefined
-    const { settlement, accepted, equal, messages } = recomputed
-    return {
-      epoch,
-      equal,
-      accepted,
-      computed: settlement.root,
-      messages,
-      sums: settlement.sums,
-      findings: settlement.kinds.flatMap(({ name: kind, findings }) =>
-        findings.map(finding => ({ kind, ...finding })),
-      ),
-      penalties: [...settlement.penalties],
-    }
+    return await this.#history.recompute(epoch)
   }
 
   async preview(
     values: ReadonlyMap<string, bigint>,
     epochs: number,
   ): Promise<PreviewView | undefined> {
-    const { node } = this.#components
-    const last = node.checkpointer.adopted
-    const preview = new Preview(node.epochs.calendar.profile, values)
-    let profile: Profile | undefined
-    let first = last + 1
-    while (first > 0 && last - first + 1 < epochs) {
-      const input = await node.settlements.input(first - 1)
-      if (input === undefined) break
-      preview.add(input)
-      profile ??= input.base.profile
-      first--
-    }
-    if (profile === undefined) return undefined
-    const now = profile
-    return {
-      first,
-      last,
-      epochs: last - first + 1,
-      asked: epochs,
-      changes: [...values].map(([name, after]) => ({
-        name,
-        before: parameterOf(name)?.of(now) ?? 0n,
-        after,
-      })),
-      ...preview.sums(),
-      earners: preview.earners(),
-    }
+    return await this.#history.preview(values, epochs)
   }
 
   async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
-    const result = (await this.#settled.of(epoch))?.kinds.find(({ name }) => name === kind)
-    if (result === undefined) return undefined
-    return {
-      epoch,
-      kind,
-      verdicts: result.verdicts.map(verdict => ({
-        challenge: verdict.challenge,
-        target: verdict.target,
-        verdict: verdictName(verdict.verdict),
-        reason: verdict.reason,
-        facts: verdict.facts,
-        parts: [...(verdict.parts ?? [])],
-        agreeing: [...verdict.agreeing],
-      })),
-      findings: [...result.findings],
-    }
+    return await this.#history.verdicts(epoch, kind)
+  }
+
+  async earnings(epoch: number): Promise<EarningsView | undefined> {
+    return await this.#history.earnings(epoch)
   }
 
   async gateways(epoch: number): Promise<GatewaysView | undefined> {
-    const { node } = this.#components
-    if (epoch < 0 || this.#accepted(epoch) === undefined) return undefined
-    const before = await node.settlements.accepted(epoch - 1)
-    const base = await node.epochs.resolve(epoch)
-    if (before === undefined || base === undefined) return undefined
-    const state = before.state.of<CoverageState>(coverageKind)
-    const gateways = gatewayStandings(base, state)
-    const known = new Set(gateways.map(({ node: index }) => index))
-    const others = base.nodes.map(({ index }) => index).filter(index => !known.has(index))
-    return { epoch, gateways, others }
+    return await this.#history.gateways(epoch)
   }
 
   async put(
@@ -625,13 +427,6 @@ export class DaemonView implements NodeView {
     }
   }
 
-  async earnings(epoch: number): Promise<EarningsView | undefined> {
-    const settled = await this.#settled.of(epoch)
-    const base = settled && (await this.#components.node.epochs.resolve(epoch))
-    if (settled === undefined || base === undefined) return undefined
-    return earningsView(epoch, settled, base)
-  }
-
   async deposit(): Promise<DepositView> {
     const { depositor, node, signer } = this.#components
     const standing = await depositor.standing()
@@ -736,13 +531,6 @@ export class DaemonView implements NodeView {
     const state = parent.state.of<StorageState>(storageKind)
     if (!dealIndex(state).byProvider.has(index)) return undefined
     return obligationsOf(state, index, node.epochs.profile())
-  }
-
-  /** The latest of a node of this daemon, for as long as messages are kept. */
-  async #lastPenalty(): Promise<PenaltyView | undefined> {
-    const { epochs } = this.#components.node
-    const since = epochs.now() - epochs.calendar.profile.retainEpochs
-    return (await this.penalties()).find(({ own, epoch }) => own && epoch >= since)
   }
 
   #health(storage: Obligations | undefined, penalty: PenaltyView | undefined): Health[] {
@@ -859,53 +647,11 @@ export class DaemonView implements NodeView {
     const { identity } = this.#components.signer
     return this.#registry().find(entry => equalBytes(entry.identity, identity))?.index
   }
-
-  #accepted(epoch: number): AcceptedCheckpoint | undefined {
-    const { chain } = this.#components
-    const head = chain.head()
-    if (head === undefined) return undefined
-    return chain.checkpointsAt(head.number).find(accepted => accepted.epoch === epoch)
-  }
-
-  #message(id: Uint8Array, epoch: number, envelope: Envelope): MessageView {
-    const { type, body, signature } = envelope
-    const standing = this.#components.node.book.standing(type)
-    if (standing !== undefined) {
-      const value = decode(standing.rule.codec, body) as object
-      return { id, epoch, type: typeName(type), kind: standing.kind.name, value, signature }
-    }
-    const value =
-      type === MessageType.vote
-        ? decode(Vote, body)
-        : peek(envelope, this.#components.node.book).value
-    const kind = this.#components.node.book.kinds.find(({ code }) => code === value.kind)
-    return {
-      id,
-      epoch,
-      type: typeName(type),
-      kind: value.kind === KERNEL_KIND ? 'kernel' : (kind?.name ?? String(value.kind)),
-      author: value.author,
-      value,
-      signature,
-    }
-  }
 }
 
 /** Once it is sent it is looked after, whoever still waits. */
 function unbroken(): AbortSignal {
   return new AbortController().signal
-}
-
-function checkpointView(accepted: AcceptedCheckpoint): CheckpointView {
-  const { epoch: _, counts: __, ...fields } = decode(Checkpoint, accepted.checkpoint)
-  return {
-    ...fields,
-    root: accepted.root,
-    round: accepted.round,
-    block: accepted.block.number,
-    transaction: accepted.transaction,
-    submitter: accepted.submitter,
-  }
 }
 
 function dealView(deal: Deal): Omit<DealView, keyof Prospect> {
@@ -920,31 +666,6 @@ function dealView(deal: Deal): Omit<DealView, keyof Prospect> {
     lastEpoch: endEpoch - 1,
     price: pricePerEpoch,
   }
-}
-
-function penaltyView(penalty: KeptPenalty, own: ReadonlySet<number>): PenaltyView {
-  const { epoch, node, amount, evidence, rival, messageType, state } = penalty
-  return {
-    epoch,
-    node,
-    own: own.has(node),
-    offence: messageType === undefined ? 'sealedWrong' : typeName(messageType),
-    amount,
-    evidence,
-    ...(rival && { rival }),
-    state,
-  }
-}
-
-function typeName(type: number): string {
-  const found = Object.entries(MessageType).find(([, code]) => code === type)
-  if (found === undefined) throw new CairnError('unknownType', `no message of type ${type}`)
-  return found[0]
-}
-
-function verdictName(verdict: Verdict): VerdictName {
-  const found = Object.entries(Verdict).find(([, code]) => code === verdict)
-  return (found?.[0] ?? 'inconclusive') as VerdictName
 }
 
 function packetView({ address, type, rssi, snr, ...rest }: BoughtPacket) {

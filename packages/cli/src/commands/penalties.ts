@@ -26,13 +26,22 @@ const FAULTS: Readonly<Record<PenaltyFault, string>> = {
   tooMuch: 'it takes more than its part of the bond',
 }
 
+const STATES: Readonly<Record<Json<PenaltyView>['state'], string>> = {
+  open: 'not taken yet, as far as this node knows',
+  taken: 'taken',
+  capReached: 'not taken: others lost all that one epoch may cost',
+  noBond: 'not taken: the node has no bond left',
+  lapsed: 'not taken: the chain no longer has what proves it',
+  refused: 'not taken: the contract refused it (see the log)',
+}
+
 export function penaltiesCommand({ program, action }: Commands): void {
   const penalties = program
     .command('penalties')
     .description('what cost bond, with the evidence, and whether it is right')
   penalties
     .command('list', { isDefault: true })
-    .description('list the penalties that checkpoints record, the latest first')
+    .description('list what cost bond, or was to, the latest first')
     .action(action(list))
   penalties
     .command('show')
@@ -57,9 +66,13 @@ async function list(session: Session) {
 }
 
 function line({ epoch, node, own, offence, amount, state }: Json<PenaltyView>): string {
-  const lost = tokens(BigInt(amount)).padStart(14)
-  const taken = state === 'taken' ? 'taken' : 'not taken yet'
-  return `epoch ${epoch}  node ${node}  ${lost}  ${whatOf(offence)}, ${taken}${own ? ', yours' : ''}`
+  const lost = (amount === undefined ? 'its part' : tokens(BigInt(amount))).padStart(14)
+  const notes = [
+    STATES[state],
+    ...(amount === undefined ? ['in no checkpoint'] : []),
+    ...(own ? ['yours'] : []),
+  ]
+  return `epoch ${epoch}  node ${node}  ${lost}  ${whatOf(offence)}, ${notes.join(', ')}`
 }
 
 function whatOf(offence: string): string {

@@ -29,6 +29,7 @@ import type {
 } from '../chain/voter.ts'
 import type { Health } from '../health.ts'
 import type { Prospect } from '../kinds/storage/outlook.ts'
+import type { PenaltyState } from '../ledger/offences.ts'
 import type { Lack } from '../radio/outlook.ts'
 
 export interface Status {
@@ -586,7 +587,7 @@ export interface TransactionsView {
   transactions: TransactionView[]
 }
 
-/** A penalty that a checkpoint records. */
+/** A penalty that a checkpoint records, or two votes of one round that this node saw and no set took. */
 export interface PenaltyView {
   /** Of the messages that the offence is in. */
   epoch: number
@@ -595,17 +596,21 @@ export interface PenaltyView {
   own: boolean
   /** What the node said twice: a message type; `sealedWrong` for a second wrong leaf. */
   offence: string
-  /** Base units, as the checkpoint says. */
-  amount: bigint
-  /** Id of the message that proves it, and of the one that contradicts it. */
+  /** Base units, as the checkpoint says; absent where none does: the contract takes its part. */
+  amount?: bigint
+  /**
+   * Id of the message that proves it, and of the one that contradicts it; roots of the checkpoints
+   * voted for where no checkpoint records it.
+   */
   evidence: Uint8Array
   rival?: Uint8Array
-  /** `taken`: the chain has taken it, or takes no more. */
-  state: 'open' | 'taken'
+  /** What became of it, as far as this node knows. */
+  state: PenaltyState
 }
 
 /** All that somebody needs who believes nothing. */
 export interface PenaltyDetails extends PenaltyView {
+  amount: bigint
   network: Uint8Array
   /** The container's 468 bytes, and the root that the chain accepted. */
   checkpoint: Uint8Array

@@ -249,7 +249,7 @@ export const ROUTES: readonly Route[] = [
   route({
     method: 'GET',
     path: '/v1/penalties',
-    summary: 'Penalties that checkpoints record, the latest first',
+    summary: 'Penalties that checkpoints record, and double votes that none does, the latest first',
     response: shapes.PenaltiesShape,
     answer: async view => ({ body: toJson({ penalties: await view.penalties() }) }),
   }),

@@ -2,6 +2,7 @@
 import { ProofFileSchema } from '@cairn/protocol'
 import { z } from 'zod'
 import { PROPOSAL_STATES } from '../chain/voter.ts'
+import { PENALTY_STATES } from '../ledger/offences.ts'
 import { NODE_EVENTS } from './node-view.ts'
 
 const hex = z
@@ -52,15 +53,16 @@ const PenaltyShape = z.object({
   node: z.int(),
   own: z.boolean(),
   offence: z.string(),
-  amount,
+  amount: amount.optional(),
   evidence: hex,
   rival: hex.optional(),
-  state: z.enum(['open', 'taken']),
+  state: z.enum(PENALTY_STATES),
 })
 
 export const PenaltiesShape = z.object({ penalties: z.array(PenaltyShape) })
 
 export const PenaltyDetailsShape = PenaltyShape.extend({
+  amount,
   network: hex,
   checkpoint: hex,
   root: hex,

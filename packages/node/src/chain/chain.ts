@@ -338,7 +338,7 @@ class EvmChain implements AccountChain {
 
   async punish(offence: ProvenOffence, signal: AbortSignal): Promise<PunishOutcome> {
     const { slasher } = this.#init.contracts
-    if (slasher === undefined) return 'done'
+    if (slasher === undefined) return 'lapsed'
     const { epoch, node, call } = punishment(offence)
     const punished = await this.#rpc.call(client =>
       client.readContract({
@@ -348,19 +348,19 @@ class EvmChain implements AccountChain {
         args: [epoch, node],
       }),
     )
-    if (punished) return 'done'
+    if (punished) return 'before'
     const standing =
       offence.type === 'recorded' ? await this.#standing(offence.checkpoint) : 'active'
-    if (standing !== 'active') return standing
+    if (standing !== 'active') return standing === 'done' ? 'lapsed' : standing
     try {
       const data = encodeFunctionData(call)
       await this.#transactions.send({ to: slasher, data }, { signal, purpose: 'penalty' })
       return 'taken'
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      const refused = contractError(slasherAbi, error)
-      if (refused !== undefined && NOTHING_LEFT.has(refused.errorName)) return 'done'
-      throw error
+      const outcome = UNTAKEN[contractError(slasherAbi, error)?.errorName ?? '']
+      if (outcome === undefined) throw error
+      return outcome
     }
   }
 
@@ -383,12 +383,12 @@ class EvmChain implements AccountChain {
   }
 }
 
-/** With these the contract says that others did it, or that no more is taken. */
-const NOTHING_LEFT: ReadonlySet<string> = new Set([
-  'AlreadyPunished',
-  'CapReached',
-  'NothingToTake',
-])
+/** What the contract says where others did it, or no more is taken. */
+const UNTAKEN: Readonly<Record<string, PunishOutcome>> = {
+  AlreadyPunished: 'before',
+  CapReached: 'capReached',
+  NothingToTake: 'noBond',
+}
 
 /** The epoch of messages that an offence counts for, the node, and what to call. */
 function punishment(offence: ProvenOffence) {

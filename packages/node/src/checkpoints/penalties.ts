@@ -7,7 +7,7 @@
 import { CairnError, Checkpoint, decode, type EpochBase, proposerOf } from '@cairn/protocol'
 import type { Epochs } from '../ledger/epochs.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { KeptPenalty, Offences } from '../ledger/offences.ts'
+import type { KeptPenalty, Offences, PenaltyState } from '../ledger/offences.ts'
 import type { Chain, Clock, DoubleVote, Log, ProvenOffence, Timer } from '../ports.ts'
 import type { Speaker } from '../voice.ts'
 import type { Adopted, Checkpointer } from './checkpointer.ts'
@@ -152,19 +152,23 @@ export class Penalties {
     const offence = await this.#offence(waiting)
     if (offence === undefined) return true
     const { epoch, node } = 'votes' in waiting ? waiting.votes : waiting.penalty
+    let state: PenaltyState
     try {
       const outcome = await chain.punish(offence, this.#stopped.signal)
       if (outcome === 'notActive') return false
       if (outcome === 'taken') log.info({ epoch, node }, 'had bond taken for what is proven')
+      state = outcome === 'before' ? 'taken' : outcome
+      if (state !== 'taken') log.warn({ epoch, node, state }, 'no bond is taken for what is proven')
     } catch (error) {
       if (this.#stopped.signal.aborted) return true
       if (!(error instanceof CairnError)) throw error
       log.warn({ epoch, node, code: error.code, err: error }, 'a penalty was not taken yet')
       // What the contract refuses it refuses for ever.
       if (error.code !== 'reverted') return false
+      state = 'refused'
     }
-    if ('votes' in waiting) await offences.dropDoubleVote(waiting.votes)
-    else await offences.setTaken(waiting.penalty)
+    if ('votes' in waiting) await offences.closeDoubleVote(waiting.votes, state)
+    else await offences.close(waiting.penalty, state)
     return true
   }
 

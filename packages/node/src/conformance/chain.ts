@@ -440,10 +440,10 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
       const due = (chain.checkpointsAt(headOf(chain).number)[1]?.block.timestamp ?? 0) + 60
       await until(world, () => headOf(chain).timestamp >= due)
       const other = { ...checkpoint, deals: checkpoint.messages }
-      assert.equal(await punish({ checkpoint: other }), 'done', 'not what was accepted')
+      assert.equal(await punish({ checkpoint: other }), 'lapsed', 'not what was accepted')
       assert.equal(await punish(), 'taken')
       await until(world, () => bond() === before - 7n)
-      assert.equal(await punish(), 'done')
+      assert.equal(await punish(), 'before')
       assert.equal(bond(), before - 7n)
     }),
     rule(
@@ -481,7 +481,7 @@ export function chainCases(open: () => Promise<ChainWorld>): ConformanceCase[] {
         const cap = ((first + second) * 2n) / 100n
         const taken = second / 10n < cap ? second / 10n : cap
         await until(world, () => entries()[1]?.bond === second - taken)
-        assert.equal(await punish([cast(2), cast(1)]), 'done')
+        assert.equal(await punish([cast(2), cast(1)]), 'before')
         assert.equal(entries()[0]?.bond, first)
       },
     ),

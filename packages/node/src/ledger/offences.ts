@@ -18,11 +18,24 @@ import { key, readU32, u32, withPrefix } from './schema.ts'
 
 /** Penalties kept, the newest: more than 20 a day for half a year. */
 export const PENALTIES_MAX = 4_096
-/** Double votes that wait to be reported: one of each member of the largest committee. */
+/** Double votes kept, those that wait to be reported before others: one of each member of the largest committee. */
 export const DOUBLE_VOTES_MAX = 512
 
-/** Whether the bond was taken, as far as this node knows. */
-export type PenaltyState = 'open' | 'taken'
+/**
+ * Whether the bond was taken, as far as this node knows: for that epoch's messages all that may be
+ * taken for one was (`capReached`), the node had none left (`noBond`), the chain no longer keeps what
+ * proves it (`lapsed`), or the contract refused it for another reason (`refused`).
+ */
+export type PenaltyState = 'open' | 'taken' | 'capReached' | 'noBond' | 'lapsed' | 'refused'
+/** By the code that the store has. */
+export const PENALTY_STATES: readonly PenaltyState[] = [
+  'open',
+  'taken',
+  'capReached',
+  'noBond',
+  'lapsed',
+  'refused',
+]
 
 export interface KeptPenalty {
   /** Of the messages that the offence is in. */
@@ -38,8 +51,12 @@ export interface KeptPenalty {
   readonly state: PenaltyState
 }
 
+export interface KeptDoubleVote extends DoubleVote {
+  readonly state: PenaltyState
+}
+
 const Entry = new ContainerType(
-  { amount: Uint128, evidence: Bytes32, rival: Bytes32, messageType: Uint16, taken: Uint8 },
+  { amount: Uint128, evidence: Bytes32, rival: Bytes32, messageType: Uint16, state: Uint8 },
   { typeName: 'KeptPenalty' },
 )
 const Cast = { checkpoint: Bytes32, signature: Bytes96 }
@@ -49,6 +66,7 @@ const Votes = new ContainerType(
     round: Uint32,
     first: new ContainerType(Cast),
     second: new ContainerType(Cast),
+    state: Uint8,
   },
   { typeName: 'KeptDoubleVote' },
 )
@@ -61,7 +79,7 @@ export class Offences {
 
   constructor({ store }: { store: Store }) {
     this.#penalties = store.sublevel('penalties')
-    this.#votes = store.sublevel('double-votes')
+    this.#votes = store.sublevel('voted-twice')
   }
 
   /** Told all penalties after each change of them. */
@@ -81,10 +99,11 @@ export class Offences {
     await this.#tell()
   }
 
-  async setTaken(penalty: KeptPenalty): Promise<void> {
+  /** What became of a penalty. */
+  async close(penalty: KeptPenalty, state: PenaltyState): Promise<void> {
     const kept = await this.#penalties.get(keyOf(penalty.epoch, penalty.node))
     if (kept === undefined) return
-    await this.#penalties.batch([written({ ...penalty, state: 'taken' })])
+    await this.#penalties.batch([written({ ...penalty, state })])
     await this.#tell()
   }
 
@@ -109,7 +128,7 @@ export class Offences {
     const prefix = epoch === undefined ? new Uint8Array(0) : u32(epoch)
     const found: KeptPenalty[] = []
     for await (const [at, bytes] of this.#penalties.range(withPrefix(prefix))) {
-      const { amount, evidence, rival, messageType, taken } = decode(Entry, bytes)
+      const { amount, evidence, rival, messageType, state } = decode(Entry, bytes)
       found.push({
         epoch: readU32(at),
         node: readU32(at, 4),
@@ -117,25 +136,29 @@ export class Offences {
         evidence,
         rival: messageType === 0 ? undefined : rival,
         messageType: messageType === 0 ? undefined : messageType,
-        state: taken === 1 ? 'taken' : 'open',
+        state: stateOf(state),
       })
     }
     return found
   }
 
-  /** Keeps the first of a node for an epoch; false when it is known or there are too many. */
-  async putDoubleVote({ node, key: voting, epoch, round, votes }: DoubleVote): Promise<boolean> {
-    const at = keyOf(epoch, node)
-    if ((await this.#votes.get(at)) !== undefined) return false
-    if ((await this.doubleVotes()).length >= DOUBLE_VOTES_MAX) return false
-    const [first, second] = votes
-    const value = Votes.serialize({ key: voting, round, first, second })
-    await this.#votes.batch([{ key: at, value }], { sync: true })
+  /** Keeps the first of a node for an epoch; false when it is known or too many wait. */
+  async putDoubleVote(votes: DoubleVote): Promise<boolean> {
+    const all = await this.allDoubleVotes()
+    if (all.some(({ epoch, node }) => epoch === votes.epoch && node === votes.node)) return false
+    const writes = [writtenVotes({ ...votes, state: 'open' })]
+    if (all.length >= DOUBLE_VOTES_MAX) {
+      const done = all.find(({ state }) => state !== 'open')
+      if (done === undefined) return false
+      writes.push({ key: keyOf(done.epoch, done.node) })
+    }
+    await this.#votes.batch(writes, { sync: true })
     return true
   }
 
-  async dropDoubleVote({ epoch, node }: Pick<DoubleVote, 'epoch' | 'node'>): Promise<void> {
-    await this.#votes.batch([{ key: keyOf(epoch, node) }])
+  /** What became of a double vote. */
+  async closeDoubleVote(votes: DoubleVote, state: PenaltyState): Promise<void> {
+    await this.#votes.batch([writtenVotes({ ...votes, state })])
   }
 
   /** Forgets those of earlier epochs, or they would keep later ones out. */
@@ -146,12 +169,19 @@ export class Offences {
     await this.#votes.batch(writes)
   }
 
-  async doubleVotes(): Promise<DoubleVote[]> {
-    const found: DoubleVote[] = []
+  /** Those that wait to be reported. */
+  async doubleVotes(): Promise<KeptDoubleVote[]> {
+    return (await this.allDoubleVotes()).filter(({ state }) => state === 'open')
+  }
+
+  /** By epoch, then node. */
+  async allDoubleVotes(): Promise<KeptDoubleVote[]> {
+    const found: KeptDoubleVote[] = []
     for await (const [at, bytes] of this.#votes.range(withPrefix(new Uint8Array(0)))) {
-      const { key: voting, round, first, second } = decode(Votes, bytes)
+      const { key: voting, round, first, second, state } = decode(Votes, bytes)
       const votes = [first, second] as const
-      found.push({ epoch: readU32(at), node: readU32(at, 4), key: voting, round, votes })
+      const node = readU32(at, 4)
+      found.push({ epoch: readU32(at), node, key: voting, round, votes, state: stateOf(state) })
     }
     return found
   }
@@ -168,7 +198,18 @@ function written(penalty: KeptPenalty): Write {
     evidence,
     rival: rival ?? NONE,
     messageType: messageType ?? 0,
-    taken: state === 'taken' ? 1 : 0,
+    state: PENALTY_STATES.indexOf(state),
   })
   return { key: keyOf(epoch, node), value }
+}
+
+function writtenVotes({ epoch, node, key: voting, round, votes, state }: KeptDoubleVote): Write {
+  const [first, second] = votes
+  const code = PENALTY_STATES.indexOf(state)
+  const value = Votes.serialize({ key: voting, round, first, second, state: code })
+  return { key: keyOf(epoch, node), value }
+}
+
+function stateOf(code: number): PenaltyState {
+  return PENALTY_STATES[code] ?? 'open'
 }

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DoubleVote, openLevelStore, type Store } from '@cairn/node'
+import { type CastVote, type DoubleVote, openLevelStore, type Store } from '@cairn/node'
 import {
   DOUBLE_VOTES_MAX,
   type KeptPenalty,
@@ -26,11 +26,15 @@ const votes = (epoch: number, node: number, round = 1): DoubleVote => ({
   node,
   round,
   key: new Uint8Array(48).fill(3),
-  votes: [1, 2].map(fill => ({
+  votes: [cast(1), cast(2)],
+})
+
+function cast(fill: number): CastVote {
+  return {
     checkpoint: new Uint8Array(32).fill(fill),
     signature: new Uint8Array(96).fill(fill),
-  })) as unknown as DoubleVote['votes'],
-})
+  }
+}
 
 describe('what costs bond', () => {
   let directory: string
@@ -56,7 +60,7 @@ describe('what costs bond', () => {
     const byKind = penalty(9, 1, { rival: undefined, messageType: undefined })
     await offences.put(300, [penalty(300, 0), penalty(300, 7)])
     await offences.put(9, [byKind])
-    await offences.setTaken(penalty(300, 7))
+    await offences.close(penalty(300, 7), 'taken')
     await reopen()
     assert.deepEqual(await offences.all(), [
       byKind,
@@ -70,7 +74,7 @@ describe('what costs bond', () => {
     for (const epoch of [1, 2, 3]) await offences.put(epoch, [penalty(epoch, 0)])
     await offences.put(3, [penalty(3, 5)])
     await offences.dropAfter(2)
-    await offences.setTaken(penalty(3, 5))
+    await offences.close(penalty(3, 5), 'taken')
     const left = (await offences.all()).map(({ epoch }) => epoch)
     assert.deepEqual(left, [1, 2])
     await offences.dropAfter(-1)
@@ -91,17 +95,21 @@ describe('what costs bond', () => {
     assert.equal(await offences.putDoubleVote(votes(4, 2)), true)
     assert.equal(await offences.putDoubleVote(votes(4, 2, 3)), false)
     await reopen()
-    assert.deepEqual(await offences.doubleVotes(), [votes(4, 2)])
-    await offences.dropDoubleVote(votes(4, 2))
+    assert.deepEqual(await offences.doubleVotes(), [{ ...votes(4, 2), state: 'open' }])
+    await offences.closeDoubleVote(votes(4, 2), 'capReached')
     assert.deepEqual(await offences.doubleVotes(), [])
+    await reopen()
+    assert.deepEqual(await offences.allDoubleVotes(), [{ ...votes(4, 2), state: 'capReached' }])
+    assert.equal(await offences.putDoubleVote(votes(4, 2)), false, 'nor is it reported again')
   })
 
   it('is no more than so many double votes at once', async function () {
     this.timeout(120_000)
     for (let node = 0; node < DOUBLE_VOTES_MAX; node++) await offences.putDoubleVote(votes(1, node))
     assert.equal(await offences.putDoubleVote(votes(2, 0)), false)
-    await offences.dropDoubleVote(votes(1, 9))
+    await offences.closeDoubleVote(votes(1, 9), 'taken')
     assert.equal(await offences.putDoubleVote(votes(2, 0)), true)
+    assert.equal((await offences.allDoubleVotes()).length, DOUBLE_VOTES_MAX)
   })
 
   it('makes room for later double votes when earlier ones are past', async () => {

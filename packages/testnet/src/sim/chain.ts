@@ -431,8 +431,11 @@ export class SimulatedChain {
     const total = entries.reduce((sum, entry) => sum + entry.bond, 0n)
     const cap = before[0]?.cap ?? (total * TESTNET_PROFILE.penaltyCap) / PPM
     const left = before.reduce((sum, { amount }) => sum - amount, cap)
-    const amount = [part ?? (bond * TESTNET_PROFILE.penalty) / PPM, bond, left].reduce(smaller)
-    if (amount === 0n || before.some(taken => taken.node === node)) return 'done'
+    const wanted = smaller(part ?? (bond * TESTNET_PROFILE.penalty) / PPM, bond)
+    if (before.some(taken => taken.node === node)) return 'before'
+    if (wanted === 0n) return 'noBond'
+    if (left === 0n) return 'capReached'
+    const amount = smaller(wanted, left)
     this.#produce(({ number: block }) => {
       this.#bonds.push({ block, node, bond: bond - amount })
       this.#slashed.push({ block, epoch, node, amount, cap, reporter })
@@ -453,12 +456,16 @@ export class SimulatedChain {
     return { epoch: epoch + 1, node }
   }
 
-  #recorded({ checkpoint, penalties, position }: RecordedPenalty): Finding | 'done' | 'notActive' {
+  #recorded({
+    checkpoint,
+    penalties,
+    position,
+  }: RecordedPenalty): Finding | 'lapsed' | 'notActive' {
     const epoch = Number(checkpoint.epoch)
     const accepted = this.accepted.find(landed => landed.epoch === epoch)
-    if (accepted === undefined) return 'done'
+    if (accepted === undefined) return 'lapsed'
     if (!this.#isActive(accepted)) return 'notActive'
-    if (!equalBytes(accepted.root, checkpointRoot(checkpoint))) return 'done'
+    if (!equalBytes(accepted.root, checkpointRoot(checkpoint))) return 'lapsed'
     const leaves = penaltyLeaves(penalties)
     const proof = inclusionProof({ checkpoint, field: 'penalties', leaves, position })
     check(verifyInclusion(accepted.root, proof), 'reverted', 'not of the penalties')

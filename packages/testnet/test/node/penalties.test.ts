@@ -11,6 +11,7 @@ import {
   voteSigningRoot,
 } from '@cairn/protocol'
 import { checkpointTopic } from '../../../node/src/ledger/topics.ts'
+import { Penalties } from '../../../node/src/penalties-view.ts'
 import { bytes32, NETWORK, votingSecret } from '../../../protocol/test/kernel-world.ts'
 import { complaints, NodeWorld, type WorldNode } from './world.ts'
 
@@ -80,7 +81,34 @@ describe('two votes of one node in one round', () => {
     await world.run(7)
     const taken = world.chain.slashed.map(({ epoch, node }) => ({ epoch, node }))
     assert.deepEqual(taken, [{ epoch: 1, node: CHEAT }])
-    for (const node of nodes) assert.deepEqual(await penalties(node), [], 'no checkpoint says so')
+    for (const node of nodes) {
+      assert.deepEqual(await penalties(node), [], 'no checkpoint says so')
+      const view = new Penalties(
+        { node: node.node, registry: () => base.nodes },
+        { network: NETWORK },
+      )
+      const shown = (await view.all()).map(({ epoch, node, offence, state, amount }) => {
+        return { epoch, node, offence, state, amount }
+      })
+      const seen = { epoch: 1, node: CHEAT, offence: 'vote', state: 'taken', amount: undefined }
+      assert.deepEqual(shown, [seen])
+      assert.equal(await view.one(1, CHEAT), undefined)
+    }
+  })
+
+  it('are shown with what became of them where no bond was taken', async () => {
+    const { world, nodes, base, say } = await scene()
+    for (const { chain } of nodes) chain.punish = async () => 'capReached'
+    await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
+    await world.run(4)
+    for (const node of nodes) {
+      assert.deepEqual(await penalties(node), [{ index: CHEAT, epoch: 1, state: 'capReached' }])
+      const votes = await node.node.offences.allDoubleVotes()
+      assert.deepEqual(
+        votes.map(({ state }) => state),
+        ['capReached'],
+      )
+    }
   })
 
   it('for two rounds, or the same said twice, are no offence', async () => {
@@ -101,7 +129,7 @@ describe('a penalty of a checkpoint', () => {
       const { punish } = chain
       // Only what is recorded, so that nothing is taken before.
       chain.punish = async (offence, signal) =>
-        offence.type === 'doubleVote' ? 'done' : await punish.call(chain, offence, signal)
+        offence.type === 'doubleVote' ? 'lapsed' : await punish.call(chain, offence, signal)
     }
     await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
     await world.run(2, 8)
