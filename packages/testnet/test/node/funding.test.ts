@@ -1,8 +1,22 @@
 import { strict as assert } from 'node:assert'
+import { CairnError } from '@cairn/protocol'
 import { complaints, NodeWorld, type WorldNode } from './world.ts'
 
 /** Of twelve in a term four are funded. */
 const EVERY = 3
+
+/** Fills with the chain's times, s, at which nodes try to open a checkpoint. */
+function recorded(nodes: readonly WorldNode[]): number[] {
+  const times: number[] = []
+  for (const { chain } of nodes) {
+    const { fund } = chain
+    chain.fund = (payouts, signal) => {
+      times.push(chain.head()?.timestamp ?? 0)
+      return fund.call(chain, payouts, signal)
+    }
+  }
+  return times
+}
 
 const openings = (nodes: readonly WorldNode[]) =>
   nodes.map(({ lines }) =>
@@ -44,6 +58,24 @@ describe('checkpoints', () => {
     assert.deepEqual(openings(nodes)[world.proposer(EVERY - 1, 1)], [EVERY - 1])
   })
 
+  it('are tried once by each where the contract refuses', async () => {
+    const world = new NodeWorld({ nodes: 3 })
+    const nodes = await world.start(0, 1, 2)
+    const tried = new Map<number, number>()
+    for (const { index, chain } of nodes) {
+      chain.fund = async () => {
+        tried.set(index, (tried.get(index) ?? 0) + 1)
+        throw new CairnError('reverted', 'the contract refuses')
+      }
+    }
+    await world.run(2 * EVERY)
+    assert.deepEqual(
+      [...tried].sort(([a], [b]) => a - b),
+      nodes.map(({ index }) => [index, 1]),
+    )
+    assert.deepEqual(complaints(nodes), [])
+  })
+
   it('are opened once they are active, not before', async () => {
     const delay = 20
     const world = new NodeWorld({ nodes: 3, activationDelay: delay })
@@ -60,10 +92,18 @@ describe('checkpoints', () => {
   it('are not opened when they were cancelled before; what comes in their place is', async () => {
     const world = new NodeWorld({ nodes: 4, activationDelay: 20 })
     const nodes = await world.start(0, 1, 2, 3)
+    const tried = recorded(nodes)
     await world.run(EVERY, 8)
-    assert.equal(world.chain.accepted.at(-1)?.epoch, EVERY - 1)
+    const [gone] = world.chain.accepted.slice(-1)
+    assert.equal(gone?.epoch, EVERY - 1)
     world.chain.cancel(EVERY - 1)
+    // Until all have heard of it.
+    await world.run(EVERY, 9)
+    tried.length = 0
     await world.run(EVERY + 4)
+    const [landed] = world.chain.accepted.slice(EVERY)
+    assert.notDeepEqual(landed?.block, gone.block)
+    assert.ok(tried.length > 0 && tried.every(at => at > (landed?.block.timestamp ?? 0)))
     assert.deepEqual(world.chain.funded, [EVERY - 1])
     assert.deepEqual(openings(nodes).flat(), [EVERY - 1])
     assert.deepEqual(complaints(nodes), [])

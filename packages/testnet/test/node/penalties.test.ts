@@ -111,6 +111,22 @@ describe('two votes of one node in one round', () => {
     }
   })
 
+  it('are left to the others by who cast them, however long those take', async () => {
+    const { world, nodes, base, say } = await scene()
+    const own = world.node(CHEAT)
+    await world.until(own.node.start())
+    let asked = 0
+    own.chain.punish = async () => {
+      asked++
+      return 'taken'
+    }
+    for (const { chain } of nodes) chain.punish = async () => 'notActive'
+    await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
+    await world.run(6)
+    assert.equal((await own.node.offences.doubleVotes()).length, 1, 'it knows of them')
+    assert.equal(asked, 0)
+  })
+
   it('for two rounds, or the same said twice, are no offence', async () => {
     const { world, nodes, base, say } = await scene()
     const twice = vote(base, 0, 'one')
@@ -139,6 +155,17 @@ describe('a penalty of a checkpoint', () => {
     await world.run(7)
     assert.equal(world.chain.slashed.length, 1)
     assert.equal(world.chain.slashed[0]?.amount, 20n * TOKEN)
+  })
+
+  it('is forgotten when the chain takes the checkpoint back', async () => {
+    const { world, nodes, base, say } = await scene({ activationDelay: 1_000 })
+    for (const { chain } of nodes) chain.punish = async () => 'notActive'
+    await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
+    await world.run(2, 8)
+    for (const node of nodes) assert.equal((await penalties(node)).length, 1)
+    world.chain.cancel(1)
+    await world.run(2, 9)
+    for (const node of nodes) assert.deepEqual(await penalties(node), [])
   })
 
   it('is taken after a restart of everybody in between', async () => {

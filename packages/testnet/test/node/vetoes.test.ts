@@ -57,6 +57,19 @@ async function tells(world: NodeWorld, members: readonly WeightedKey[]): Promise
 const vetoes = (nodes: readonly WorldNode[]) =>
   nodes.flatMap(({ lines }) => lines.filter(({ text }) => text === 'had a checkpoint cancelled'))
 
+/** Fills with the places of members that the contract is shown. */
+function shown(nodes: readonly WorldNode[]): number[] {
+  const places: number[] = []
+  for (const { chain } of nodes) {
+    const { veto } = chain
+    chain.veto = (found, signal) => {
+      places.push(found.place)
+      return veto.call(chain, found, signal)
+    }
+  }
+  return places
+}
+
 const stranger = { key: bls.publicKey(votingSecret(STRANGER)), weight: 50 }
 
 describe('a checkpoint that hands over to a committee of others than registered nodes', () => {
@@ -71,12 +84,14 @@ describe('a checkpoint that hands over to a committee of others than registered 
     it(`is cancelled by one node, and the network goes on: ${what}`, async () => {
       const { world, nodes, named, root } = await forged(change)
       await tells(world, named)
+      const places = shown(nodes)
       for (const { chain } of nodes) chain.setDown(false)
       await world.run(6)
       assert.deepEqual(
         world.chain.cancelled.map(cancelled => cancelled.root),
         [root],
       )
+      assert.equal(places.length, 1, 'the others see that it is done')
       assert.equal(vetoes(nodes).length, 1)
       assert.ok((world.chain.accepted.at(-1)?.epoch ?? 0) >= 4)
       const drawn = committeeWord(drawCommittee(world.registry, world.profile, undefined))
@@ -89,6 +104,19 @@ describe('a checkpoint that hands over to a committee of others than registered 
       }
     })
   }
+
+  it('is cancelled for who is not registered at all, before one whose weight is wrong', async () => {
+    const { world, nodes, named } = await forged(members => [
+      ...members.map(member => ({ ...member, weight: member.weight + 1 })),
+      stranger,
+    ])
+    await tells(world, named)
+    const places = shown(nodes)
+    for (const { chain } of nodes) chain.setDown(false)
+    await world.run(6)
+    assert.equal(world.chain.cancelled.length, 1)
+    assert.deepEqual(places, [named.length - 1])
+  })
 
   it('stays where nobody tells who they are, and every node says so', async () => {
     const { world, nodes } = await forged(() => [stranger])
