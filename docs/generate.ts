@@ -18,7 +18,13 @@ import {
   type StreamRoute,
   schemaOf,
 } from '@cairn/node'
-import { PARAMETERS, type ParameterUnit, PUBLIC_PROFILE, parameterText } from '@cairn/protocol'
+import {
+  CONTRACT_NUMBERS,
+  PARAMETERS,
+  type ParameterUnit,
+  PUBLIC_PROFILE,
+  parameterText,
+} from '@cairn/protocol'
 import { TestnetFile } from '../packages/testnet/src/testnet-file.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -110,9 +116,12 @@ function metricsTable(): string {
 function parametersTable(): string {
   return table(
     ['name', 'begins as', 'least', 'most', 'step', 'what'],
-    PARAMETERS.map(parameter => {
+    [
+      ...PARAMETERS.map(parameter => ({ ...parameter, begins: parameter.of(PUBLIC_PROFILE) })),
+      ...CONTRACT_NUMBERS,
+    ].map(parameter => {
       const { least, most, step } = parameter.limits(PUBLIC_PROFILE)
-      const values = [parameter.of(PUBLIC_PROFILE), least, most, step]
+      const values = [parameter.begins, least, most, step]
       const texts = values.map(value => parameterText(parameter, value))
       return [`\`${parameter.name}\``, ...texts, `${UNITS[parameter.unit]}, ${parameter.about}`]
     }),

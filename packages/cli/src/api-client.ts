@@ -108,7 +108,7 @@ function notRunning(text: string, facts: Facts, cause?: unknown): CairnError {
   return new CairnError('notRunning', text, {
     facts,
     cause,
-    next: 'start it with `cairn start`, or name its --data-dir',
+    next: 'this command asks the running daemon: start it with `cairn start`, or name its directory with --data-dir',
   })
 }
 

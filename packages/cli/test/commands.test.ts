@@ -66,6 +66,26 @@ describe('commands of a running node', () => {
     assert.match(verified.stdout, /wrong: the checkpoint does not record it/)
     const none = await cairn(['penalties', 'show', '3', '9', ...base])
     assert.equal(none.code, EXIT_CODES.notFound.code)
+    assert.match(
+      jsonOf<CairnFailure>(none).error.message,
+      /^no penalty of node 9 in epoch 3 is kept/,
+    )
+    const later = await cairn(['penalties', 'show', '9999', '2', ...base])
+    assert.match(jsonOf<CairnFailure>(later).error.message, /^epoch 9999 is not accepted yet/)
+  })
+
+  it('explain what cost bond beside what was settled', async () => {
+    const { stdout } = await cairn(['storage', 'explain', String(EPOCH), '--data-dir', directory()])
+    assert.match(
+      stdout,
+      /\nnode 2: penalised \S+ tokens for two attestations, not taken yet, as far as this node knows\n/,
+    )
+    assert.match(
+      stdout,
+      /\n {2}evidence [0-9a-f]{64} against [0-9a-f]{64}\n.*penalties verify 3 2$/m,
+    )
+    const other = ['storage', 'explain', String(EPOCH), '--node', '1', '--data-dir', directory()]
+    assert.doesNotMatch((await cairn(other)).stdout, /penalised/)
   })
 
   it('tell whether it is of use, by exit code too', async () => {
@@ -560,17 +580,18 @@ describe('commands of a running node', () => {
     const where = ['--data-dir', directory()]
     const sentence =
       'node 2 is 120.0 km away, and 100.0 km is the most\n    -> check the cells of both, and the gains that they registered\n'
+    const penalised = `node 2: penalised 100 tokens for two attestations, not taken yet, as far as this node knows\n  evidence ${'01'.repeat(32)} against ${'02'.repeat(32)}\n  -> cairn penalties verify 3 2\n`
     const { stdout } = await cairn(['coverage', 'explain', String(EPOCH), ...where])
     assert.equal(
       stdout,
-      `node 1: does not count: no gateway that could witness it is within 10 km; node 2 is 120.0 km away, and 100.0 km is the most\n  -> node 2: check the cells of both, and the gains that they registered\n  ${sentence}node 5: withholding: withheld 1, scoreLost 10\n`,
+      `node 1: does not count: no gateway that could witness it is within 10 km; node 2 is 120.0 km away, and 100.0 km is the most\n  -> node 2: check the cells of both, and the gains that they registered\n  ${sentence}node 5: withholding: withheld 1, scoreLost 10\n${penalised}`,
     )
     const its = await cairn(['coverage', 'explain', '--node', '2', ...where])
-    assert.equal(its.stdout, `beacon of node 1:\n  ${sentence}`)
+    assert.equal(its.stdout, `beacon of node 1:\n  ${sentence}${penalised}`)
     const numbers = await cairn(['coverage', 'explain', '--node', '2', '--numbers', ...where])
     assert.equal(
       numbers.stdout,
-      'node 1: inconclusive (unheard): reports 1\n  witness 2: tooFar: distance 120000\n',
+      `node 1: inconclusive (unheard): reports 1\n  witness 2: tooFar: distance 120000\n${penalised}`,
     )
     const json = jsonOf<{ verdicts: unknown[]; explained: { witnesses: unknown[] }[] }>(
       await cairn(['coverage', 'explain', String(EPOCH), '--node', '2', ...base]),

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parametersAbi, parameterWord } from '@cairn/contracts'
 import { type Api, apiToken, startApi, systemClock, Voter } from '@cairn/node'
 import { lockPath } from '@cairn/node/lock'
 import { unhex } from '@cairn/protocol'
@@ -179,6 +180,21 @@ describe('cairn vote', function () {
     const { stdout } = await done(0, 'parameters')
     assert.match(stdout, /^baseShare +0\.3, from 0 to 1, by 0\.1 a vote\n {2}part of a kind’s/m)
     assert.match(stdout, /^servedPrice +\S+ tokens, from 0\.000001 to 1, by 0\.002 a vote$/m)
+    assert.match(stdout, /^placeFee +10 tokens, from 0 to 1000, by 10 a vote$/m)
+    const named = await world.client.readContract({
+      address: world.access.contracts.parameters,
+      abi: parametersAbi,
+      functionName: 'names',
+    })
+    const listed = stdout.match(/^\S+(?= .*, by )/gm) ?? []
+    assert.deepEqual(listed.map(parameterWord).sort(), [...named].sort())
+  })
+
+  it('proposes what contracts alone read, and previews nothing of it', async () => {
+    const proposed = await done(0, 'propose', '--set', 'placeFee=5', '--title', 'Cheaper moves')
+    assert.doesNotMatch(proposed.stderr, /preview/)
+    const [, id = ''] = /^proposed ([0-9a-f]{64})/.exec(proposed.stdout) as string[]
+    assert.match((await done(0, 'show', id)).stdout, /set placeFee to 5, now 10: burned for each/)
   })
 
   it('has tokens vote that vote for nobody', async () => {

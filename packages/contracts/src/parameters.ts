@@ -1,5 +1,5 @@
 /** The numbers that are voted on, as `Parameters` is deployed with them. */
-import { PARAMETERS, PPM, type Profile, TOKEN } from '@cairn/protocol'
+import { CONTRACT_NUMBERS, PARAMETERS, type Profile } from '@cairn/protocol'
 import { type Hex, stringToHex } from 'viem'
 
 /** Base units, parts per million or plain weights, as the profile has them. */
@@ -13,30 +13,22 @@ export interface FoundingParameter {
   step: bigint
 }
 
-/** Numbers that only contracts read. */
-export interface ContractNumbers {
-  /** Parts per million of what is taken that go to who proves it. */
-  reporterShare: bigint
-  /** Base units that a change of a node's place costs. */
-  placeFee: bigint
-}
-
 /**
  * A network's parameters as its manifest has them. Any value within the bounds fits with any other: a
  * vote that nodes had to pass over would part them from the contracts.
  */
-export function foundingParameters(
-  profile: Profile,
-  { reporterShare, placeFee }: ContractNumbers,
-): FoundingParameter[] {
+export function foundingParameters(profile: Profile): FoundingParameter[] {
   return [
     ...PARAMETERS.map(({ name, of, limits }) => ({
       name,
       value: of(profile),
       ...limits(profile),
     })),
-    { name: 'reporterShare', value: reporterShare, least: 0n, most: PPM / 2n, step: PPM / 20n },
-    { name: 'placeFee', value: placeFee, least: 0n, most: 1_000n * TOKEN, step: 10n * TOKEN },
+    ...CONTRACT_NUMBERS.map(({ name, begins, limits }) => ({
+      name,
+      value: begins,
+      ...limits(profile),
+    })),
   ]
 }
 

@@ -34,10 +34,7 @@ export const TESTNET_PARAMETERS: DeployParameters = {
   fallbackDelay: 3n * EPOCH_S,
   termEpochs: 12n,
   parameterPeriod: EPOCH_S,
-  parameters: foundingParameters(TESTNET_PROFILE, {
-    reporterShare: 250_000n,
-    placeFee: parseEther('10'),
-  }),
+  parameters: foundingParameters(TESTNET_PROFILE),
   guardian: testGuardian().address,
   // Long enough to vote by hand at two or three nodes.
   votingDelay: 2,

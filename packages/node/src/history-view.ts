@@ -213,7 +213,10 @@ export class History {
     }
   }
 
-  async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
+  async verdicts(
+    epoch: number,
+    kind: string,
+  ): Promise<Omit<VerdictsView, 'penalties'> | undefined> {
     const result = (await this.#settled.of(epoch))?.kinds.find(({ name }) => name === kind)
     if (result === undefined) return undefined
     return {

@@ -45,6 +45,10 @@ export class Penalties {
     return [...recorded, ...alone].sort((a, b) => b.epoch - a.epoch || b.node - a.node)
   }
 
+  async of(epoch: number): Promise<PenaltyView[]> {
+    return (await this.all()).filter(penalty => penalty.epoch === epoch)
+  }
+
   /** Undefined where no checkpoint records it. */
   async one(epoch: number, node: number): Promise<PenaltyDetails | undefined> {
     const { ledger, offences, epochs } = this.#components.node

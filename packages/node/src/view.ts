@@ -311,7 +311,8 @@ export class DaemonView implements NodeView {
   }
 
   async verdicts(epoch: number, kind: string): Promise<VerdictsView | undefined> {
-    return await this.#history.verdicts(epoch, kind)
+    const found = await this.#history.verdicts(epoch, kind)
+    return found && { ...found, penalties: await this.#penalties.of(epoch) }
   }
 
   async earnings(epoch: number): Promise<EarningsView | undefined> {

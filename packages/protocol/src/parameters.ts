@@ -13,7 +13,8 @@ import { checkProfile, PPM, type Profile, TOKEN } from './profile.ts'
 /** How a value is written for people: `tokens` and `share` have a fraction. */
 export type ParameterUnit = 'tokens' | 'share' | 'weight'
 
-export interface Parameter {
+/** A number that is voted on. */
+export interface VotedNumber {
   /** At most 31 ASCII characters: on the chain left-aligned in 32 bytes. */
   readonly name: string
   readonly unit: ParameterUnit
@@ -21,8 +22,18 @@ export interface Parameter {
   limits(founding: Profile): ParameterLimits
   /** What it is, and why it is bounded so: one sentence for who votes. */
   readonly about: string
+}
+
+/** One that epochs are settled by. */
+export interface Parameter extends VotedNumber {
   of(profile: Profile): bigint
   with(profile: Profile, value: bigint): Profile
+}
+
+/** One that contracts alone read: no epoch pays otherwise for it. */
+export interface ContractNumber extends VotedNumber {
+  /** What networks begin with. */
+  readonly begins: bigint
 }
 
 /** In what the chain holds: base units, parts per million, or the weight itself. */
@@ -104,17 +115,54 @@ export const PARAMETERS: readonly Parameter[] = [
   },
 ]
 
-/** Undefined for a name that no rule reads: a contract may hold values for other contracts. */
+export const CONTRACT_NUMBERS: readonly ContractNumber[] = [
+  {
+    name: 'reporterShare',
+    unit: 'share',
+    about:
+      'part of a bond taken that goes to who brings the proof; half at most, since a node may report itself',
+    begins: PPM / 4n,
+    limits: () => ({ least: 0n, most: PPM / 2n, step: PPM / 20n }),
+  },
+  {
+    name: 'placeFee',
+    unit: 'tokens',
+    about: 'burned for each change of a node’s place, so that none goes where it is asked next',
+    begins: 10n * TOKEN,
+    limits: () => ({ least: 0n, most: 1_000n * TOKEN, step: 10n * TOKEN }),
+  },
+]
+
+/** All that a vote can change. */
+export const VOTED_NUMBERS: readonly VotedNumber[] = [...PARAMETERS, ...CONTRACT_NUMBERS]
+
+/** Undefined for a name that no rule of settlement reads. */
 export function parameterOf(name: string): Parameter | undefined {
   return PARAMETERS.find(parameter => parameter.name === name)
 }
 
+/** Undefined for a name that no command sets: the contract may be given more. */
+export function votedNumberOf(name: string): VotedNumber | undefined {
+  return VOTED_NUMBERS.find(number => number.name === name)
+}
+
 /** Throws `badParameter`, naming those that there are. */
-export function requireParameter(name: string): Parameter {
-  const parameter = parameterOf(name)
-  check(parameter !== undefined, 'badParameter', `${name} is no parameter that can be voted on`, {
+export function requireVotedNumber(name: string): VotedNumber {
+  const number = votedNumberOf(name)
+  check(number !== undefined, 'badParameter', `${name} is no parameter that can be voted on`, {
     facts: { name },
-    next: `choose of ${PARAMETERS.map(known => known.name).join(', ')}`,
+    next: `choose of ${VOTED_NUMBERS.map(known => known.name).join(', ')}`,
+  })
+  return number
+}
+
+/** Throws `badParameter` for a name that no epoch is settled by. */
+function requireParameter(name: string): Parameter {
+  requireVotedNumber(name)
+  const parameter = parameterOf(name)
+  check(parameter !== undefined, 'badParameter', `no epoch pays otherwise for ${name}`, {
+    facts: { name },
+    next: 'contracts alone read it: what it is for says `cairn vote parameters`',
   })
   return parameter
 }
@@ -131,7 +179,7 @@ export function parameterText({ unit }: Pick<Parameter, 'unit'>, value: bigint):
 
 /** What `parameterText` writes. Throws `badParameter`, also for a name that is none. */
 export function parseParameter(name: string, text: string): bigint {
-  const { unit } = requireParameter(name)
+  const { unit } = requireVotedNumber(name)
   const digits = FRACTION[unit]
   const [, whole, part = ''] = /^([0-9]{1,20})(?:\.([0-9]+))?$/.exec(text) ?? []
   check(

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  CONTRACT_NUMBERS,
   checkFounding,
   PARAMETERS,
   type ParameterChange,
@@ -101,6 +102,20 @@ describe('parameters', () => {
         assert.equal(parseParameter(name, parameterText({ unit }, value)), value)
       }),
     )
+  })
+})
+
+describe('numbers that contracts alone read', () => {
+  it('are read as people write them, and change no profile', () => {
+    assert.equal(parseParameter('placeFee', '2.5'), (5n * TOKEN) / 2n)
+    assert.equal(parseParameter('reporterShare', '0.3'), 300_000n)
+    for (const { name, begins, limits } of CONTRACT_NUMBERS) {
+      const { least, most, step } = limits(founding)
+      assert.ok(least <= begins && begins <= most && step <= most, name)
+      const set = () => withParameters(founding, new Map([[name, begins]]), founding)
+      assert.throws(set, { code: 'badParameter', message: /no epoch pays otherwise/ })
+      assert.deepEqual(profileAt(founding, [change(name, least, 1n)]), founding)
+    }
   })
 })
 

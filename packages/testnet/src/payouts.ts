@@ -83,6 +83,40 @@ export async function depositAll(
   for (const hash of hashes) await mined(hash)
 }
 
+export interface Gift {
+  /** 20 bytes in hexadecimal, without 0x. */
+  account: string
+  /** Base units. */
+  ether: bigint
+  tokens: bigint
+}
+
+/** Sends an account ether and tokens of the deployer's. Throws `claimReverted`. */
+export async function giveTo(
+  access: PayoutsAccess,
+  { account, ether, tokens }: Gift,
+): Promise<{ transactions: Hex[] }> {
+  const { wallet, mined } = connect(access)
+  const to: Hex = `0x${account}`
+  const transactions: Hex[] = []
+  if (ether > 0n) {
+    transactions.push(await wallet.sendTransaction({ to, value: ether, chain: null }))
+  }
+  if (tokens > 0n) {
+    transactions.push(
+      await wallet.writeContract({
+        address: access.contracts.token,
+        abi: cairnTokenAbi,
+        functionName: 'transfer',
+        args: [to, tokens],
+        chain: null,
+      }),
+    )
+  }
+  for (const hash of transactions) await mined(hash)
+  return { transactions }
+}
+
 /**
  * Funds an accepted checkpoint, unless a node does, and has everybody paid. Resolves with whether the chain paid out
  * what the checkpoint says was earned, to the last unit, and took from the deposits what it says

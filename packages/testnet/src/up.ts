@@ -2,14 +2,17 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ContractAddresses } from '@cairn/contracts'
 import type { AcceptedCheckpoint, Daemon, Log, Settled } from '@cairn/node'
 import { CairnError, COVERAGE, check } from '@cairn/protocol'
+import type { Hex } from 'viem'
 import { askTestnet, FAULTS, type Fault, TestnetStatus } from './control.ts'
 import type { CheatGroup } from './field/residents.ts'
 import { GatewayTally } from './gateway-tally.ts'
 import { LiveView, type Screen } from './live.ts'
 import { violationText } from './monitor.ts'
-import { claimAll } from './payouts.ts'
+import { claimAll, type Gift, giveTo } from './payouts.ts'
 import {
   carriedDeals,
   type EpochLine,
@@ -20,6 +23,7 @@ import {
   totals,
 } from './summary.ts'
 import { preparationOf, Testnet } from './testnet.ts'
+import { readTestnetFile, testnetFilePath } from './testnet-file.ts'
 import { verifyInclusions } from './verification.ts'
 
 export interface TestnetUpOptions {
@@ -57,6 +61,9 @@ const SETTLING_MS = 15_000
 /** A client signs for the last bytes a second after them; on a busy machine later, ms. */
 const RECEIPTS_MS = 15_000
 const SETTLING_POLL_MS = 50
+/** Summing up, fetching the file and closing 64 nodes takes a busy machine a minute or two, ms. */
+const DOWN_MS = 300_000
+const DOWN_POLL_MS = 100
 /** Starts of a testnet that is not ready by genesis. */
 const ATTEMPTS = 4
 /** Fetching the file at the end takes a second; by then it may be that nobody waits any more, ms. */
@@ -132,9 +139,34 @@ async function runOnce(
   }
 }
 
-/** Ends the testnet that runs from a directory. */
-export async function testnetDown(dataDir: string): Promise<void> {
+/**
+ * Ends the testnet that runs from a directory, and waits until it has: its file goes last. Throws
+ * `noTestnet`, or `testnetStopping` where it takes longer than `DOWN_MS`.
+ */
+export async function testnetDown(dataDir: string, signal: AbortSignal): Promise<void> {
+  const { pid } = await readTestnetFile(dataDir)
   await askTestnet(dataDir, 'POST', '/down')
+  const end = performance.now() + DOWN_MS
+  while (await isThere(testnetFilePath(dataDir))) {
+    check(performance.now() < end, 'testnetStopping', 'the testnet is still being taken down', {
+      facts: { pid, waitedS: DOWN_MS / 1_000 },
+      next: `look after process ${pid}, which runs it`,
+    })
+    await sleep(DOWN_POLL_MS, undefined, { signal })
+  }
+}
+
+/** Sends an account of the testnet that runs from a directory ether and tokens. */
+export async function testnetGive(dataDir: string, gift: Gift): Promise<{ transactions: Hex[] }> {
+  const { chain } = await readTestnetFile(dataDir)
+  return await giveTo({ rpcUrl: chain.rpc, contracts: chain.contracts as ContractAddresses }, gift)
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 export async function testnetStatus(dataDir: string): Promise<TestnetStatus> {

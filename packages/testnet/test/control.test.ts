@@ -50,6 +50,7 @@ describe('the control of a testnet', () => {
           status: async () => STATUS,
           down: () => {
             downs++
+            setTimeout(() => rm(join(dataDir, 'testnet.json')), 50)
           },
         },
       },
@@ -74,8 +75,9 @@ describe('the control of a testnet', () => {
     const answer = await testnetFault(dataDir, 'rpc-down', ['node1', 'node2'])
     assert.deepEqual(answer, { fault: 'rpc-down', nodes: ['node1', 'node2'] })
     assert.deepEqual(faults, [answer])
-    await testnetDown(dataDir)
+    await testnetDown(dataDir, new AbortController().signal)
     assert.equal(downs, 1)
+    await assert.rejects(stat(join(dataDir, 'testnet.json')))
   })
 
   it('keeps its token to the owner', async () => {

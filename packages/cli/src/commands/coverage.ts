@@ -17,6 +17,7 @@ import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { concerning, findingLine, numberLines, type Verdicts } from './explain.ts'
 import { whole } from './numbers.ts'
+import { penaltyLines } from './penalties.ts'
 
 export function coverageCommand({ program, action }: Commands): void {
   const coverage = program.command('coverage').description('radio coverage')
@@ -77,7 +78,9 @@ async function explain(
       node === undefined || target === node || witnesses.some(other => other.node === node),
   )
   const lines = numbers ? numberLines(found, 'witness') : sentenceLines(explained, node)
-  if (!numbers) lines.push(...found.findings.map(findingLine))
+  if (!numbers) {
+    lines.push(...found.findings.map(findingLine), ...found.penalties.flatMap(penaltyLines))
+  }
   if (lines.length === 0) {
     lines.push(
       node === undefined

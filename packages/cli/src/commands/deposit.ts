@@ -47,7 +47,20 @@ async function show(session: Session) {
     session.output.note(`it pays for the deals of the key ${key}, not for this node’s`)
   }
   if (requested !== '0') session.output.note(whenPaid(found))
+  const why = found.available === '0' ? unavailable(found) : undefined
+  if (why !== undefined) session.output.note(why)
   return undefined
+}
+
+/** Why nothing can be paid, where no other note says it. */
+function unavailable(found: Json<DepositView>): string | undefined {
+  const { deposited, spent = '0', requested, key, dealKey } = found
+  if (key !== dealKey) return undefined
+  if (deposited === '0') return 'nothing is put down: pay in with `cairn deposit add`'
+  const left = BigInt(deposited) - BigInt(spent) - BigInt(requested)
+  return left > 0n
+    ? 'what was paid in counts from the first epoch on whose base has its block: look again in an epoch or two'
+    : 'all of it is spent or asked back: pay in more with `cairn deposit add`'
 }
 
 async function add(session: Session, amount: bigint, { reference }: { reference?: string }) {

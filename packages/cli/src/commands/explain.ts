@@ -1,6 +1,7 @@
 /** Prints what an epoch settled of one proof kind: verdicts, reasons, and the numbers compared. */
 import type { Json, VerdictsView } from '@cairn/node'
 import type { Session } from '../session.ts'
+import { penaltyLines } from './penalties.ts'
 
 export interface ExplainInit {
   kind: string
@@ -34,17 +35,19 @@ export function concerning(all: Verdicts, node: number | undefined): Verdicts {
       concerns([target, ...parts.map(other => other.node)]),
     ),
     findings: all.findings.filter(finding => concerns([finding.node])),
+    penalties: all.penalties.filter(penalty => concerns([penalty.node])),
   }
 }
 
 /** A line per verdict, part and finding, with all numbers. */
-export function numberLines({ verdicts, findings }: Verdicts, part: string): string[] {
+export function numberLines({ verdicts, findings, penalties }: Verdicts, part: string): string[] {
   return [
     ...verdicts.flatMap(({ target, verdict, reason, facts, parts }) => [
       `node ${target}: ${verdict} (${reason})${numbers(facts)}`,
       ...parts.map(other => `  ${part} ${other.node}: ${other.reason}${numbers(other.facts)}`),
     ]),
     ...findings.map(findingLine),
+    ...penalties.flatMap(penaltyLines),
   ]
 }
 

@@ -9,6 +9,7 @@ import {
   penaltyFault,
   plainVerifier,
   rulebook,
+  tokenText,
   unhex,
 } from '@cairn/protocol'
 import { EXIT_CODES } from '../exit-codes.ts'
@@ -73,6 +74,18 @@ function line({ epoch, node, own, offence, amount, state }: Json<PenaltyView>): 
     ...(own ? ['yours'] : []),
   ]
   return `epoch ${epoch}  node ${node}  ${lost}  ${whatOf(offence)}, ${notes.join(', ')}`
+}
+
+/** What cost bond, by what evidence, and how to check it. */
+export function penaltyLines(penalty: Json<PenaltyView>): string[] {
+  const { epoch, node, amount, offence, evidence, rival, state } = penalty
+  const lost = amount === undefined ? 'its part of the bond' : tokenText(BigInt(amount))
+  const against = rival === undefined ? '' : ` against ${rival}`
+  return [
+    `node ${node}: penalised ${lost} for ${whatOf(offence)}, ${STATES[state]}`,
+    `  evidence ${evidence}${against}`,
+    ...(amount === undefined ? [] : [`  -> cairn penalties verify ${epoch} ${node}`]),
+  ]
 }
 
 function whatOf(offence: string): string {

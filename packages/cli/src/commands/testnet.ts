@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
+import { TOKEN, tokenText, unitsText } from '@cairn/protocol'
 import type { MemberStatus } from '@cairn/testnet'
+import { accountGiven, tokenAmount } from '../amounts.ts'
 import { pinoLog } from '../log.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -49,16 +51,23 @@ export function testnetCommand({ program, action }: Commands): void {
     )
   testnet
     .command('down')
-    .description('end the one that runs in the directory')
+    .description('end the one that runs in the directory, and wait until it has')
     .option('--dir <dir>', 'directory of the testnet')
     .action(
       action(async (session, { dir }: { dir?: string }) => {
         const { testnetDown } = await import('@cairn/testnet')
-        await testnetDown(await directory(session, dir))
+        await testnetDown(await directory(session, dir), session.signal)
         session.output.result({ stopped: true }, 'down')
         return undefined
       }),
     )
+  testnet
+    .command('give <account>')
+    .description('send an account ether and tokens, as to a node of your own')
+    .option('--ether <ether>', 'how much; 10 unless given', tokenAmount)
+    .option('--tokens <tokens>', 'how many; 2000 unless given', tokenAmount)
+    .option('--dir <dir>', 'directory of the testnet')
+    .action(action(give))
   testnet
     .command('status')
     .description('what runs, and how far it is')
@@ -84,6 +93,29 @@ export function testnetCommand({ program, action }: Commands): void {
         return undefined
       }),
     )
+}
+
+interface GiveOptions {
+  ether?: bigint
+  tokens?: bigint
+  dir?: string
+}
+
+async function give(session: Session, text: string, options: GiveOptions) {
+  // Enough for a node with its least bond, and for much gas.
+  const { ether = 10n * TOKEN, tokens = 2_000n * TOKEN, dir } = options
+  const account = accountGiven(text)
+  const { testnetGive } = await import('@cairn/testnet')
+  const { transactions } = await testnetGive(await directory(session, dir), {
+    account,
+    ether,
+    tokens,
+  })
+  session.output.result(
+    { account, ether: String(ether), tokens: String(tokens), transactions },
+    `gave 0x${account} ${unitsText(ether)} ether and ${tokenText(tokens)}`,
+  )
+  return undefined
 }
 
 function memberText({ name, running, rpc, peers = 0, accepted = -1 }: MemberStatus): string {

@@ -12,8 +12,9 @@ import {
   parameterOf,
   parameterText,
   parseParameter,
-  requireParameter,
+  requireVotedNumber,
   tokenText,
+  votedNumberOf,
 } from '@cairn/protocol'
 import { Argument } from 'commander'
 import type { Commands } from '../run.ts'
@@ -128,8 +129,13 @@ async function propose(session: Session, { title }: { title: string }) {
   const { id, starts, ends } = done.proposal
   const times = `voting is from ${timeText(starts)} to ${timeText(ends)}`
   session.output.result(done, [`proposed ${id}`, times].join('\n'))
-  const same = given.map(assignment => `--set ${assignment.join('=')}`).join(' ')
-  session.output.note(`see who would earn what with \`cairn vote preview ${same}\``)
+  // No epoch pays otherwise for what contracts alone read.
+  const same = given
+    .filter(([name]) => parameterOf(name) !== undefined)
+    .map(assignment => `--set ${assignment.join('=')}`)
+  if (same.length > 0) {
+    session.output.note(`see who would earn what with \`cairn vote preview ${same.join(' ')}\``)
+  }
   session.output.note(nextStep(done.proposal))
   return undefined
 }
@@ -214,7 +220,7 @@ async function proposedBy(session: Session, id: string): Promise<[name: string, 
 }
 
 function parameterLines({ name, now, least, most, step }: Json<VoteParameter>): string {
-  const parameter = requireParameter(name)
+  const parameter = requireVotedNumber(name)
   const text = (value: string) => parameterText(parameter, BigInt(value))
   const unit = parameter.unit === 'tokens' ? ' tokens' : ''
   const bounds = `from ${text(least)} to ${text(most)}, by ${text(step)} a vote`
@@ -235,7 +241,7 @@ function previewText(found: Json<PreviewView>): string {
 }
 
 function changeText({ name, before, after }: Json<PreviewView>['changes'][number]): string {
-  const parameter = requireParameter(name)
+  const parameter = requireVotedNumber(name)
   const text = (value: string) => parameterText(parameter, BigInt(value))
   return `${name} ${text(before)} -> ${text(after)}`
 }
@@ -278,7 +284,7 @@ function proposalText(proposal: Json<VoteProposal>): string {
 
 function callText(call: Json<VoteProposal>['calls'][number]): string {
   const { change } = call
-  const parameter = change && parameterOf(change.name)
+  const parameter = change && votedNumberOf(change.name)
   if (change === undefined || parameter === undefined) {
     return `call ${call.contract}.${call.function ?? 'unknown'}(${call.arguments.join(', ')})`
   }

@@ -65,6 +65,10 @@ export function errorBody({ code, message, facts, next }: CairnError): ErrorBody
   return { error: { code, message, facts: plain(facts), ...(next === undefined ? {} : { next }) } }
 }
 
+/** For who writes a program; a command checks what it is given before it asks. */
+export const AS_DESCRIBED =
+  'see `cairn help` for what a command takes; programs find the routes in docs/interfaces.md'
+
 export function notFound(what: string, facts: Facts): CairnError {
   return new CairnError('notFound', `${what} is not here`, { facts })
 }

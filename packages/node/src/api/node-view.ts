@@ -208,6 +208,8 @@ export interface VerdictsView {
   kind: string
   verdicts: VerdictView[]
   findings: SettledFinding[]
+  /** All of the epoch, whichever kind or vote they are for. */
+  penalties: PenaltyView[]
 }
 
 /** Who could have taken part in the beacons of an epoch. */

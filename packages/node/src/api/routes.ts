@@ -260,7 +260,7 @@ export const ROUTES: readonly Route[] = [
     params: z.strictObject({ epoch, node: integer(0, EPOCH_MAX) }),
     response: shapes.PenaltyDetailsShape,
     answer: async (view, { params }) => ({
-      body: toJson(given(await view.penalty(params.epoch, params.node), 'this penalty', params)),
+      body: toJson(penalised(view, params, await view.penalty(params.epoch, params.node))),
     }),
   }),
   route({
@@ -778,6 +778,27 @@ function integer(minimum: number, maximum: number) {
 function given<T>(value: T | undefined, what: string, facts: Record<string, string | number>): T {
   if (value === undefined) throw notFound(what, facts)
   return value
+}
+
+/** A penalty that is not there was never settled, or not yet, or is of another epoch or node. */
+function penalised<T>(
+  view: NodeView,
+  { epoch, node }: { epoch: number; node: number },
+  value: T | undefined,
+): T {
+  if (value !== undefined) return value
+  const accepted = view.accepted()
+  const facts = { epoch, node, accepted }
+  if (epoch > accepted) {
+    throw new CairnError('notFound', `epoch ${epoch} is not accepted yet`, {
+      facts,
+      next: `its penalties are known with its checkpoint; the last accepted is ${accepted}`,
+    })
+  }
+  throw new CairnError('notFound', `no penalty of node ${node} in epoch ${epoch} is kept here`, {
+    facts,
+    next: 'see `cairn penalties` for those there are',
+  })
 }
 
 /** What settlement gave for `epoch`; where there is nothing, the error says how far the node is. */

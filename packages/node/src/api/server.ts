@@ -12,7 +12,7 @@ import { issuesOf, issuesText } from '../issues.ts'
 import type { Metrics } from '../metrics.ts'
 import { Rate } from '../network/rate.ts'
 import type { Clock, Log } from '../ports.ts'
-import { errorAnswer } from './errors.ts'
+import { AS_DESCRIBED, errorAnswer } from './errors.ts'
 import { toJson } from './json.ts'
 import * as limits from './limits.ts'
 import type { NodeView } from './node-view.ts'
@@ -158,7 +158,7 @@ class ApiServer implements Api {
     app.setNotFoundHandler((request, reply) => {
       const error = new CairnError('notFound', 'no such route', {
         facts: { method: request.method, path: request.url.slice(0, 256) },
-        next: 'see /openapi.json',
+        next: AS_DESCRIBED,
       })
       return this.#sendError(error, request, reply)
     })
@@ -411,6 +411,6 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const [first] = issuesOf(result.error)
   throw new CairnError('badRequest', issuesText(result.error), {
     facts: { parameter: first?.path },
-    next: 'see /openapi.json',
+    next: AS_DESCRIBED,
   })
 }

@@ -247,6 +247,7 @@ export const VerdictsShape = z.object({
     }),
   ),
   findings: z.array(finding),
+  penalties: z.array(PenaltyShape),
 })
 
 export const GatewaysShape = z.object({

@@ -4,6 +4,7 @@ import { CairnError, check, concatBytes, ENTRIES_MAX, NAME_MAX_BYTES } from '@ca
 import { z } from 'zod'
 import { issuesText } from '../issues.ts'
 import type { Clock, Timer } from '../ports.ts'
+import { AS_DESCRIBED } from './errors.ts'
 import { toJson } from './json.ts'
 import {
   EVENT_BACKLOG_MAX_BYTES,
@@ -80,7 +81,7 @@ function headOf(line: Uint8Array): z.output<typeof PackHead> {
   }
   const result = PackHead.safeParse(value)
   if (result.success) return result.data
-  throw new CairnError('badRequest', issuesText(result.error), { next: 'see /openapi.json' })
+  throw new CairnError('badRequest', issuesText(result.error), { next: AS_DESCRIBED })
 }
 
 /** What a stream gave last and nobody took yet. */

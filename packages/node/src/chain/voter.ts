@@ -13,7 +13,13 @@ import {
   parameterWord,
   timelockAbi,
 } from '@cairn/contracts'
-import { CairnError, check, PARAMETERS, parameterText, requireParameter } from '@cairn/protocol'
+import {
+  CairnError,
+  check,
+  parameterText,
+  requireVotedNumber,
+  VOTED_NUMBERS,
+} from '@cairn/protocol'
 import {
   type Abi,
   BaseError,
@@ -174,9 +180,9 @@ export class Voter {
     return { power: await this.power(), proposals }
   }
 
-  /** All that nodes pay by and a vote can change, as the contract has it now. */
+  /** All that a vote can change, as the contract has it now. */
   async parameters(): Promise<VoteParameter[]> {
-    return await Promise.all(PARAMETERS.map(({ name }) => this.#readParameter(name)))
+    return await Promise.all(VOTED_NUMBERS.map(({ name }) => this.#readParameter(name)))
   }
 
   /** Of the id's first digits. Rejects with `unknownProposal`. */
@@ -340,7 +346,7 @@ export class Voter {
 
   /** Bounds and step, as the contract has them. */
   async #requireAllowed(name: string, value: bigint): Promise<void> {
-    const parameter = requireParameter(name)
+    const parameter = requireVotedNumber(name)
     const { now, least, most, step } = await this.#readParameter(name)
     const text = (amount: bigint) => parameterText(parameter, amount)
     const change = value > now ? value - now : now - value

@@ -3,7 +3,7 @@
  * says why. What would be seen only once it is paid for is refused here.
  */
 import { type DeployParameters, deployedAt, foundingParameters, type Grant } from '@cairn/contracts'
-import { CairnError, check, PPM, TOKEN, unitsGiven } from '@cairn/protocol'
+import { CairnError, check, PPM, unitsGiven } from '@cairn/protocol'
 import { isAddress } from 'viem'
 import { z } from 'zod'
 import { issuesOf, issuesText } from '../issues.ts'
@@ -111,7 +111,7 @@ export function parseFounding(text: string): FoundingSettings {
     facts: { supply: total, operatorMinimum },
     next: 'give supply.tokens more, or bonds.operatorMinimum less',
   })
-  const voted = foundingParameters(profile, { reporterShare: PPM / 4n, placeFee: 10n * TOKEN })
+  const voted = foundingParameters(profile)
   for (const { name, value, least, most } of voted) {
     const fits = value >= least && value <= most
     check(fits, 'badFounding', `${name}: expected ${least} to ${most}, found ${value}`, {

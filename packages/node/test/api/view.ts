@@ -316,6 +316,7 @@ export async function testView(): Promise<TestView> {
                 agreeing: [4],
               },
             ],
+            penalties: [PENALTY],
             findings: [{ node: 5, code: 'withholding', facts: { withheld: 1, scoreLost: '10' } }],
           }
         : undefined,
