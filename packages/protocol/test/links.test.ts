@@ -169,7 +169,6 @@ describe('the links to an older checkpoint', () => {
       ['without data', changed(log => ({ ...log, data: '0x' })), 'badRpc'],
       ['as no list', answers({}), 'badRpc'],
       ['as a list of nothing', answers([null]), 'badRpc'],
-      ['as a list without end', answers(new Array(2_049).fill(null)), 'badRpc'],
       ['of a block that nobody asked about', answers([entry(of.logs[299], 10n ** 9n)]), 'badRpc'],
       ['of no block', answers([{ data: of.logs[299]?.data }]), 'badRpc'],
     ]
@@ -178,6 +177,21 @@ describe('the links to an older checkpoint', () => {
         assert.equal(await refusal(follow(request, { of })), code)
       })
     }
+
+    it('as a list without end are refused, however right each is', async () => {
+      const last = of.logs.at(-1)
+      const list = (length: number) => answers(new Array(length).fill(entry(last, of.newest)))
+      assert.deepEqual(await follow(list(2_048), { of, epoch: 298 }), rootOf(of, 298))
+      assert.equal(await refusal(follow(list(2_049), { of, epoch: 298 })), 'badRpc')
+    })
+
+    it('of another epoch than the contract says are refused', async () => {
+      const logs = of.logs.map(log => ({ ...log, epoch: log.epoch + 1 }))
+      const { request } = logEndpoint({ logs })
+      const init = { request, checkpoints: CHECKPOINTS, from: 0n, to: of.newest }
+      const found = rootBelow(298, { epoch: 300, root: rootOf(of, 299) }, init)
+      assert.equal(await refusal(found), 'badRpc')
+    })
   })
 })
 

@@ -302,6 +302,22 @@ describe('claims', () => {
       assert.equal((await by(opened)).done, 'before')
     })
 
+    it('wait for their own checkpoint, though an earlier one is active', async () => {
+      await world.close()
+      world = await openChain({ activationDelay: 600n })
+      network = await world.begin(last)
+      await land(5, 7)
+      await world.client.increaseTime({ seconds: 600 })
+      await world.mine()
+      const epoch = await land(6, 8)
+      const payouts = claimableOfProof(proofOf(epoch, 1))
+      const wanted = { ...wish, accounts: [account(1)] }
+      assert.deepEqual(await refusal(desk(9, payouts).claim(wanted)), ['notActive', undefined])
+      await world.client.increaseTime({ seconds: 600 })
+      await world.mine()
+      assert.equal((await desk(9, payouts).claim(wanted)).total, 6n * TOKEN)
+    })
+
     it('are refused where they do not hold, or are of another checkpoint', async () => {
       const epoch = await land(5, 7)
       const proof = proofOf(epoch, 1)
