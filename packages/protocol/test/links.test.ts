@@ -142,6 +142,13 @@ describe('the links to an older checkpoint', () => {
     assert.equal(calls, 1)
   })
 
+  it('do not lead from a root that is of another epoch than was said', async () => {
+    const { request } = logEndpoint(year)
+    const kept = { epoch: YEAR - 1, root: rootOf(year, YEAR - 2) }
+    const init = { request, checkpoints: CHECKPOINTS, from: 0n, to: year.newest }
+    assert.equal(await refusal(rootBelow(0, kept, init)), 'badRpc')
+  })
+
   describe('that an endpoint makes up', () => {
     const of = historyOf({ epochs: 300, every: HOUR })
     const lied = { ...(of.checkpoints[200] as Checkpoint), earnedTotal: 1n }
