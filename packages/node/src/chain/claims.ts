@@ -247,7 +247,10 @@ export class Claims {
     const calls = this.#calls(source, due, { bond, epoch: BigInt(active) })
     // Of an older one than that the contract may have the payouts too.
     const missing = funded === undefined || funded < active
-    const fund = { to: distributor, data: data('fund', source.fund()) }
+    const fund = {
+      to: distributor,
+      data: encodeFunctionData({ abi, functionName: 'fund', args: source.fund() }),
+    }
     if (dryRun) {
       const price = await rpc.call(client => client.getGasPrice())
       // What rests on the funding cannot be estimated before it.
@@ -286,7 +289,9 @@ export class Claims {
     const proofs = due
       .map(({ account }) => source.claim(account))
       .filter(found => found !== undefined)
-    const [, payout, path] = proofs[0] ?? []
+    const [first] = proofs
+    invariant(first !== undefined, 'what is due has a proof')
+    const [, payout, path] = first
     if (bond !== undefined) {
       const own =
         due.length === 1 && bytesToHex(due[0]?.account as Uint8Array) === address.toLowerCase()
@@ -294,13 +299,29 @@ export class Claims {
         facts: { account: address },
         next: 'claim it for its account first, then `cairn bond add`',
       })
-      return [{ to, data: data('claimAndBond', [epoch, payout, path, bond]) }]
+      return [
+        {
+          to,
+          data: encodeFunctionData({
+            abi,
+            functionName: 'claimAndBond',
+            args: [epoch, payout, path, bond],
+          }),
+        },
+      ]
     }
-    if (due.length === 1) return [{ to, data: data('claim', [epoch, payout, path]) }]
+    if (due.length === 1)
+      return [
+        {
+          to,
+          data: encodeFunctionData({ abi, functionName: 'claim', args: [epoch, payout, path] }),
+        },
+      ]
     return Array.from({ length: Math.ceil(proofs.length / CLAIMS_AT_ONCE) }, (_, i) => {
       const batch = proofs.slice(i * CLAIMS_AT_ONCE, (i + 1) * CLAIMS_AT_ONCE)
-      const args = [epoch, batch.map(([, leaf]) => leaf), batch.map(([, , siblings]) => siblings)]
-      return { to, data: data('claimMany', args) }
+      const [leaves, paths] = [batch.map(([, leaf]) => leaf), batch.map(([, , path]) => path)]
+      const args = [epoch, leaves, paths] as const
+      return { to, data: encodeFunctionData({ abi, functionName: 'claimMany', args }) }
     })
   }
 
@@ -450,12 +471,8 @@ function trunkOf({ leaf, position, path }: ProofFile['inclusion']) {
 
 const BEHIND = 'the chain has gone on beyond what is settled here'
 
-function data(
-  functionName: 'fund' | 'claim' | 'claimMany' | 'claimAndBond',
-  args: readonly unknown[],
-): Hex {
-  return encodeFunctionData({ abi: rewardDistributorAbi, functionName, args } as never)
-}
+/** Of what a claim calls. */
+const abi = rewardDistributorAbi
 
 /** Less than is due where the outflow was used up, or another had it paid meanwhile. */
 function movedBy(distributor: Hex, claims: readonly Mined[]) {

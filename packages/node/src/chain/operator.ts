@@ -244,7 +244,7 @@ export class Operator {
     const { index } = node
     if (order.act === 'bond') {
       requireStaying(node)
-      const more = this.#call('addBond', [index, order.amount])
+      const more = encodeFunctionData({ abi, functionName: 'addBond', args: [index, order.amount] })
       return { data: await this.#permitted(order.amount, more), tokens: order.amount }
     }
     requireOperator(node, standing)
@@ -257,7 +257,11 @@ export class Operator {
           return undefined
         requireStaying(node)
         requireCell(cell)
-        const move = this.#call('changePlace', [index, cell, region, subBand, gain])
+        const move = encodeFunctionData({
+          abi,
+          functionName: 'changePlace',
+          args: [index, cell, region, subBand, gain],
+        })
         return { data: await this.#permitted(standing.placeFee, move), tokens: standing.placeFee }
       }
       case 'offer': {
@@ -266,18 +270,32 @@ export class Operator {
         const data = [
           ...(bytesToHex(payout) === bytesToHex(node.payout)
             ? []
-            : [this.#call('changePayout', [index, bytesToHex(payout)])]),
-          ...(kinds === node.kinds ? [] : [this.#call('changeKinds', [index, kinds])]),
+            : [
+                encodeFunctionData({
+                  abi,
+                  functionName: 'changePayout',
+                  args: [index, bytesToHex(payout)],
+                }),
+              ]),
+          ...(kinds === node.kinds
+            ? []
+            : [encodeFunctionData({ abi, functionName: 'changeKinds', args: [index, kinds] })]),
         ]
         return data.length === 0 ? undefined : { data, tokens: 0n }
       }
       case 'exit':
         if (node.state !== 'registered') return undefined
-        return { data: [this.#call('requestExit', [index])], tokens: 0n }
+        return {
+          data: [encodeFunctionData({ abi, functionName: 'requestExit', args: [index] })],
+          tokens: 0n,
+        }
       case 'withdraw':
         if (node.state === 'left') return undefined
         this.#requireDue(node)
-        return { data: [this.#call('withdraw', [index])], tokens: 0n }
+        return {
+          data: [encodeFunctionData({ abi, functionName: 'withdraw', args: [index] })],
+          tokens: 0n,
+        }
     }
   }
 
@@ -414,19 +432,6 @@ export class Operator {
     }
   }
 
-  #call(
-    functionName:
-      | 'addBond'
-      | 'changePlace'
-      | 'changePayout'
-      | 'changeKinds'
-      | 'requestExit'
-      | 'withdraw',
-    args: readonly unknown[],
-  ): Hex {
-    return encodeFunctionData({ abi: nodeRegistryAbi, functionName, args } as never)
-  }
-
   #contracts() {
     const { registry, token } = this.#init.contracts
     return {
@@ -435,6 +440,9 @@ export class Operator {
     } as const
   }
 }
+
+/** Of what an order calls. */
+const abi = nodeRegistryAbi
 
 /** A clock here and the chain's may differ by so much, s. */
 const CLOCK_SLACK_S = 15

@@ -280,8 +280,20 @@ export class ChainView {
 
   #apply(event: ChainEvent): void {
     this.#eventBlocks.set(event.block.number, event.block)
-    const timeline: Pick<Timeline<never, unknown>, 'push'> = this.#held[event.contract]
-    timeline.push(event as never)
+    switch (event.contract) {
+      case 'registry':
+        this.#held.registry.push(event)
+        break
+      case 'checkpoints':
+        this.#held.checkpoints.push(event)
+        break
+      case 'deposits':
+        this.#held.deposits.push(event)
+        break
+      case 'parameters':
+        this.#held.parameters.push(event)
+        break
+    }
   }
 
   /** Keeps `before` for every epoch that starts after it and not after `header`. */
