@@ -14,6 +14,11 @@ export interface GenesisInit {
   /** Word of the committee of epoch 0. */
   committee: Uint8Array
   rulesVersion: number
+  /**
+   * The block that the first epochs rest on: the committee of epoch 0 are its nodes, whoever comes
+   * later. Absent: that of the start.
+   */
+  base?: Checkpoint['base']
 }
 
 export function genesisCheckpoint({
@@ -21,11 +26,12 @@ export function genesisCheckpoint({
   kinds,
   committee,
   rulesVersion,
+  base = { number: 0n, hash: new Uint8Array(32) },
 }: GenesisInit): Checkpoint {
   const withDeals = kinds.find(kind => kind.dealsRoot !== undefined)
   return {
     epoch: GENESIS_EPOCH,
-    base: { number: 0n, hash: new Uint8Array(32) },
+    base,
     parent: new Uint8Array(32),
     messages: listRoot([], ListDepth.messages),
     state: state.root(),

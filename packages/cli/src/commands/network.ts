@@ -103,12 +103,12 @@ async function start(session: Session, { yes }: { yes?: true }): Promise<undefin
       signal,
     )
     try {
-      const { committee, started } = desk
+      const { committee, block, started } = desk
       const members = committee.map(({ index, weight }) => ({ index, weight }))
       const weight = members.reduce((sum, member) => sum + member.weight, 0)
-      const facts = { genesis: manifest.genesis, members, weight }
+      const facts = { genesis: manifest.genesis, block: Number(block), members, weight }
       const lines = [
-        `${members.length} nodes with ${tokenText(BigInt(weight) * 10n ** 18n)} sign the first checkpoints`,
+        `${members.length} nodes with ${tokenText(BigInt(weight) * 10n ** 18n)} sign the first checkpoints, as registered in block ${block}`,
         ...members.map(member => `  node ${member.index}, weight ${member.weight}`),
         `genesis is at ${timeText(manifest.genesis)}`,
       ]

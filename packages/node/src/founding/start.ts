@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { checkpointsAbi } from '@cairn/contracts'
 import {
+  CairnError,
   Checkpoint,
   type CommitteeMember,
   check,
@@ -9,7 +10,6 @@ import {
   committeeWord,
   decodeState,
   drawCommittee,
-  equalBytes,
   genesisCheckpoint,
   isActive,
   KINDS,
@@ -17,6 +17,9 @@ import {
 import { bytesToHex, encodeFunctionData, type Hex } from 'viem'
 import { type ChainSettings, JOURNAL_SPACE } from '../chain/account.ts'
 import { type AccountChain, evmChain } from '../chain/chain.ts'
+import { refusalOf } from '../chain/contract-errors.ts'
+import { readHeader } from '../chain/rpc.ts'
+import { firstBase } from '../ledger/epochs.ts'
 import type { Manifest } from '../manifest.ts'
 import type { Clock, Log } from '../ports.ts'
 import { openLevelStore } from '../store/level.ts'
@@ -35,16 +38,21 @@ export interface OpenStartInit extends ChainSettings {
 }
 
 export interface StartDesk {
-  /** Who would sign the first checkpoints: those who are registered now. */
+  /** Who signs the first checkpoints: those who were registered in `block`. */
   readonly committee: readonly CommitteeMember[]
+  readonly block: bigint
   /** True where it was started before. */
   readonly started: boolean
-  /** Rejects with `genesisPassed`, `emptyCommittee`, `otherCommittee`, and as `Transactions.send`. */
+  /** Rejects with `genesisPassed`, `emptyCommittee`, `startRefused`, and as `Transactions.send`. */
   start(signal: AbortSignal): Promise<{ root: Uint8Array; transaction: Hex | undefined }>
   close(): Promise<void>
 }
 
-/** Reads the registry up to the newest block. Rejects with `notStarter`, `genesisPassed`, `chainUnavailable`. */
+/**
+ * Reads the registry up to the newest final block. Who comes, bonds or leaves after it does not change
+ * the first committee: the genesis checkpoint names the block. Rejects with `notStarter`,
+ * `genesisPassed`, `dataDirLocked`, `chainUnavailable`.
+ */
 export async function openStart(init: OpenStartInit, signal: AbortSignal): Promise<StartDesk> {
   const { manifest, clock, log, random } = init
   const { chain: at, profile, genesis } = manifest
@@ -56,7 +64,7 @@ export async function openStart(init: OpenStartInit, signal: AbortSignal): Promi
       chainId: at.chainId,
       rpc: init.rpc ?? at.rpc,
       contracts: at.contracts,
-      // Those who registered a moment ago are in the committee: nodes read the block of the start.
+      // A start of a moment ago is to be seen.
       finality: 0,
       fromBlock: BigInt(at.fromBlock ?? 0),
       epochs: { genesis, seconds },
@@ -84,21 +92,20 @@ export async function openStart(init: OpenStartInit, signal: AbortSignal): Promi
       facts: { starter, account: own },
       next: 'name the data directory whose account deployed it',
     })
-    const committeeAt = (block: bigint) =>
-      drawCommittee(
-        chain.registryAt(block).filter(entry => isActive(entry, 0, { genesis, profile })),
-        profile,
-        undefined,
-      )
     const started = chain.genesis()
     if (started === undefined) requireEarly(manifest, clock)
-    const committee = committeeAt(started?.block.number ?? newest)
+    const base = started === undefined ? await finalBase(chain, newest, at) : firstBase(started)
+    const active = chain
+      .registryAt(base.number)
+      .filter(entry => isActive(entry, 0, { genesis, profile }))
+    const committee = drawCommittee(active, profile, undefined)
     return {
       committee,
+      block: base.number,
       started: started !== undefined,
       async start(aborted) {
         if (started !== undefined) return { root: started.root, transaction: undefined }
-        return await startWith({ ...init, chain, committee, committeeAt }, aborted)
+        return await startWith({ ...init, chain, committee, base }, aborted)
       },
       close,
     }
@@ -111,16 +118,16 @@ export async function openStart(init: OpenStartInit, signal: AbortSignal): Promi
 interface StartInit extends OpenStartInit {
   chain: AccountChain
   committee: readonly CommitteeMember[]
-  committeeAt(block: bigint): readonly CommitteeMember[]
+  base: Checkpoint['base']
 }
 
 async function startWith(init: StartInit, signal: AbortSignal) {
-  const { manifest, chain, clock, committee } = init
+  const { manifest, chain, clock, committee, base } = init
   requireEarly(manifest, clock)
   const word = committeeWord(committee)
   const state = decodeState(init.genesisState, KINDS)
   const { rulesVersion } = manifest.profile
-  const checkpoint = genesisCheckpoint({ state, kinds: KINDS, committee: word, rulesVersion })
+  const checkpoint = genesisCheckpoint({ state, kinds: KINDS, committee: word, rulesVersion, base })
   const data = encodeFunctionData({
     abi: checkpointsAbi,
     functionName: 'start',
@@ -130,22 +137,32 @@ async function startWith(init: StartInit, signal: AbortSignal) {
       bytesToHex(Checkpoint.serialize(checkpoint)),
     ],
   })
-  const { checkpoints } = manifest.chain.contracts
-  const { transaction } = await chain.transactions.send({ to: checkpoints, data }, { signal })
-  while (chain.genesis() === undefined) await advanced(chain, signal)
-  const block = chain.genesis()?.block.number as bigint
-  const now = init.committeeAt(block)
-  // Every node draws the committee in the block of the start.
-  check(
-    now.length > 0 && equalBytes(committeeWord(now), word),
-    'otherCommittee',
-    'somebody registered, bonded or left while the network was started',
-    {
-      facts: { named: committee.length, drawn: now.length, block },
-      next: 'deploy another network, and start it once all who come first are registered',
-    },
-  )
-  return { root: checkpointRoot(checkpoint), transaction }
+  const { checkpoints: to } = manifest.chain.contracts
+  try {
+    const { transaction } = await chain.transactions.send({ to, data }, { signal })
+    return { root: checkpointRoot(checkpoint), transaction }
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
+    const { text, next, facts } = refusalOf(error)
+    throw new CairnError('startRefused', text, { cause: error, facts, next })
+  }
+}
+
+/** The newest block that no reorganisation takes away. */
+async function finalBase(
+  chain: AccountChain,
+  newest: bigint,
+  { finality, fromBlock = 0 }: Manifest['chain'],
+): Promise<Checkpoint['base']> {
+  const deep = newest - BigInt(finality)
+  // Nobody was registered before the contracts stood.
+  const number = deep > BigInt(fromBlock) ? deep : BigInt(fromBlock)
+  return await chain.rpc.call(async client => {
+    const header = await readHeader(client, number)
+    check(header !== undefined, 'badRpc', `an endpoint does not have block ${number}`)
+    await chain.rpc.requireAgreement(client, header)
+    return { number, hash: header.hash }
+  })
 }
 
 function requireEarly({ genesis }: Manifest, clock: Clock): void {

@@ -5,11 +5,13 @@
 import {
   CairnError,
   type Calendar,
+  Checkpoint,
   type CommitteeMember,
   candidatesOf,
   chargeable,
   checkFounding,
   committeeWord,
+  decode,
   drawCommittee,
   type EpochBase,
   epochAt,
@@ -41,7 +43,6 @@ import { ignoreAbort } from '../abort.ts'
 import type { EpochView } from '../kinds/kind.ts'
 import type {
   AcceptedCheckpoint,
-  BlockHeader,
   Chain,
   Clock,
   FormedCommittee,
@@ -95,6 +96,9 @@ const FORMED_MAX = 4
 const NO_SEED = new Uint8Array(32)
 /** Between attempts to learn a seed, ms. */
 const SEED_RETRY_MS = 200
+
+/** What an epoch rests on. */
+type BaseBlock = Checkpoint['base']
 
 export interface EpochRecord {
   readonly epoch: number
@@ -222,12 +226,12 @@ export class Epochs implements EpochView {
   }
 
   /** The block that an epoch rests on; undefined until it is final and certain. */
-  baseBlock(epoch: number): BlockHeader | undefined {
+  baseBlock(epoch: number): BaseBlock | undefined {
     const { chain } = this.#components
     const started = chain.genesis()
     if (started === undefined) return undefined
     const { lookback } = this.#init.profile
-    if (epoch < lookback) return started.block
+    if (epoch < lookback) return firstBase(started)
     const before = epochStart(this.calendar, epoch - lookback) / 1_000
     return chain.lastBlockBefore(before)
   }
@@ -351,7 +355,7 @@ export class Epochs implements EpochView {
     return members
   }
 
-  #activeAt({ number }: BlockHeader, epoch: number): readonly RegistryEntry[] {
+  #activeAt({ number }: BaseBlock, epoch: number): readonly RegistryEntry[] {
     return this.#components.chain
       .registryAt(number)
       .filter(entry => isActive(entry, epoch, this.calendar))
@@ -577,14 +581,16 @@ export class Epochs implements EpochView {
    * The last checkpoint accepted in a block that was not cancelled since. With a checkpoint go all that
    * follow it, those of epochs that rest on it among them: what is accepted rests on what is accepted.
    */
-  #lastAt({ number }: BlockHeader): AcceptedCheckpoint | undefined {
+  #lastAt({ number }: BaseBlock): AcceptedCheckpoint | undefined {
     const { chain } = this.#components
     const head = chain.head()
     const left = head === undefined ? [] : chain.checkpointsAt(head.number)
-    return chain.checkpointsAt(number).findLast(({ epoch, root }) => {
+    const last = chain.checkpointsAt(number).findLast(({ epoch, root }) => {
       const now = left[epoch + 1]
       return now !== undefined && equalBytes(now.root, root)
     })
+    // What the network begins with counts from the first base on, which may be before the start.
+    return last ?? left[0]
   }
 
   /** An operator is to see from which epoch on a vote counts. */
@@ -600,7 +606,7 @@ export class Epochs implements EpochView {
   }
 
   /** Undefined while it is not known what the chain began with, and where it is not the manifest's. */
-  #profileAt({ number }: BlockHeader): Profile | undefined {
+  #profileAt({ number }: BaseBlock): Profile | undefined {
     const { profile } = this.#init
     // What an endpoint said wrongly it may say rightly later.
     this.#founded ||= this.#isFounded()
@@ -652,4 +658,14 @@ export class Epochs implements EpochView {
     }
     return seeds
   }
+}
+
+/**
+ * Of the first epochs: the block that the genesis checkpoint names, so that nobody who registers,
+ * bonds or leaves while the network is started changes who signs; that of the start where it names
+ * none before it.
+ */
+export function firstBase({ checkpoint, block }: AcceptedCheckpoint): BaseBlock {
+  const { base } = decode<Checkpoint>(Checkpoint, checkpoint)
+  return base.number > 0n && base.number < block.number ? base : block
 }

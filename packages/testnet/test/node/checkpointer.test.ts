@@ -18,10 +18,12 @@ import {
   Proposal,
   proposerOf,
   seal,
+  TOKEN,
   Vote,
 } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
-import { bytes32, identitySecret, NETWORK } from '../../../protocol/test/kernel-world.ts'
+import { bytes32, entryOf, identitySecret, NETWORK } from '../../../protocol/test/kernel-world.ts'
+import type { SimulatedChain } from '../../src/sim/chain.ts'
 import { landForged } from './forgery.ts'
 import { tip } from './messages.ts'
 import { EpochResponse, FetchResponse, serveLies } from './wire.ts'
@@ -104,6 +106,19 @@ describe('a committee', () => {
       for (const { node } of nodes) await node.stop()
     })
   }
+
+  it('is that of the block which the genesis checkpoint names, whoever came before the start', async () => {
+    const before = (chain: SimulatedChain) => {
+      const { index: _, registeredAt: _at, ...late } = entryOf(3)
+      chain.register([{ ...late, bond: 1_000_000n * TOKEN }])
+    }
+    const world = new NodeWorld({ nodes: 3, named: true, before })
+    const nodes = await world.start(0, 1, 2)
+    await world.run(4)
+    assert.deepEqual(epochs(world), [-1, 0, 1, 2])
+    for (const { node } of nodes) assert.equal(node.checkpointer.adopted, 2)
+    for (const { node } of nodes) await node.stop()
+  })
 
   for (const [running, members] of [
     [1, 2],

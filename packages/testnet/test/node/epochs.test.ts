@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert'
-import type { Randomness } from '@cairn/node'
+import type { AcceptedCheckpoint, Randomness } from '@cairn/node'
 import { type CairnError, drawCommittee, hex, TESTNET_PROFILE, TOKEN } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
+import { entryOf } from '../../../protocol/test/kernel-world.ts'
+import type { SimulatedChain } from '../../src/sim/chain.ts'
 import { NodeWorld, peerName, roundSignature, type WorldNode } from './world.ts'
 
 /** Rounds once they are due, but for those that `answer` says something else of. */
@@ -47,6 +49,25 @@ describe('the base of an epoch', () => {
       const base = await world.until(node.epochs.resolve(epoch))
       assert.deepEqual(base?.block, picked(chain.genesis()?.block))
     }
+  })
+
+  it('is the one that the genesis checkpoint names, whoever comes before the start', async () => {
+    const before = (chain: SimulatedChain) => {
+      const { index: _, registeredAt: _at, ...entry } = entryOf(4)
+      chain.register([{ ...entry, bond: 1_000_000n * TOKEN }])
+    }
+    const world = new NodeWorld({ profile: { lookback: 2 }, named: true, before })
+    const { node, chain } = await world.listener(0)
+    await world.run(3, 1)
+    const { block: started } = chain.genesis() as AcceptedCheckpoint
+    for (const epoch of [0, 1]) {
+      const base = await world.until(node.epochs.resolve(epoch))
+      assert.equal(base?.block.number, started.number - 2n)
+      assert.equal(base?.nodes.length, 4)
+      assert.equal(node.epochs.committee(epoch)?.length, 4)
+    }
+    const base = await world.until(node.epochs.resolve(2))
+    assert.deepEqual([base?.stateEpoch, base?.nodes.length], [-1, 5])
   })
 
   it('has the profile that votes have set up to its block, whatever came after', async () => {

@@ -98,6 +98,8 @@ export interface WorldInit {
   parameters?: ReadonlyMap<string, bigint>
   /** What happens on the chain before the network's start. */
   before?(chain: SimulatedChain): void
+  /** The genesis checkpoint names the block that the first epochs rest on: that before `before`. */
+  named?: true
   /** Registered; a test starts those that it needs. */
   nodes?: number
   entry?: (index: number) => Partial<RegistryEntry>
@@ -186,9 +188,16 @@ export class NodeWorld {
     this.genesis = init.genesisState?.(founding) ?? founding
     const committee = committeeWord(drawCommittee(this.registry, this.profile, undefined))
     const { rulesVersion } = this.profile
+    const base = init.named && this.chain.setParameters({})
     init.before?.(this.chain)
     this.chain.start(
-      genesisCheckpoint({ state: this.genesis, kinds: this.kinds, committee, rulesVersion }),
+      genesisCheckpoint({
+        state: this.genesis,
+        kinds: this.kinds,
+        committee,
+        rulesVersion,
+        ...(base && { base: { number: base.number, hash: base.hash } }),
+      }),
     )
   }
 
