@@ -9,7 +9,7 @@ import { RpcRequestError } from 'viem'
 import { Endpoint, type EndpointInit } from '../../src/chain/endpoint.ts'
 import { type RangesTaken, readLogs } from '../../src/chain/logs.ts'
 import { isRevert, orRefusal, reception } from '../../src/chain/refusal.ts'
-import { Rpc } from '../../src/chain/rpc.ts'
+import { type Client, Rpc, readHeader } from '../../src/chain/rpc.ts'
 import {
   advanced,
   clock,
@@ -528,6 +528,35 @@ describe('RPC endpoints', () => {
       assert.throws(make, { code: 'noRpc' })
     })
   })
+})
+
+describe('a block that an endpoint gives', () => {
+  const word = (digits: string) => `0x${digits.padStart(64, '0')}`
+  /** An endpoint that answers every call with this. */
+  const answering = (answer: unknown) => ({ request: async () => answer }) as unknown as Client
+  const block = { number: '0x5', hash: word('a'), parentHash: word('9'), timestamp: '0x64' }
+
+  it('is the one that was asked for, or the latest', async () => {
+    assert.equal((await readHeader(answering(block), 5n))?.timestamp, 100)
+    assert.equal((await readHeader(answering(block), 'latest'))?.number, 5n)
+    assert.equal(await readHeader(answering(null), 5n), undefined)
+    await assert.rejects(readHeader(answering(block), 6n), { code: 'badRpc' })
+  })
+
+  for (const [field, value] of [
+    ['number', null],
+    ['number', '5'],
+    ['hash', null],
+    ['hash', '0xab'],
+    ['parentHash', word('9').slice(0, -1)],
+    ['timestamp', `0x1${'0'.repeat(16)}`],
+    ['timestamp', 100],
+  ] as const) {
+    it(`is refused with ${field} ${value}`, async () => {
+      const read = readHeader(answering({ ...block, [field]: value }), 5n)
+      await assert.rejects(read, { code: 'badRpc' })
+    })
+  }
 })
 
 /** Everything that an error says, with its causes. */
