@@ -64,7 +64,16 @@ export function epochOf(nodes: number): () => SettlementInput {
       set.add({ id: messageId(envelope), value, envelope }, subject, kind)
     }
     const parent = { root, checkpoint, state: carried }
-    return { base, kinds: KINDS, set, parent, voters, landed: [], nextCommittee: word }
+    return {
+      base,
+      kinds: KINDS,
+      set,
+      parent,
+      voters,
+      drawn: voters,
+      landed: [],
+      nextCommittee: word,
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type ProviderOutlook,
 } from './kinds/storage/outlook.ts'
 import { renewalName } from './kinds/storage/renewals.ts'
+import type { LeftOut } from './ledger/epochs.ts'
 import { FULLNESS_WARNINGS } from './pieces/volumes.ts'
 import type { BrokerStatus } from './radio/broker.ts'
 import type { Lack, LackCode } from './radio/outlook.ts'
@@ -34,6 +35,7 @@ export type HealthCode =
   | 'muted'
   | 'committee'
   | 'penalised'
+  | 'leftOut'
   | 'radio'
   | 'gateways'
   | 'broker'
@@ -77,6 +79,8 @@ export interface HealthFacts {
   bonded: boolean
   /** The latest penalty of a node of this daemon; absent where there is none. */
   penalty?: { epoch: number; node: number; offence: string; amount?: bigint }
+  /** A node of this daemon that the committee was not drawn from; absent where there is none. */
+  leftOut?: { node: number; why: LeftOut; until: number }
   /** Why the chain's parameters are not the manifest's; absent while they are. */
   otherParameters?: Pick<CairnError, 'message' | 'facts' | 'next'>
   /** Base and seed of the present epoch are known. */
@@ -144,6 +148,7 @@ export function healthOf(facts: HealthFacts): Health[] {
     committee(facts.wait),
   ]
   if (facts.penalty !== undefined) checks.push(penalised(facts.penalty))
+  if (facts.leftOut !== undefined) checks.push(leftOut(facts.leftOut))
   if (facts.account !== undefined) checks.push(gas(facts.account))
   if (facts.radios !== undefined) checks.push(radio(facts.radios), gateways(facts.radios))
   if (facts.broker !== undefined) checks.push(broker(facts.broker))
@@ -316,6 +321,18 @@ function penalised({ epoch, node, offence, amount }: NonNullable<HealthFacts['pe
     text: `Node ${node} lost bond for ${what} in epoch ${epoch}`,
     facts: { epoch, node, offence, ...(amount !== undefined && { amount }) },
     next: `see \`${shown}\`; make sure that no other daemon has its words`,
+  }
+}
+
+/** Never critical: all but voting goes on. */
+function leftOut({ node, why, until }: NonNullable<HealthFacts['leftOut']>): Health {
+  const was = why === 'idle' ? 'it had been silent' : 'its votes had been missing'
+  return {
+    code: 'leftOut',
+    severity: 'warning',
+    text: `Node ${node} is not in the committee before epoch ${until}: ${was} when it was drawn`,
+    facts: { node, why, until },
+    next: 'wait; keep the daemon running and reachable, and see that it can pay for checking in',
   }
 }
 

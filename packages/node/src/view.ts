@@ -20,6 +20,7 @@ import {
   type StorageState,
   slotAt,
   storageKind,
+  termStart,
 } from '@cairn/protocol'
 import { accountView } from './account-view.ts'
 import type {
@@ -75,7 +76,7 @@ import type {
 } from './chain/operator.ts'
 import type { Support, Voter } from './chain/voter.ts'
 import type { RepairTotals } from './client/repairs.ts'
-import { type Health, healthOf, readiness } from './health.ts'
+import { type Health, type HealthFacts, healthOf, readiness } from './health.ts'
 import { History } from './history-view.ts'
 import type { BoughtPacket, Purchases } from './kinds/coverage/purchases.ts'
 import type { Sales } from './kinds/coverage/sales.ts'
@@ -534,6 +535,19 @@ export class DaemonView implements NodeView {
     return obligationsOf(state, index, node.epochs.profile())
   }
 
+  /** The first of the nodes of this daemon that sign nothing in this term, and until when. */
+  #leftOut(epoch: number): HealthFacts['leftOut'] {
+    const { epochs, seats } = this.#components.node
+    const { profile } = epochs.calendar
+    const until = termStart(epoch, profile) + profile.termEpochs
+    const own = new Set(seats.map(({ signer }) => hex(signer.identity)))
+    for (const { index: node, identity } of this.#registry()) {
+      const why = own.has(hex(identity)) ? epochs.leftOut(epoch, node) : undefined
+      if (why !== undefined) return { node, why, until }
+    }
+    return undefined
+  }
+
   #health(storage: Obligations | undefined, penalty: PenaltyView | undefined): Health[] {
     const { node, chain, clock, network, pieces, broker, desk, client } = this.#components
     const radios = this.#radios()
@@ -543,6 +557,7 @@ export class DaemonView implements NodeView {
     const { offsetMs } = node.clockCheck
     const entry = this.#registry().find(({ index }) => index === this.#index())
     const wait = node.fallback.waiting()
+    const leftOut = this.#leftOut(epoch)
     return healthOf({
       skewMs: profile.skewMs,
       chain: {
@@ -566,6 +581,7 @@ export class DaemonView implements NodeView {
       ...(pieces === undefined ? {} : { volumes: pieces.report() }),
       ...(storage === undefined ? {} : { storage }),
       ...(penalty === undefined ? {} : { penalty }),
+      ...(leftOut === undefined ? {} : { leftOut }),
       deals: { outlook: desk.outlook(), profile },
       files: client.totals,
       account: chain.account(),

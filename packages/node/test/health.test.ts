@@ -86,6 +86,19 @@ describe('health', () => {
     assert.deepEqual(shown({ wait, chain: { healthy: false } }), ['chain'])
   })
 
+  it('is of use while it is not in the committee, and says why and how long', () => {
+    const text = (why: 'idle' | 'absent') => {
+      const leftOut = { node: 3, why, until: 48 }
+      const { ready, reasons } = readiness(healthOf({ ...WELL, leftOut }))
+      assert.equal(ready, true)
+      assert.deepEqual(reasons[0]?.facts, leftOut)
+      return reasons[0]?.text
+    }
+    const start = 'Node 3 is not in the committee before epoch 48'
+    assert.equal(text('idle'), `${start}: it had been silent when it was drawn`)
+    assert.equal(text('absent'), `${start}: its votes had been missing when it was drawn`)
+  })
+
   it('is of no use on a chain with other parameters, and says which', () => {
     const otherParameters = new CairnError('otherParameters', 'feeBurn began as 2', {
       facts: { name: 'feeBurn' },

@@ -7,6 +7,7 @@ import type { Profile } from './profile.ts'
 import { TOKEN } from './profile.ts'
 import type { RegistryEntry } from './registry.ts'
 import { Bytes32, ContainerType, Uint32, u64 } from './ssz.ts'
+import type { CoreState } from './state.ts'
 
 const DrawWord = new ContainerType({ seed: Bytes32, place: Uint32 })
 
@@ -54,18 +55,30 @@ export function drawCommittee(
 }
 
 /**
- * Those of the active from whom a committee is drawn: without who is idle, so that weight that is
- * gone for good stops no second term. Where the others hold no majority, everybody.
+ * Those of the active from whom a committee is drawn: without who is idle and who is absent, so that
+ * weight that is gone for good or withholds its votes does not stop the next term, too. Whichever of
+ * the two leaves no majority of all weight is drawn with the others, the absent before the idle.
  */
 export function candidatesOf(
   active: readonly RegistryEntry[],
-  idle: ReadonlySet<number>,
+  { idle, absent }: { idle: ReadonlySet<number>; absent: ReadonlySet<number> },
   profile: Pick<Profile, 'bondCap'>,
 ): readonly RegistryEntry[] {
-  const present = active.filter(({ index }) => !idle.has(index))
   const weight = (entries: readonly RegistryEntry[]) =>
     entries.reduce((sum, { bond }) => sum + weightOf(bond, profile), 0)
-  return 2 * weight(present) > weight(active) ? present : active
+  const without = (entries: readonly RegistryEntry[], out: ReadonlySet<number>) => {
+    const rest = entries.filter(({ index }) => !out.has(index))
+    return 2 * weight(rest) > weight(active) ? rest : entries
+  }
+  return without(without(active, idle), absent)
+}
+
+/** Who was drawn and has had no vote counted in `idleEpochs` epochs that tell who voted. */
+export function absentNodes(
+  { absent }: Pick<CoreState, 'absent'>,
+  { idleEpochs }: Pick<Profile, 'idleEpochs'>,
+): Set<number> {
+  return new Set(absent.filter(({ missed }) => missed >= idleEpochs).map(({ node }) => node))
 }
 
 /** Weight of a bond in a committee: whole tokens, capped. */

@@ -43,7 +43,10 @@ export interface Profile {
   spreadingFactors: readonly [number, number]
   /** Every gateway beacons once in so many epochs. */
   roundEpochs: number
-  /** Epochs without any message after which a node is drawn only after its `ready`. */
+  /**
+   * Epochs without any message after which a node is drawn only after its `ready`; and without a vote
+   * that counts, after which a member is left out of the next committee.
+   */
   idleEpochs: number
   termEpochs: number
   committeeMax: number

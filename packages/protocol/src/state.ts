@@ -17,11 +17,20 @@ export type Payout = ValueOf<typeof Payout>
 
 export const Activity = new ContainerType({ node: Uint32, epoch: Uint32 }, { typeName: 'Activity' })
 
+/**
+ * A node that was drawn to sign, and how many votes of it are missing since the last that counted.
+ * A count and not an epoch: of some epochs the set does not tell who voted.
+ */
+export const Absence = new ContainerType({ node: Uint32, missed: Uint32 }, { typeName: 'Absence' })
+export type Absence = ValueOf<typeof Absence>
+
 /** Every list is in ascending order of its first field, without repetition. */
 export const CoreState = new ContainerType(
   {
     payouts: new ListCompositeType(Payout, TREE_LIST_MAX),
     activity: new ListCompositeType(Activity, TREE_LIST_MAX),
+    /** Members of one committee at most. */
+    absent: new ListCompositeType(Absence, TREE_LIST_MAX),
   },
   { typeName: 'CoreState' },
 )

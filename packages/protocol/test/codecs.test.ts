@@ -28,7 +28,7 @@ describe('codecs', () => {
     for (const name of [
       ...['Envelope', 'Challenge', 'Attestation', 'Seal', 'Ready', 'Vote', 'VoteData', 'BlockRef'],
       ...['Counts', 'Checkpoint', 'Payout', 'Activity', 'CoreState', 'StateRoots'],
-      ...['StateBytes', 'Penalty', 'Proposal'],
+      ...['StateBytes', 'Absence', 'Penalty', 'Proposal'],
     ]) {
       assert.ok(names.includes(name), name)
     }

@@ -108,8 +108,10 @@ describe('committee draw', () => {
 
 describe('candidates of a committee', () => {
   const all = entries([100n, 100n, 100n, 100n].map(bond => bond * TOKEN))
-  const from = (idle: readonly number[]) =>
-    candidatesOf(all, new Set(idle), { bondCap: 1_000n * TOKEN }).map(({ index }) => index)
+  const from = (idle: readonly number[], absent: readonly number[] = []) => {
+    const left = { idle: new Set(idle), absent: new Set(absent) }
+    return candidatesOf(all, left, { bondCap: 1_000n * TOKEN }).map(({ index }) => index)
+  }
 
   it('are those who are not idle, while these hold a majority', () => {
     assert.deepEqual(from([]), [0, 1, 2, 3])
@@ -119,5 +121,16 @@ describe('candidates of a committee', () => {
   it('are everybody where half of the weight or more is idle', () => {
     assert.deepEqual(from([1, 2]), [0, 1, 2, 3])
     assert.deepEqual(from([0, 1, 2, 3]), [0, 1, 2, 3])
+  })
+
+  it('are those who vote, while these hold a majority of all weight', () => {
+    assert.deepEqual(from([], [3]), [0, 1, 2])
+    assert.deepEqual(from([], [2, 3]), [0, 1, 2, 3])
+    assert.deepEqual(from([3], [3]), [0, 1, 2])
+  })
+
+  it('are the absent too rather than the idle, where only one can be left out', () => {
+    assert.deepEqual(from([2], [3]), [0, 1, 3])
+    assert.deepEqual(from([1, 2], [3]), [0, 1, 2])
   })
 })

@@ -1,5 +1,6 @@
 /** A small network with real keys: its registry, one epoch's base, and messages its nodes sign. */
 import {
+  type Absence,
   Attestation,
   bls,
   Challenge,
@@ -119,6 +120,7 @@ export interface WorldInit {
   network?: Uint8Array
   deposits?: readonly Deposit[]
   activity?: readonly { node: number; epoch: number }[]
+  absent?: readonly Absence[]
   stateEpoch?: number
   /** What messages rest on, where it was found elsewhere. */
   base?: EpochBase
@@ -277,12 +279,14 @@ export class KernelWorld {
   }
 
   settlement(envelopes: readonly Envelope[], change: Partial<SettlementInput> = {}) {
+    const committee = drawCommittee(this.base.nodes, this.profile, undefined)
     const input: SettlementInput = {
       base: this.base,
       kinds: this.kinds,
       set: this.set(envelopes),
       parent: { root: bytes32('parent'), checkpoint: this.genesis, state: this.state },
-      voters: drawCommittee(this.base.nodes, this.profile, undefined),
+      voters: committee,
+      drawn: committee,
       landed: [],
       nextCommittee: bytes32('next committee'),
       ...change,
@@ -291,10 +295,10 @@ export class KernelWorld {
   }
 
   #startState(): State {
-    const { activity = [] } = this.#init
+    const { activity = [], absent = [] } = this.#init
     const empty = emptyState(this.kinds)
     return new State(
-      { ...empty.core, activity: [...activity] },
+      { ...empty.core, activity: [...activity], absent: [...absent] },
       this.kinds,
       new Map(this.kinds.map(kind => [kind.code, kind.emptyState()])),
     )

@@ -3,6 +3,7 @@
  * messages. Messages that come before the base wait there, without a verdict.
  */
 import {
+  absentNodes,
   CairnError,
   type Calendar,
   Checkpoint,
@@ -119,9 +120,14 @@ interface DrawnCommittee {
   readonly members: readonly CommitteeMember[]
   /** Hash of the block that it was drawn at. */
   readonly block: Uint8Array
-  /** Root of the checkpoint by whose state it is known who was idle; undefined: of none. */
+  /** Root of the checkpoint by whose state it is known who was idle or absent; undefined: of none. */
   readonly rests: Uint8Array | undefined
+  /** Active nodes that were no candidates, and why. */
+  readonly leftOut: ReadonlyMap<number, LeftOut>
 }
+
+/** Why a node was not drawn from: silent, or without votes. */
+export type LeftOut = 'idle' | 'absent'
 
 interface Stayers {
   /** First epoch of the term, and hash of the block that the weights are of. */
@@ -283,12 +289,23 @@ export class Epochs implements EpochView {
    */
   named(epoch: number): readonly CommitteeMember[] | undefined {
     const start = termStart(epoch, this.#init.profile)
-    const drawn = this.#committees.get(start)?.members ?? this.#drawnBeforeStates(start)
+    const drawn = this.drawn(epoch)
     for (let before = epoch - 1; before >= start; before--) {
       const formed = this.formedFor(before)
       if (formed !== undefined) return this.#stayersOf(formed, start) ?? drawn
     }
     return drawn
+  }
+
+  /** Who was drawn for an epoch's term, whoever signs; undefined as for `named`. */
+  drawn(epoch: number): readonly CommitteeMember[] | undefined {
+    const start = termStart(epoch, this.#init.profile)
+    return this.#committees.get(start)?.members ?? this.#drawnBeforeStates(start)
+  }
+
+  /** Why a node was left out of the draw of an epoch's term; undefined: it was not, or is not known. */
+  leftOut(epoch: number, node: number): LeftOut | undefined {
+    return this.#committees.get(termStart(epoch, this.#init.profile))?.leftOut.get(node)
   }
 
   /** Whether a committee formed for an epoch, or may before this node hears of it. */
@@ -301,7 +318,7 @@ export class Epochs implements EpochView {
 
   /**
    * Draws the committee of the term that begins two epochs after a checkpoint, by whose state it is
-   * known who was idle; what is drawn by another one is forgotten.
+   * known who was idle or absent; what is drawn by another one is forgotten.
    */
   draw({ epoch, root, state }: { epoch: number; root: Uint8Array; state: State }): void {
     const start = epoch + 2
@@ -332,7 +349,7 @@ export class Epochs implements EpochView {
     return word
   }
 
-  /** Of the first term, which begins before anybody can be idle. */
+  /** Of the first term, which begins before anybody can be idle or absent. */
   #drawnBeforeStates(start: number): readonly CommitteeMember[] | undefined {
     return start === 0 ? this.#draw(start, undefined) : undefined
   }
@@ -346,12 +363,18 @@ export class Epochs implements EpochView {
     const seed = this.#seeds.get(start - 1)
     if (block === undefined || (start > 0 && seed === undefined)) return undefined
     const active = this.#activeAt(block, start)
-    const idle =
-      by === undefined
-        ? new Set<number>()
-        : idleNodes(active, { ...this.calendar, state: by.state, stateEpoch: by.epoch })
-    const members = drawCommittee(candidatesOf(active, idle, profile), profile, seed)
-    this.#committees.set(start, { members, block: block.hash, rests: by?.root })
+    const left = by && {
+      idle: idleNodes(active, { ...this.calendar, state: by.state, stateEpoch: by.epoch }),
+      absent: absentNodes(by.state.core, profile),
+    }
+    const candidates = left === undefined ? active : candidatesOf(active, left, profile)
+    const members = drawCommittee(candidates, profile, seed)
+    const drawnFrom = new Set(candidates.map(({ index }) => index))
+    const leftOut = new Map<number, LeftOut>()
+    for (const { index } of active) {
+      if (!drawnFrom.has(index)) leftOut.set(index, left?.idle.has(index) ? 'idle' : 'absent')
+    }
+    this.#committees.set(start, { members, block: block.hash, rests: by?.root, leftOut })
     return members
   }
 

@@ -94,15 +94,17 @@ export class Settlements {
     if (base !== undefined) epochs.draw({ ...parent, epoch: epoch - 1 })
     const next = epochs.named(epoch + 1)
     const voters = epoch === 0 ? [] : epochs.committee(epoch - 1)
-    if (base === undefined || next === undefined || voters === undefined) return undefined
+    const drawn = epoch === 0 ? [] : epochs.drawn(epoch - 1)
     const landed = epochs.landed(epoch)
-    if (landed === undefined) return undefined
+    if (base === undefined || next === undefined || landed === undefined) return undefined
+    if (voters === undefined || drawn === undefined) return undefined
     return {
       base,
       kinds: this.#init.kinds,
       set,
       parent,
       voters,
+      drawn,
       landed: landed.map(({ submitter }) => submitter),
       nextCommittee: committeeWord(next),
     }

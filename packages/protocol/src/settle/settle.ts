@@ -39,7 +39,7 @@ import {
   Uint128,
   unhex,
 } from '../ssz.ts'
-import { Payout } from '../state.ts'
+import { type Absence, Payout } from '../state.ts'
 import { ListDepth, listRoot } from '../tree.ts'
 import { challengeRecords } from './records.ts'
 import type { MessageSet } from './set.ts'
@@ -59,6 +59,8 @@ export interface SettlementInput {
   parent: { root: Uint8Array; checkpoint: Checkpoint; state: State }
   /** Committee of the parent's epoch: whose votes in the set are paid. Empty for the first. */
   voters: readonly CommitteeMember[]
+  /** Who was drawn for that epoch: others than `voters` where a committee formed. */
+  drawn: readonly CommitteeMember[]
   /** Accounts that landed checkpoints between the parent's base and this one, 20 bytes each. */
   landed: readonly Uint8Array[]
   /** Word of the next epoch's committee. */
@@ -120,7 +122,8 @@ export function settle(input: SettlementInput): Settlement {
   const burned = { total: 0n }
   const emission = base.profile.emission
 
-  const votes = payVotes(input, book)
+  const voted = votedFor(input)
+  const votes = payVotes(input, voted, book)
   const landings = paySubmitters(input, book)
   const rest =
     emission - ppm(emission, base.profile.voteShare) - ppm(emission, base.profile.submitReward)
@@ -176,7 +179,7 @@ export function settle(input: SettlementInput): Settlement {
     sums.payouts + sums.burned + sums.unminted === sums.emission + sums.fees,
     'payouts + burned + unminted = emission + fees',
   )
-  const state = nextState(input, values, changes)
+  const state = nextState(input, { values, changes, absent: absentAfter(input, voted) })
   const penalties = penaltiesOf(set, base, offences)
   const checkpoint = checkpointOf({ input, state, penalties, sums, verdictCounts })
   return {
@@ -231,20 +234,25 @@ class Accounts {
   }
 }
 
+/** Members of the parent's committee with a vote for it in this epoch's set. */
+function votedFor({ set, parent, voters }: SettlementInput): readonly CommitteeMember[] {
+  const authors = new Set<number>()
+  for (const { value } of set.ofType<Vote>(MessageType.vote, KERNEL_KIND)) {
+    if (equalBytes(value.checkpoint, parent.root)) authors.add(value.author)
+  }
+  return voters.filter(({ index }) => authors.has(index))
+}
+
 /** Votes for the parent in this epoch's set share VOTE_SHARE by weight. */
 function payVotes(
-  { base, set, parent, voters }: SettlementInput,
+  { base }: SettlementInput,
+  voted: readonly CommitteeMember[],
   book: Accounts,
 ): Map<number, bigint> {
-  const weights = new Map(voters.map(({ index, weight }) => [index, weight]))
-  const parts = new Map<number, Part<number>>()
-  for (const { value } of set.ofType<Vote>(MessageType.vote, KERNEL_KIND)) {
-    const weight = weights.get(value.author)
-    if (weight === undefined || base.node(value.author) === undefined) continue
-    if (!equalBytes(value.checkpoint, parent.root)) continue
-    parts.set(value.author, nodePart(value.author, BigInt(weight)))
-  }
-  const shares = divide(ppm(base.profile.emission, base.profile.voteShare), [...parts.values()])
+  const parts = voted
+    .filter(({ index }) => base.node(index) !== undefined)
+    .map(({ index, weight }) => nodePart(index, BigInt(weight)))
+  const shares = divide(ppm(base.profile.emission, base.profile.voteShare), parts)
   for (const [node, amount] of shares) book.earnNode(node, amount)
   return shares
 }
@@ -362,10 +370,43 @@ function available(
   return leftOfDeposit(deposit, (payout?.spent ?? 0n) + (spentNow.get(client) ?? 0n))
 }
 
+/**
+ * Whose votes are missing after this epoch, of those who were drawn for the parent's. Votes cast after
+ * the epoch belong to no set, as all do while the network catches up after a halt: a set without those
+ * of a majority says nothing of the others. Who is not of the committee that signed, because it formed
+ * without it, has no vote whatever the set says.
+ */
+function absentAfter(
+  { parent, voters, drawn }: SettlementInput,
+  voted: readonly CommitteeMember[],
+): Absence[] {
+  const before = new Map(parent.state.core.absent.map(({ node, missed }) => [node, missed]))
+  const signers = new Set(voters.map(({ index }) => index))
+  const present = new Set(voted.map(({ index }) => index))
+  const tells = 2 * weightIn(voted) > weightIn(voters)
+  return drawn
+    .filter(({ index }) => !present.has(index))
+    .map(({ index: node }) => {
+      const missed = before.get(node) ?? 0
+      return { node, missed: tells || !signers.has(node) ? missed + 1 : missed }
+    })
+    .filter(({ missed }) => missed > 0)
+    .sort((a, b) => a.node - b.node)
+}
+
+function weightIn(members: readonly CommitteeMember[]): number {
+  return members.reduce((sum, { weight }) => sum + weight, 0)
+}
+
+interface StateChange {
+  values: ReadonlyMap<number, unknown>
+  changes: readonly AccountChange[]
+  absent: Absence[]
+}
+
 function nextState(
   { base, kinds, set, parent }: SettlementInput,
-  values: ReadonlyMap<number, unknown>,
-  changes: readonly AccountChange[],
+  { values, changes, absent }: StateChange,
 ): State {
   const { core } = parent.state
   const payouts = new Map(core.payouts.map(payout => [hex(payout.account), payout]))
@@ -386,6 +427,7 @@ function nextState(
     {
       payouts: [...payouts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, payout]) => payout),
       activity: [...activity].sort(([a], [b]) => a - b).map(([node, epoch]) => ({ node, epoch })),
+      absent,
     },
     kinds,
     values,

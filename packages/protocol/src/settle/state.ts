@@ -49,7 +49,7 @@ export class State {
 
 /** What a network begins with, but for its deals. */
 export function emptyState(kinds: readonly Kind<unknown>[]): State {
-  const core: CoreState = { payouts: [], activity: [] }
+  const core: CoreState = { payouts: [], activity: [], absent: [] }
   return new State(core, kinds, new Map(kinds.map(kind => [kind.code, kind.emptyState()])))
 }
 

@@ -22,6 +22,7 @@ const anyCore: fc.Arbitrary<CoreState> = fc.record(
   {
     payouts: listOf({ account: anyAccount, earned: anyAmount, spent: anyAmount }),
     activity: listOf({ node: anyIndex, epoch: anyIndex }),
+    absent: listOf({ node: anyIndex, missed: anyIndex }),
   },
   { noNullPrototype: true },
 )
@@ -51,15 +52,17 @@ describe('carried state', () => {
   it('has the root of an independent implementation when empty', () => {
     assert.equal(
       hex(emptyState([]).root()),
-      'a6110e824eb908a50d89b1b5341cce5850893c6c21452fc2ce1b249a83745280',
+      '5d154fb05ea641337c4cac1c1cabeaef7b160acd3d1f328e90a8f15b2b686a22',
     )
   })
 
   it('has another root when core or kind differ', () => {
-    const core: CoreState = { payouts: [], activity: [] }
+    const core: CoreState = { payouts: [], activity: [], absent: [] }
     const busy = { ...core, activity: [{ node: 1, epoch: 2 }] }
-    const roots = [stateOf(core, 0), stateOf(core, 1), stateOf(busy, 0), emptyState([])]
-    assert.equal(new Set(roots.map(state => hex(state.root()))).size, 4)
+    const mute = { ...core, absent: [{ node: 1, missed: 2 }] }
+    const states = [stateOf(core, 0), stateOf(core, 1), stateOf(busy, 0), stateOf(mute, 0)]
+    const roots = [...states, emptyState([])].map(state => hex(state.root()))
+    assert.equal(new Set(roots).size, 5)
   })
 
   it('is refused with another number of kinds', () => {
@@ -73,7 +76,7 @@ describe('carried state', () => {
 
   it("is refused when a kind's part is of another length", () => {
     const bytes = StateBytes.serialize({
-      core: { payouts: [], activity: [] },
+      core: { payouts: [], activity: [], absent: [] },
       kinds: [new Uint8Array(5)],
     })
     assert.throws(() => decodeState(bytes, ECHOES), { code: 'badLength' })
@@ -84,6 +87,7 @@ describe('carried state', () => {
       {
         payouts: [{ account: new Uint8Array(20), earned: 1n, spent: 0n }],
         activity: [{ node: 1, epoch: 2 }],
+        absent: [{ node: 2, missed: 3 }],
       },
       3,
     ).encode()

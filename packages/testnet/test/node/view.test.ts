@@ -20,6 +20,7 @@ import {
   knownDeal,
   messageId,
   type PenaltyEvidence,
+  type Profile,
   parseProofFile,
   penaltyFault,
   plainVerifier,
@@ -208,8 +209,12 @@ function indebted(): StorageState {
   }
 }
 
-async function scene(storage = storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)])) {
+async function scene(
+  storage = storageWith([deal(2, 0, 3), deal(2, 1, 90), deal(2, 50, 90)]),
+  profile: Partial<Profile> = {},
+) {
   const world = new NodeWorld({
+    profile,
     nodes: 4,
     kinds: [storageKind as unknown as Kind<unknown>, echoKind],
     entry: index => ({ kinds: (1 << ECHO) | (index === 2 ? 1 << STORAGE : 0) }),
@@ -253,6 +258,18 @@ describe('what a daemon shows', () => {
       [1, 2, 3].map(index => [peerName(index), index]),
     )
     assert.equal(new Set(peers.map(({ name }) => name)).size, 3)
+  })
+
+  it('of itself while it is left out of the committee for its missing votes', async () => {
+    const { world, one, nodes, view } = await scene(undefined, { termEpochs: 4, idleEpochs: 2 })
+    one.node.speaker.vote = async () => undefined
+    await world.run(4, 5)
+    const { ready, reasons } = await view.status()
+    assert.equal(ready, true)
+    const facts = { node: one.index, why: 'absent', until: 8 }
+    assert.deepEqual(reasons.find(({ code }) => code === 'leftOut')?.facts, facts)
+    const other = await viewOf(world, nodes[1] as WorldNode).view.status()
+    assert.ok(other.health.every(({ code }) => code !== 'leftOut'))
   })
 
   it('of itself as a provider that owes answers, and of nobody else', async () => {

@@ -58,6 +58,7 @@ function settled({ base, state: carried }: Field, set: MessageSet): Settlement {
     set,
     parent: { root: bytes32(2), checkpoint, state },
     voters: [],
+    drawn: [],
     landed: [],
     nextCommittee: bytes32(3),
   })

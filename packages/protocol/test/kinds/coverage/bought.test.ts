@@ -114,6 +114,7 @@ function checkpoint({ base, state }: ReturnType<typeof scene>, said: readonly Sa
       state,
     },
     voters: [],
+    drawn: [],
     landed: [],
     nextCommittee: root,
   })
