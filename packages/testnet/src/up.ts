@@ -156,8 +156,10 @@ export async function testnetDown(dataDir: string, signal: AbortSignal): Promise
   }
 }
 
-/** Sends an account of the testnet that runs from a directory ether and tokens. */
+/** Sends an account of the testnet that runs from a directory ether and tokens. Throws `noTestnet`. */
 export async function testnetGive(dataDir: string, gift: Gift): Promise<{ transactions: Hex[] }> {
+  // The file of one that was killed names a chain that is no more.
+  await askTestnet(dataDir, 'GET', '/status')
   const { chain } = await readTestnetFile(dataDir)
   return await giveTo({ rpcUrl: chain.rpc, contracts: chain.contracts as ContractAddresses }, gift)
 }

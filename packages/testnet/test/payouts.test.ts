@@ -3,7 +3,7 @@ import { cairnTokenAbi, PayoutClaims, rewardDistributorAbi } from '@cairn/contra
 import { type Checkpoint, compareBytes, ListDepth, listRoot, Payout, TOKEN } from '@cairn/protocol'
 import { hexToBytes } from 'viem'
 import { openWorld, startNetwork, type World } from '../../contracts/test/world.ts'
-import { claimAll } from '../src/payouts.ts'
+import { claimAll, giveTo } from '../src/payouts.ts'
 
 describe('payouts at the end of a testnet', function () {
   this.timeout(120_000)
@@ -73,5 +73,33 @@ describe('payouts at the end of a testnet', function () {
     await world.mined(await fund(zero))
     await world.mined(await fund(await land(zero.checkpoint, 6n, 9n)))
     assert.equal(await claimed(zero), true)
+  })
+})
+
+describe('an account that is given money', () => {
+  let world: World
+  before(async () => {
+    world = await openWorld()
+  })
+  after(() => world.anvil.stop())
+
+  it('has just the ether and the tokens more', async () => {
+    const access = { rpcUrl: world.anvil.rpcUrl, contracts: world.contracts }
+    const address = `0x${'ab'.repeat(20)}` as const
+    const held = async () => [
+      await world.client.getBalance({ address }),
+      await world.client.readContract({
+        address: world.contracts.token,
+        abi: cairnTokenAbi,
+        functionName: 'balanceOf',
+        args: [address],
+      }),
+    ]
+    const give = async (ether: bigint, tokens: bigint) =>
+      (await giveTo(access, { account: 'ab'.repeat(20), ether, tokens })).transactions.length
+    assert.equal(await give(TOKEN / 2n, 3n * TOKEN), 2)
+    assert.deepEqual(await held(), [TOKEN / 2n, 3n * TOKEN])
+    assert.equal(await give(0n, 1n), 1)
+    assert.deepEqual(await held(), [TOKEN / 2n, 3n * TOKEN + 1n])
   })
 })
