@@ -18,7 +18,7 @@ export function accountView(account: AccountOutlook): TransactionsView {
 
 function transactionView({ call, attempts, settled, ...entry }: Entry): TransactionView {
   const { nonce, purpose, state, key, orderedAt, at, minedAt } = entry
-  const { name, about } = actOf(call.data)
+  const { name, about } = actOf(call)
   const transactions = attempts.map(({ hash }) => hash)
   return {
     nonce,

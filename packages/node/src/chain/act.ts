@@ -1,5 +1,6 @@
 /** What a transaction is for, read back from its call: the journal keeps each one whole. */
 import {
+  accessAbi,
   cairnGovernorAbi,
   cairnTokenAbi,
   checkpointsAbi,
@@ -7,6 +8,7 @@ import {
   nodeRegistryAbi,
   rewardDistributorAbi,
   slasherAbi,
+  timelockAbi,
 } from '@cairn/contracts'
 import { Checkpoint, decode, tokenText, unhex } from '@cairn/protocol'
 import {
@@ -20,7 +22,7 @@ import {
 } from 'viem'
 import { idText, SUPPORTS, titleOf } from './voter.ts'
 
-/** All that a daemon calls. */
+/** All that a daemon calls, and who founds a network or feeds a mirror. */
 const CALLS = [
   ...nodeRegistryAbi,
   ...checkpointsAbi,
@@ -29,6 +31,8 @@ const CALLS = [
   ...slasherAbi,
   ...cairnGovernorAbi,
   ...cairnTokenAbi,
+  ...timelockAbi,
+  ...accessAbi,
 ] as const
 /** Digits of a proposal's id, as `cairn vote` shows them. */
 const ID_DIGITS = 12
@@ -40,12 +44,13 @@ export interface Act {
   about: string
 }
 
-/** Of a call's data. One that no contract of these has is told by its selector. */
-export function actOf(data: Hex): Act {
+/** Of a call; without a contract it makes one. A function of none of these is told by its selector. */
+export function actOf({ to, data }: { to?: Hex; data: Hex }): Act {
+  if (to === undefined) return { name: 'create', about: 'deploy a contract' }
   const call = decoded(data)
   if (call === undefined) return { name: slice(data, 0, 4), about: `call ${slice(data, 0, 4)}` }
   if (call.functionName !== 'multicall') return { name: call.functionName, about: aboutOf(call) }
-  const parts = call.args[0].map(actOf)
+  const parts = call.args[0].map(part => actOf({ to, data: part }))
   const acts = parts.filter(({ name }) => name !== 'permit')
   return {
     name: acts.map(({ name }) => name).join(' '),
@@ -107,6 +112,13 @@ function aboutOf(call: DecodedCall): string {
         : 'take out of the deposit'
     case 'approve':
       return `let ${call.args[0].toLowerCase()} take ${tokenText(call.args[1])}`
+    case 'transfer':
+      return `send ${tokenText(call.args[1])} to ${call.args[0].toLowerCase()}`
+    case 'setMinter':
+      return 'name the contract that mints tokens'
+    case 'grantRole':
+    case 'renounceRole':
+      return 'hand on a role'
     case 'delegate':
       return `have tokens vote for ${call.args[0].toLowerCase()}`
     case 'propose':
@@ -114,14 +126,16 @@ function aboutOf(call: DecodedCall): string {
     case 'castVote':
       return `vote ${SUPPORTS[call.args[1]] ?? call.args[1]} on ${shortId(call.args[0])}`
     case 'queue':
+      return `queue ${proposalOf(call.args)}`
     case 'execute':
-      return `${call.functionName} ${proposalOf(call.args)}`
+      return call.args.length === 4 ? `execute ${proposalOf(call.args)}` : 'call execute'
     case 'cancel':
-      return call.args.length === 4
-        ? `cancel ${proposalOf(call.args)}`
-        : `cancel the checkpoint of epoch ${call.args[0]}`
+      if (call.args.length === 4) return `cancel ${proposalOf(call.args)}`
+      return call.args.length === 2
+        ? `cancel the checkpoint of epoch ${call.args[0]}`
+        : 'call cancel'
     default:
-      return call.functionName
+      return `call ${call.functionName}`
   }
 }
 

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import {
+  accessAbi,
   cairnGovernorAbi,
   cairnTokenAbi,
   checkpointsAbi,
@@ -7,6 +8,7 @@ import {
   nodeRegistryAbi,
   rewardDistributorAbi,
   slasherAbi,
+  timelockAbi,
 } from '@cairn/contracts'
 import { Checkpoint, emptyState, genesisCheckpoint, TOKEN } from '@cairn/protocol'
 import { type Abi, bytesToHex, encodeFunctionData, type Hex } from 'viem'
@@ -107,23 +109,34 @@ const said: [string, Hex][] = [
   [`have tokens vote for ${SOMEBODY}`, call(cairnTokenAbi, 'delegate', [SOMEBODY])],
   ["propose 'More'", call(cairnGovernorAbi, 'propose', proposal)],
   ['vote for on 000000000000', call(cairnGovernorAbi, 'castVote', [5n, 1])],
+  [`send 1 tokens to ${SOMEBODY}`, call(cairnTokenAbi, 'transfer', [SOMEBODY, TOKEN])],
+  ['hand on a role', call(timelockAbi, 'grantRole', [WORD, SOMEBODY])],
+  ['hand on a role', call(accessAbi, 'grantRole', [1n, SOMEBODY, 0])],
+  ['call labelRole', call(accessAbi, 'labelRole', [1n, 'guardian'])],
   ['call 0x12345678', '0x12345678'],
 ]
 
 describe('what a transaction is for', () => {
   for (const [about, data] of said) {
     it(`is told as: ${about}`, () => {
-      assert.equal(actOf(data).about, about)
+      assert.equal(actOf({ to: SOMEBODY, data }).about, about)
     })
   }
 
+  it('is to deploy a contract where it goes to none', () => {
+    assert.deepEqual(actOf({ data: '0x6080' }), { name: 'create', about: 'deploy a contract' })
+  })
+
   it('names the function, of several those that do something', () => {
-    assert.equal(actOf(call(nodeRegistryAbi, 'multicall', [[permit, bond]])).name, 'addBond')
+    assert.equal(
+      actOf({ to: SOMEBODY, data: call(nodeRegistryAbi, 'multicall', [[permit, bond]]) }).name,
+      'addBond',
+    )
   })
 
   it('names a proposal alike where it is queued, carried out and cancelled', () => {
     const ids = ['queue', 'execute', 'cancel'].map(name =>
-      actOf(call(cairnGovernorAbi, name, described)).about.split(' '),
+      actOf({ to: SOMEBODY, data: call(cairnGovernorAbi, name, described) }).about.split(' '),
     )
     assert.deepEqual(
       ids.map(([act]) => act),
