@@ -64,6 +64,33 @@ describe('Slasher', () => {
     assert.equal(await refusal(penalise(leaf())), 'AlreadyPunished')
   })
 
+  it('takes what is left of a bond that is less than the penalty', async () => {
+    await register(world, 3, { bond: parseEther('100') })
+    const network = await startNetwork(world, 1)
+    const evidence = sha256(Uint8Array.of(3))
+    const leaves = penaltyLeaves([{ node: 3, amount: parseEther('150'), evidence }])
+    const penalties = listRoot(leaves, ListDepth.penalties)
+    const checkpoint = network.next(network.first, { penalties })
+    await network.submit(network.argumentsOf(checkpoint))
+    const { path } = inclusionProof({ checkpoint, field: 'penalties', leaves, position: 0 })
+    const leaf = { node: 3, amount: parseEther('150'), evidence: bytesToHex(evidence) }
+    const receipt = await world.mined(
+      await world.operator(5).writeContract({
+        ...slasher(),
+        functionName: 'penalise',
+        args: [0n, leaf, 0n, path.map(node => bytesToHex(node))],
+      }),
+    )
+    const [log] = parseEventLogs({ abi: slasherAbi, eventName: 'Slashed', logs: receipt.logs })
+    assert.equal(log?.args.amount, parseEther('100'))
+    const [changed] = parseEventLogs({
+      abi: nodeRegistryAbi,
+      eventName: 'BondChanged',
+      logs: receipt.logs,
+    })
+    assert.deepEqual(changed?.args, { index: 3, bond: 0n })
+  })
+
   it('takes of who signed two checkpoints of one round, as a node signs them', async () => {
     const network = await startNetwork(world, 1)
     const { voting } = nodeSecrets(1)

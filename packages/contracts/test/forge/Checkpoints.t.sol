@@ -357,6 +357,15 @@ contract CheckpointsTest is Network {
         assertEqual("not before it", checkpoints.activeAt(0), checkpoints.activeAt(1));
     }
 
+    function test_formsNoCommitteeOfJustHalfTheWeight() public {
+        waitForFallback();
+        checkInNode(1);
+        checkInNode(2);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NoMajority.selector, 2003, 4006));
+        checkpoints.formCommittee();
+    }
+
     function test_checksInOnceWithItsOwnKeyAndAnOldBond() public {
         vm.roll(50);
         registerNode(NODES, 5000 ether);

@@ -79,6 +79,11 @@ contract ParametersTest is Test {
         parameters.set(SHARE, value);
     }
 
+    function test_refusesAStepThatIsOneTooLong() public {
+        vm.expectRevert(abi.encodeWithSelector(Parameters.AboveStep.selector, SHARE, 70, 71));
+        parameters.set(SHARE, 571);
+    }
+
     function testFuzz_refusesAValueOutOfBounds(uint256 value) public {
         vm.assume(value < 100 || value > 900);
         vm.expectRevert(
