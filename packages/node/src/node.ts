@@ -134,6 +134,15 @@ const UNSURE: Readonly<Record<Exclude<FoundAs, 'clean'>, string>> = {
   unclean: 'the ledger was not closed cleanly',
   copied: 'the ledger is a copy or was restored',
 }
+/**
+ * Whole epochs that pass in silence. What else was said with the keys of an empty ledger is known at the
+ * latest from the set of an epoch, which is had in the next: another daemon may be at work.
+ */
+const SILENT_EPOCHS: Readonly<Record<Exclude<FoundAs, 'clean'>, number>> = {
+  empty: 2,
+  unclean: 1,
+  copied: 1,
+}
 /** While the chain is away, clocks are compared with nodes of a base at most so many epochs old. */
 const CLOCK_BASE_AGE = 8
 
@@ -336,10 +345,10 @@ export class CairnNode {
     // Before genesis nobody has said anything anywhere.
     if (opened !== 'clean' && (opened !== 'empty' || this.epochs.now() >= 0)) {
       log[opened === 'empty' ? 'info' : 'warn'](
-        { opened },
-        `${UNSURE[opened]}; this node signs nothing for one epoch`,
+        { opened, epochs: SILENT_EPOCHS[opened] },
+        `${UNSURE[opened]}; this node signs nothing for a while`,
       )
-      await this.#muteAfterStart()
+      await this.#muteAfterStart(SILENT_EPOCHS[opened])
     }
     this.#muteUntil = await this.ledger.muteUntil()
     this.#sync.start()
@@ -394,12 +403,12 @@ export class CairnNode {
   }
 
   /**
-   * What was said before the start may not be in the ledger: one whole epoch passes before anything
+   * What was said before the start may not be in the ledger: so many whole epochs pass before anything
    * is said.
    */
-  async #muteAfterStart(): Promise<void> {
+  async #muteAfterStart(epochs = 1): Promise<void> {
     const { calendar } = this.epochs
-    const until = Math.max(0, epochAt(calendar, this.#startedAt) + 2)
+    const until = Math.max(0, epochAt(calendar, this.#startedAt) + 1 + epochs)
     if (until <= this.#muteUntil) return
     this.#muteUntil = until
     await this.ledger.setMuteUntil(until)

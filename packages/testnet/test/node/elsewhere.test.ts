@@ -1,5 +1,6 @@
 /** The same words at work in two places, and ledgers that are older than what their node said. */
 import { strict as assert } from 'node:assert'
+import type { Network } from '@cairn/node'
 import type { CairnError } from '@cairn/protocol'
 import { MemoryStore } from '@cairn/testnet'
 import { complaints, NodeWorld, peerName, type WorldNode } from './world.ts'
@@ -9,6 +10,18 @@ function contradictions({ node }: WorldNode, last: number) {
   return Array.from({ length: last + 1 }, (_, epoch) =>
     (node.epochs.record(epoch)?.set.contradictions() ?? []).map(found => ({ epoch, ...found })),
   ).flat()
+}
+
+/** Nothing that is gossiped arrives; what is published is noted. */
+function deaf(network: Network, said: string[]): Network {
+  return new Proxy(network, {
+    get(target, name) {
+      if (name === 'subscribe') return () => {}
+      if (name === 'publish') return async (topic: string) => void said.push(topic)
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 async function empty(store: MemoryStore, ...names: string[]): Promise<void> {
@@ -31,7 +44,8 @@ describe('a node whose words are at work elsewhere', () => {
     second.node.onKeyElsewhere(error => told.push(error))
     await world.until(second.node.start())
     assert.equal(second.node.muted(1), 'reopened', 'an empty ledger may lack what was said')
-    assert.equal(second.node.muted(2), 'reopened')
+    assert.equal(second.node.muted(3), 'reopened')
+    assert.equal(second.node.muted(4), undefined)
     await world.run(2, 11)
     assert.deepEqual(
       told.map(({ code }) => code),
@@ -50,6 +64,35 @@ describe('a node whose words are at work elsewhere', () => {
     assert.equal(nodes[0]?.node.muted(6), undefined, 'the first goes on')
     for (const node of nodes) assert.deepEqual(contradictions(node, 5), [])
     assert.deepEqual(complaints(nodes), [])
+  })
+
+  it('says nothing where it learns of the first from the sets of epochs alone', async () => {
+    const world = new NodeWorld()
+    const nodes = await world.start(0, 1, 2, 3)
+    // Late, so that the set of this epoch tells nothing of what the first says from now on.
+    await world.run(1, world.profile.slotsPerEpoch - 1, 900)
+    const said: string[] = []
+    const second = world.node(0, {
+      peer: 'another machine',
+      // Peers keep one connection to a peer id, and it is the first's.
+      wrapNetwork: network => deaf(network, said),
+    })
+    const told: CairnError[] = []
+    second.node.onKeyElsewhere(error => told.push(error))
+    await world.until(second.node.start())
+    // Checkpoints are late: the set of this epoch is had in the one after the next.
+    await world.run(2, 1)
+    for (const { chain } of [...nodes, second]) chain.setDown(true)
+    await world.run(3, 8)
+    for (const { chain } of [...nodes, second]) chain.setDown(false)
+    await world.run(6, 0)
+    assert.deepEqual(
+      told.map(({ code }) => code),
+      ['keyElsewhere'],
+    )
+    assert.deepEqual(said, [])
+    for (const node of nodes) assert.deepEqual(contradictions(node, 5), [])
+    await world.until(second.node.stop())
   })
 
   it('stops when both were started at once, with at most what they said before they met', async () => {
