@@ -108,13 +108,17 @@ async function start(session: Session, { yes }: { yes?: true }): Promise<undefin
       const weight = members.reduce((sum, member) => sum + member.weight, 0)
       const facts = { genesis: manifest.genesis, block: Number(block), members, weight }
       const lines = [
-        `${members.length} nodes with ${tokenText(BigInt(weight) * 10n ** 18n)} sign the first checkpoints, as registered in block ${block}`,
+        `${members.length} ${members.length === 1 ? 'node' : 'nodes'} with ${tokenText(BigInt(weight) * 10n ** 18n)} for the first checkpoints, as registered in block ${block}`,
         ...members.map(member => `  node ${member.index}, weight ${member.weight}`),
         `genesis is at ${timeText(manifest.genesis)}`,
       ]
       if (yes === undefined && !started) {
         output.result({ ...facts, done: 'dryRun' }, lines.join('\n'))
-        output.note('nothing was sent: see that their daemons run, then pass --yes')
+        output.note(
+          members.length === 0
+            ? 'nothing was sent: nobody is registered in a final block yet, look again later'
+            : 'nothing was sent: see that their daemons run, then pass --yes',
+        )
         return
       }
       const { root, transaction } = await desk.start(signal)
