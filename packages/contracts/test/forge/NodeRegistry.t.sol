@@ -79,11 +79,15 @@ contract NodeRegistryTest is Network {
     function invariant_weighsWhoHasNotAskedToLeave() public view {
         NodeRegistry registry_ = operators.registry();
         uint256 weight;
+        uint256 bonded;
         for (uint32 i = 0; i < operators.nodeCount(); ++i) {
             (, uint64 exitAt,,,,,,,,,) = registry_.nodes(i);
-            if (exitAt == 0) weight += registry_.weightOf(bondOf(i));
+            if (exitAt != 0) continue;
+            weight += registry_.weightOf(bondOf(i));
+            bonded += bondOf(i);
         }
         assertEqual("weight", weight, registry_.totalWeight());
+        assertEqual("bonded", bonded, registry_.bonded(address(operators)));
     }
 
     function invariant_remembersThePresentBond() public view {

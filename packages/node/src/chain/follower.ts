@@ -32,6 +32,8 @@ const FORK_STEP = 32n
 const MISFITS_MAX = 3
 /** Receipts asked for in a chunk; older checkpoints of a long catch-up go without their gas. */
 const RECEIPTS_MAX = 64
+/** Without a new block for so long the other endpoints are asked for theirs, ms: several blocks' time. */
+const STILL_MS = 60_000
 /** Between looks at what never changes, ms. */
 const CONSTANTS_MS = 600_000
 /** Of the contract before its start. */
@@ -69,12 +71,16 @@ export class Follower {
   #loop: Promise<void> | undefined
   /** When what never changes was read last, ms. */
   #constantsAt = 0
+  /** The newest block that an endpoint said there is, and when a newer one was last seen or sought, ms. */
+  #newest = -1n
+  #movedAt: number
   /** Hash of the block up to which all counts and what was read agreed. */
   #complete: Uint8Array | undefined
 
   constructor(components: FollowerComponents, init: FollowerInit) {
     this.#components = components
     this.#init = init
+    this.#movedAt = components.clock.now()
   }
 
   /** Resolves after the first round, whether or not an endpoint answered. */
@@ -148,6 +154,7 @@ export class Follower {
     const { finality, fromBlock } = this.#init
     const latest = await readHeader(client, 'latest')
     if (latest === undefined) return
+    await this.#requireMoving(client, latest.number)
     const final = latest.number - BigInt(finality)
     const head = view.head()
     if (head !== undefined && latest.number <= head.number) {
@@ -180,6 +187,16 @@ export class Follower {
       view.append(read)
       changed()
     }
+  }
+
+  /** A chain that stands still and an endpoint that does look alike, until another one is asked. */
+  async #requireMoving(client: Client, latest: bigint): Promise<void> {
+    const { rpc, clock } = this.#components
+    const now = clock.now()
+    if (latest <= this.#newest && now < this.#movedAt + STILL_MS) return
+    if (latest <= this.#newest) await rpc.requireNewest(client, latest)
+    else this.#newest = latest
+    this.#movedAt = now
   }
 
   /**

@@ -2,6 +2,8 @@
  * One chain behind several RPC endpoints. They are asked in the order given: who answers goes on
  * being asked, who fails is passed over, and the first is tried again after a while.
  *
+ * One that answers and stands still, while others have newer blocks, fails too.
+ *
  * What one says is held against the others by the hash of a block: whoever contradicts a majority is
  * set aside, and where there is none the node goes on without the chain rather than believe one.
  */
@@ -12,7 +14,10 @@ import { type Client, Endpoint, type EndpointComponents, type EndpointInit } fro
 
 /** How long a later endpoint is kept before the first is tried again, ms. */
 const RETURN_MS = 60_000
-/** How long an endpoint that contradicts the others is not asked, ms: longer than a fork lasts. */
+/**
+ * How long an endpoint that contradicts the others is not asked, ms: longer than a fork lasts. One that
+ * is behind is not gone back to for as long.
+ */
 const ASIDE_MS = 300_000
 
 export type { Client } from './endpoint.ts'
@@ -99,7 +104,7 @@ export class Rpc {
         log.debug({ endpoint: endpoint.name, err: error }, 'an RPC endpoint failed')
         // Another call may have moved on meanwhile.
         if (this.#current === at) this.#current = (at + 1) % this.#endpoints.length
-        this.#returnAt = clock.now() + RETURN_MS
+        this.#returnAt = clock.now() + (isBehind(error) ? ASIDE_MS : RETURN_MS)
       }
     }
     this.#healthy = false
@@ -140,7 +145,7 @@ export class Rpc {
     const heard = await Promise.all(
       this.#endpoints.map(async endpoint => ({
         endpoint,
-        hash: endpoint === asked ? hash : await this.#hashOf(endpoint, number),
+        hash: endpoint === asked ? hash : (await this.#headerOf(endpoint, number))?.hash,
       })),
     )
     const voices = heard.filter(voice => voice.hash !== undefined)
@@ -158,6 +163,19 @@ export class Rpc {
       next: 'see why the others do not answer, or lower chain.agree',
     })
     this.#divided = false
+  }
+
+  /**
+   * Throws `endpointBehind` where another endpoint has a newer block than this one's newest. It is not
+   * set aside for that: what the other says of blocks that both have is held against it still.
+   */
+  async requireNewest(client: Client, latest: bigint): Promise<void> {
+    const others = this.#endpoints.filter(endpoint => endpoint.client !== client)
+    const heads = await Promise.all(others.map(endpoint => this.#headerOf(endpoint, 'latest')))
+    const newest = heads.reduce((high, head) => bigger(high, head?.number ?? 0n), latest)
+    check(newest === latest, 'endpointBehind', `an endpoint stands still at block ${latest}`, {
+      facts: { block: latest, newest },
+    })
   }
 
   /** Sets those aside that contradict a majority; without one there is nobody to believe. */
@@ -187,12 +205,15 @@ export class Rpc {
   }
 
   /** Of an endpoint that answers and has the block. */
-  async #hashOf(endpoint: Endpoint, number: bigint): Promise<Uint8Array | undefined> {
+  async #headerOf(
+    endpoint: Endpoint,
+    number: bigint | 'latest',
+  ): Promise<LinkedHeader | undefined> {
     const { clock, log } = this.#components
     if (endpoint.isAway || clock.now() < (this.#silentUntil.get(endpoint) ?? 0)) return undefined
     try {
       await this.#identify(endpoint)
-      return (await readHeader(endpoint.client, number))?.hash
+      return await readHeader(endpoint.client, number)
     } catch (error) {
       if (this.#stopped.signal.aborted) throw error
       this.#silentUntil.set(endpoint, clock.now() + RETURN_MS)
@@ -223,6 +244,14 @@ export class Rpc {
 
 function isAway(error: unknown): boolean {
   return error instanceof CairnError && error.code === 'rpcAway'
+}
+
+function isBehind(error: unknown): boolean {
+  return error instanceof CairnError && error.code === 'endpointBehind'
+}
+
+function bigger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
 }
 
 /** A header with the link to the one before. */

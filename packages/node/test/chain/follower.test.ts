@@ -15,6 +15,7 @@ import {
   clock,
   type Endpoint,
   type Fault,
+  movable,
   NODE_FACTS,
   nodeSigner,
   openChain,
@@ -165,13 +166,7 @@ describe('chain follower', () => {
   })
 
   it('asks again at times for what never changes, in case it was told wrongly', async () => {
-    let ahead = 0
-    const its: Clock = {
-      ...clock,
-      now: () => clock.now() + ahead,
-      at: (time, run) => clock.at(time - ahead, run),
-      until: (time, signal) => clock.until(time - ahead, signal),
-    }
+    const its = movable()
     world.endpoint.fault = {
       kind: 'lie',
       change: (method, result) => {
@@ -181,13 +176,13 @@ describe('chain follower', () => {
         return `${text.slice(0, 65)}7${text.slice(66)}`
       },
     }
-    const chain = await open({}, { clock: its })
+    const chain = await open({}, { clock: its.clock })
     const before = chain.foundingParameters()
     world.endpoint.fault = undefined
     await world.mine()
     await advanced(chain, () => headNumber(chain) === 1n)
     assert.equal(chain.foundingParameters(), before, 'not with every block')
-    ahead = 600_000
+    its.move(600_000)
     await world.mine()
     await advanced(chain, () => headNumber(chain) === 2n)
     assert.notDeepEqual(chain.foundingParameters(), before)
@@ -343,6 +338,44 @@ describe('chain follower', () => {
       assert.equal(headNumber(slow), height)
       assert.equal(headNumber(chain), height + 10n)
       assert.equal(rounds, 0)
+    })
+
+    it('takes the next where the first answers and stands still, and goes back to it later', async () => {
+      const its = movable()
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] }, { clock: its.clock })
+      let stuck: unknown
+      world.endpoint.fault = {
+        kind: 'lie',
+        change: (method, result) => {
+          if (method !== 'eth_getBlockByNumber') return result
+          stuck ??= result
+          return stuck
+        },
+      }
+      while (stuck === undefined) await clock.until(clock.now() + 10)
+      await world.register(0)
+      await clock.until(clock.now() + 100)
+      assert.deepEqual(indices(chain), [], 'a block may take its time')
+      its.move(60_000)
+      await advanced(chain, () => indices(chain).length === 1)
+      world.endpoint.fault = undefined
+      second.fault = { kind: 'down' }
+      await world.register(1)
+      await advanced(chain, () => indices(chain).length === 2)
+    })
+
+    it('stays with the first while the chain itself stands still', async () => {
+      const its = movable()
+      const second = await anotherEndpoint()
+      const chain = await open({ rpc: [world.endpoint.url, second.url] }, { clock: its.clock })
+      const before = second.calls
+      its.move(60_000)
+      while (second.calls === before) await clock.until(clock.now() + 10)
+      second.fault = { kind: 'down' }
+      assert.equal(chain.healthy(), true)
+      await world.register(0)
+      await advanced(chain, () => indices(chain).length === 1)
     })
 
     it('are at least one', () => {

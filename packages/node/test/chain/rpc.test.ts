@@ -14,6 +14,7 @@ import {
   advanced,
   clock,
   type Endpoint as Gate,
+  movable,
   openChain,
   openEndpoint,
   quiet,
@@ -267,21 +268,20 @@ describe('RPC endpoints', () => {
     }
     for (const [how, handler] of Object.entries(limits)) {
       it(`${how} are left alone for as long as they say`, async () => {
-        let now = Date.now()
-        const its = { ...systemClock(), now: () => now }
+        const its = movable()
         let calls = 0
         const url = await serve((asked, outgoing, incoming) => {
           calls++
           handler(asked, outgoing, incoming)
         })
-        const rpc = new Rpc({ clock: its, log: quiet }, { urls: [url], chainId: 1 })
+        const rpc = new Rpc({ clock: its.clock, log: quiet }, { urls: [url], chainId: 1 })
         const ask = () => failure(rpc.call(client => client.getBlockNumber()))
         assert.equal((await ask()).code, 'chainUnavailable')
         assert.equal(calls, 1)
-        now += how.includes('error') || how.includes('words') ? 900 : 18_000
+        its.move(how.includes('error') || how.includes('words') ? 900 : 18_000)
         await ask()
         assert.equal(calls, 1)
-        now += 3_000
+        its.move(3_000)
         await ask()
         assert.equal(calls, 2)
         rpc.stop()

@@ -458,6 +458,22 @@ export function hastened(times: number): Clock {
   }
 }
 
+/** The system's clock, which moves ahead at once when told to: what already waits goes on waiting. */
+export function movable(): { clock: Clock; move(ms: number): void } {
+  let ahead = 0
+  return {
+    clock: {
+      ...clock,
+      now: () => clock.now() + ahead,
+      at: (time, run) => clock.at(time - ahead, run),
+      until: (time, signal) => clock.until(time - ahead, signal),
+    },
+    move: ms => {
+      ahead += ms
+    },
+  }
+}
+
 const SOLE_SECRET = sha256(Uint8Array.of(0)).map((byte, i) => (i === 0 ? byte & 0x3f : byte))
 const SOLE_MEMBERS = [{ key: bls.publicKey(SOLE_SECRET), weight: 1 }]
 
