@@ -22,6 +22,8 @@ if (source) {
 } else if (existsSync(built)) {
   await import(built.href)
 } else {
-  process.stderr.write('cairn is not built here: run `npm run build`, or `npm run cairn -- ...`\n')
+  process.stderr.write(
+    'cairn is not built here: run `npm run build`, or `npm run -s cairn -- ...`\n',
+  )
   process.exit(2)
 }
