@@ -68,6 +68,8 @@ export interface HealthFacts {
     healthy: boolean
     /** The RPC endpoints contradict each other. */
     divided?: boolean
+    /** What ails the endpoints while none answers. */
+    trouble?: string | undefined
     /** Of the newest block; undefined before the first. */
     ageMs?: number
   }
@@ -225,7 +227,7 @@ export function persistent(
   }
 }
 
-function chain({ chain: { healthy, divided, ageMs } }: HealthFacts): Health {
+function chain({ chain: { healthy, divided, trouble, ageMs } }: HealthFacts): Health {
   const facts = ageMs === undefined ? {} : { blockAgeMs: ageMs }
   if (healthy) return { code: 'chain', severity: 'ok', text: 'The chain answers', facts }
   if (divided === true) {
@@ -240,7 +242,7 @@ function chain({ chain: { healthy, divided, ageMs } }: HealthFacts): Health {
   return {
     code: 'chain',
     severity: 'critical',
-    text: 'No chain RPC answers',
+    text: trouble === undefined ? 'No chain RPC answers' : `No chain RPC is of use: ${trouble}`,
     facts,
     next: 'check chain.rpc in the configuration, and that this machine reaches it',
   }

@@ -134,7 +134,7 @@ export interface RadioSite {
 
 export interface DaemonViewComponents {
   node: CairnNode
-  chain: Chain & Pick<AccountChain, 'account' | 'divided'>
+  chain: Chain & Pick<AccountChain, 'account' | 'divided' | 'trouble'>
   depositor: Pick<Depositor, 'standing' | 'add' | 'request' | 'withdraw'>
   operator: Pick<Operator, 'standing' | 'carryOut'>
   /** Absent where the manifest names no distributor. */
@@ -563,6 +563,7 @@ export class DaemonView implements NodeView {
       chain: {
         healthy: chain.healthy(),
         divided: chain.divided(),
+        trouble: chain.trouble(),
         ...(head === undefined ? {} : { ageMs: clock.now() - head.timestamp * 1_000 }),
       },
       ...(offsetMs === undefined ? {} : { clockOffsetMs: offsetMs }),

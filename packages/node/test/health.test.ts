@@ -135,6 +135,9 @@ describe('health', () => {
       readiness(healthOf({ ...WELL, chain: { healthy: false, divided } })).reasons[0]?.text
     assert.match(text(true) ?? '', /contradict/)
     assert.match(text(false) ?? '', /No chain RPC answers/)
+    const chain = { healthy: false, trouble: 'http://a is of chain 2, expected one of chain 1' }
+    const [finding] = readiness(healthOf({ ...WELL, chain })).reasons
+    assert.equal(finding?.text, `No chain RPC is of use: ${chain.trouble}`)
   })
 
   describe('of the account that pays for gas', () => {

@@ -67,6 +67,8 @@ export interface AccountChain extends Chain {
   account(): AccountOutlook
   /** The RPC endpoints contradict each other, so that none is believed. */
   divided(): boolean
+  /** What ails the endpoints while none answers. */
+  trouble(): string | undefined
 }
 
 export interface EvmChainInit {
@@ -159,6 +161,10 @@ class EvmChain implements AccountChain {
 
   divided() {
     return this.#rpc.divided
+  }
+
+  trouble() {
+    return this.#rpc.trouble
   }
 
   async #tend(): Promise<void> {

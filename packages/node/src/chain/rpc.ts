@@ -8,7 +8,7 @@
  * set aside, and where there is none the node goes on without the chain rather than believe one.
  */
 import { CairnError, check, equalBytes, hex, unhex } from '@cairn/protocol'
-import type { Hex } from 'viem'
+import { type Hex, RpcRequestError } from 'viem'
 import type { BlockHeader, Clock, Log } from '../ports.ts'
 import { type Client, Endpoint, type EndpointComponents, type EndpointInit } from './endpoint.ts'
 
@@ -44,6 +44,8 @@ export class Rpc {
   readonly #stopped = new AbortController()
   /** Until when one that failed is not asked whether it agrees: a dead one takes long to fail. */
   readonly #silentUntil = new Map<Endpoint, number>()
+  /** Why each failed last; absent where it answered since. */
+  readonly #failures = new Map<Endpoint, unknown>()
   #current = 0
   #returnAt = 0
   #healthy = false
@@ -74,6 +76,12 @@ export class Rpc {
     return this.#divided
   }
 
+  /** What ails the endpoints, each by name, while none answers. */
+  get trouble(): string | undefined {
+    if (this.#healthy || this.#failures.size === 0) return undefined
+    return Array.from(this.#failures, ([{ name }, error]) => failureText(name, error)).join('; ')
+  }
+
   /** Ends all calls under way; later ones fail. */
   stop(): void {
     this.#stopped.abort()
@@ -82,7 +90,8 @@ export class Rpc {
 
   /**
    * Calls `ask` with one endpoint after the other until one does not throw; `ask` returns what an
-   * endpoint refuses and throws what it got wrong. Throws `chainUnavailable` with the last cause.
+   * endpoint refuses and throws what it got wrong. Throws `chainUnavailable` with the last cause, or
+   * `wrongChain` where all are of another chain.
    */
   async call<T>(ask: (client: Client) => Promise<T>): Promise<T> {
     const { clock, log } = this.#components
@@ -96,11 +105,13 @@ export class Rpc {
         await this.#identify(endpoint)
         const answer = await ask(endpoint.client)
         this.#healthy = true
+        this.#failures.delete(endpoint)
         return answer
       } catch (error) {
         if (this.#stopped.signal.aborted) throw this.#unavailable(error)
         // That it is left alone says less than why.
         if (cause === undefined || !isAway(error)) cause = error
+        if (!this.#failures.has(endpoint) || !isAway(error)) this.#failures.set(endpoint, error)
         log.debug({ endpoint: endpoint.name, err: error }, 'an RPC endpoint failed')
         // Another call may have moved on meanwhile.
         if (this.#current === at) this.#current = (at + 1) % this.#endpoints.length
@@ -225,21 +236,38 @@ export class Rpc {
   async #identify(endpoint: Endpoint): Promise<void> {
     if (endpoint.checked) return
     const found = await endpoint.client.getChainId()
-    check(found === this.chainId, 'wrongChain', `expected chain ${this.chainId}, found ${found}`, {
+    const text = `${endpoint.name} is of chain ${found}, expected one of chain ${this.chainId}`
+    check(found === this.chainId, 'wrongChain', text, {
       facts: { endpoint: endpoint.name, expected: this.chainId, found },
-      next: 'point the manifest at an endpoint of the home chain',
+      next: 'set endpoints of that chain with chain.rpc, or correct its id where it was given',
     })
     endpoint.checked = true
   }
 
   #unavailable(cause: unknown): CairnError {
-    const text = cause instanceof Error ? cause.message.split('\n', 1)[0] : 'no endpoint answered'
-    return new CairnError('chainUnavailable', `the chain cannot be reached: ${text}`, {
+    const failures = this.#endpoints.map(endpoint => this.#failures.get(endpoint))
+    if (isWrongChain(cause) && failures.every(isWrongChain)) return cause
+    const text = this.trouble ?? 'it is no longer asked'
+    return new CairnError('chainUnavailable', `the chain cannot be asked: ${text}`, {
       cause,
       facts: { endpoints: this.#endpoints.length },
-      next: 'it is tried again; check the RPC endpoints of the manifest if this lasts',
+      next: 'see that this machine reaches it, or set other endpoints with chain.rpc',
     })
   }
+}
+
+/** The innermost cause, by the endpoint's name: our own errors name it already. */
+function failureText(name: string, error: unknown): string {
+  let text = 'it failed'
+  for (let at = error; at instanceof Error; at = at.cause) {
+    text = (at instanceof RpcRequestError ? at.details : at.message).split('\n', 1)[0] as string
+    if (at instanceof CairnError) break
+  }
+  return text.startsWith(name) ? text : `${name}: ${text}`
+}
+
+function isWrongChain(error: unknown): error is CairnError {
+  return error instanceof CairnError && error.code === 'wrongChain'
 }
 
 function isAway(error: unknown): boolean {

@@ -125,7 +125,7 @@ async function begin(
     })
     return known
   }
-  const ground = await ofChain(() => rpc.call(client => readFoundingGround(client, account)))
+  const ground = await rpc.call(client => readFoundingGround(client, account))
   check(ground.pairs, 'noPrecompiles', 'the chain cannot check BLS12-381 signatures', {
     facts: { chainId },
     next: 'choose a chain that has the precompiles of EIP-2537, as those with the Prague rules have',
@@ -197,21 +197,6 @@ async function orGoOn<T>(act: () => Promise<T>): Promise<T> {
     const first = cause.next === undefined ? '' : `${cause.next}; then `
     const next = `${first}run the same command again: it goes on from here`
     throw new CairnError(code, message, { cause, facts, next })
-  }
-}
-
-/** That an endpoint is of another chain is the settings' fault, not the chain's. */
-async function ofChain<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask()
-  } catch (error) {
-    const cause = error instanceof CairnError ? error.cause : undefined
-    if (!(cause instanceof CairnError) || cause.code !== 'wrongChain') throw error
-    throw new CairnError('wrongChain', cause.message, {
-      cause,
-      facts: cause.facts,
-      next: 'name an endpoint of that chain, or correct chainId in the settings',
-    })
   }
 }
 

@@ -303,7 +303,7 @@ describe('mirror', () => {
     const silent = { ...init.home, checkpoints: world.contracts.token }
     await assert.rejects(carry({ home: silent }), { code: 'chainUnavailable' })
     await assert.rejects(carry({ mirror: { ...init.mirror, chainId: 1 } }), {
-      code: 'chainUnavailable',
+      code: 'wrongChain',
     })
     await assert.rejects(carry({ mirror: { ...init.mirror, chainId: 31_337 } }), {
       code: 'wrongChain',

@@ -117,8 +117,8 @@ describe('registration', () => {
     assert.deepEqual(await refusal(poor), ['registrationRefused', 'ERC20InsufficientBalance'])
     const chain = { ...world.access, chainId: 1 }
     await assert.rejects(register(0, { chain }), (error: CairnError) => {
-      assert.equal(error.code, 'chainUnavailable')
-      assert.match(error.message, /expected chain 1, found 31337/)
+      assert.equal(error.code, 'wrongChain')
+      assert.match(error.message, /is of chain 31337, expected one of chain 1$/)
       return true
     })
     world.endpoint.fault = { kind: 'down' }

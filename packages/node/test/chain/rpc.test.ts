@@ -204,6 +204,35 @@ describe('RPC endpoints', () => {
     }
   })
 
+  it('are named with what ails each, and another chain by its id', async () => {
+    const other = await serve((calls, outgoing) =>
+      send(
+        outgoing,
+        answer(calls, () => '0x2'),
+      ),
+    )
+    const dead = 'http://127.0.0.1:9'
+    const ask = async (urls: string[]) => {
+      const rpc = new Rpc({ clock, log: quiet }, { urls, chainId: 1 })
+      const error = await failure(rpc.call(client => client.getBlockNumber()))
+      assert.equal(rpc.trouble !== undefined, true)
+      rpc.stop()
+      return error
+    }
+    const isOther = `${new URL(other).origin} is of chain 2, expected one of chain 1`
+    const wrong = await ask([other])
+    assert.deepEqual([wrong.code, wrong.message], ['wrongChain', isOther])
+    const both = await ask([`${dead}/key`, other])
+    assert.equal(both.code, 'chainUnavailable')
+    const [first, second] = both.message.split('; ')
+    assert.match(
+      first ?? '',
+      /^the chain cannot be asked: http:\/\/127\.0\.0\.1:9 cannot be reached: \w+/,
+    )
+    assert.equal(second, isOther)
+    assert.match(both.next ?? '', /chain\.rpc/)
+  })
+
   it('that send elsewhere are not followed', async () => {
     let reached = 0
     const elsewhere = await serve((calls, outgoing) => {

@@ -71,7 +71,11 @@ function viewOf(world: NodeWorld, { node, chain, network, index }: WorldNode) {
   const view = new DaemonView(
     {
       node,
-      chain: Object.assign(chain, { account: () => ACCOUNT, divided: () => false }),
+      chain: Object.assign(chain, {
+        account: () => ACCOUNT,
+        divided: () => false,
+        trouble: () => undefined,
+      }),
       depositor: {
         standing: async () => ({
           account: new Uint8Array(20),
