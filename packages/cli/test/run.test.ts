@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MNEMONIC_WORDS } from '@cairn/protocol'
 import { EXIT_CODES } from '../src/exit-codes.ts'
+import { manifestOf } from './manifest.ts'
 import { type CairnFailure, cairn, jsonOf, temporaryDirectory } from './process.ts'
 
 const BIN = fileURLToPath(new URL('../bin/cairn.js', import.meta.url))
@@ -183,6 +184,22 @@ describe('cairn', () => {
       assert.equal(ended.code, EXIT_CODES.config.code)
       assert.equal(jsonOf<CairnFailure>(ended).error.code, 'badManifest')
       await assert.rejects(stat(dataDir), { code: 'ENOENT' })
+    })
+
+    it('refuses a manifest without its genesis state, and takes it once that is there', async () => {
+      const file = join(directory(), 'net.json')
+      await writeFile(file, manifestOf())
+      const dataDir = join(directory(), 'node')
+      const args = ['init', '--data-dir', dataDir, '--network', file, '--json']
+      const ended = await cairn(args)
+      assert.equal(ended.code, EXIT_CODES.config.code)
+      const { error } = jsonOf<CairnFailure>(ended)
+      assert.equal(error.code, 'badManifest')
+      assert.match(error.message, /genesis\.ssz is not there/)
+      await assert.rejects(stat(dataDir), { code: 'ENOENT' })
+      await writeFile(join(directory(), 'genesis.ssz'), 'state')
+      assert.equal((await cairn(args)).code, 0)
+      assert.equal(await readFile(join(dataDir, 'genesis.ssz'), 'utf8'), 'state')
     })
   })
 

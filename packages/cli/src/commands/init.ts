@@ -1,9 +1,10 @@
-import { copyFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { hasCode } from '@cairn/node/lock'
-import { deriveKeys, hex, nodeName } from '@cairn/protocol'
+import { CairnError, deriveKeys, hex, nodeName } from '@cairn/protocol'
 import { sampleConfig } from '../config/reference.ts'
 import { readText } from '../input.ts'
+import { readManifest } from '../manifest.ts'
 import type { Commands } from '../run.ts'
 import { newMnemonic, writeSeed } from '../seed.ts'
 import type { Session } from '../session.ts'
@@ -36,7 +37,7 @@ async function init(session: Session, mnemonicFile: string | undefined): Promise
   const copies = origin.network === 'default' ? [] : await networkFiles(values.network)
   await writeSeed(dataDir, mnemonic)
   await writeNew(join(dataDir, 'config.yaml'), sampleConfig())
-  for (const { from, to } of copies) await copyFile(from, join(dataDir, to))
+  for (const { name, content } of copies) await writeFile(join(dataDir, name), content)
   const { peerIdOf } = await import('@cairn/node')
   const facts = {
     dataDir,
@@ -79,15 +80,36 @@ async function init(session: Session, mnemonicFile: string | undefined): Promise
   )
 }
 
-/** The manifest and the genesis state beside it, under the names they have in the data directory. */
-async function networkFiles(path: string): Promise<{ from: string; to: string }[]> {
+interface Copy {
+  name: string
+  content: string | Uint8Array
+}
+
+/**
+ * The manifest and the genesis state beside it, under the names they have in the data directory.
+ * Throws `badManifest` where either is not there.
+ */
+async function networkFiles(path: string): Promise<Copy[]> {
   const { parseManifest } = await import('@cairn/node')
-  const manifest = parseManifest(await readText(path))
-  const state = join(dirname(path), manifest.genesisState)
+  const text = await readManifest(path)
+  const state = join(dirname(path), parseManifest(text).genesisState)
   return [
-    { from: path, to: 'network.json' },
-    { from: state, to: basename(state) },
+    { name: 'network.json', content: text },
+    { name: basename(state), content: await genesisState(state) },
   ]
+}
+
+async function genesisState(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    const reason = hasCode(cause, 'ENOENT') ? 'is not there' : 'cannot be read'
+    throw new CairnError('badManifest', `the genesis state ${path} ${reason}`, {
+      cause,
+      facts: { path },
+      next: 'get it from where the manifest is from, put it beside the manifest and run `cairn init` again: nothing was written',
+    })
+  }
 }
 
 async function writeNew(path: string, text: string): Promise<void> {
