@@ -15,7 +15,7 @@ import type {
   Payouts,
 } from '@cairn/node'
 import { acquireLock, isAlive, readLock } from '@cairn/node/lock'
-import { CairnError, deriveKeys, hex } from '@cairn/protocol'
+import { CairnError, check, deriveKeys, hex } from '@cairn/protocol'
 import type { ApiClient } from './api-client.ts'
 import { chainSettingsOf } from './chain-settings.ts'
 import { pinoLog } from './log.ts'
@@ -44,6 +44,7 @@ export interface Desk {
 export interface ClaimsDesk {
   earnings(accounts: readonly Uint8Array[]): Promise<Json<EarningsStanding>>
   claim(wish: Omit<ClaimWish, 'signal'>): Promise<Json<ClaimDone>>
+  standing(node: number): Promise<Json<OperatorStanding>>
   close(): Promise<void>
 }
 
@@ -73,8 +74,28 @@ export async function openClaims(
   return {
     earnings: async accounts => toJson(await claims.earnings(accounts)),
     claim: async wish => toJson(await claims.claim({ ...wish, signal })),
+    standing: async node => toJson(await desk.operator.standing({ node })),
     close,
   }
+}
+
+/** The operator of the node, where that is not this account; undefined without node, too. */
+export function strangerOf({ node, account }: Json<OperatorStanding>): string | undefined {
+  return node === undefined || node.operator === account ? undefined : node.operator
+}
+
+/** Gives tokens to the node of another operator only where that is `meant`. Throws `notOperator`. */
+export function requireGift(standing: Json<OperatorStanding>, meant: boolean): void {
+  const stranger = strangerOf(standing)
+  check(
+    stranger === undefined || meant,
+    'notOperator',
+    `node ${standing.node?.index} is of 0x${stranger}, who alone has its bond back`,
+    {
+      facts: { operator: stranger, account: standing.account },
+      next: 'pass --yes to give that operator the tokens, or use the words of that account',
+    },
+  )
 }
 
 /** Undefined where none runs; a lock that a dead process left is none. */

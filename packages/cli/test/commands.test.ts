@@ -220,6 +220,19 @@ describe('commands of a running node', () => {
     assert.equal(jsonOf<CairnFailure>(refused).error.code, 'notOperator')
     assert.equal(node.orders.length, before)
     assert.equal((await cairn(['bond', 'add', '5', '--yes', ...plain])).code, 0)
+    const claims: boolean[] = []
+    const claim = node.view.claim.bind(node.view)
+    node.view.claim = async wish => {
+      claims.push(wish.dryRun)
+      return await claim(wish)
+    }
+    const kept = jsonOf<CairnFailure>(await cairn(['claim', '--bond', '3', ...base]))
+    assert.deepEqual(kept, jsonOf<CairnFailure>(refused))
+    const dry = await cairn(['claim', '--bond', '3', '--dry-run', ...plain])
+    assert.match(dry.stdout, /^would pay .* the bond of node 3, which is of 0x0909/)
+    assert.deepEqual(claims, [true])
+    assert.equal((await cairn(['claim', '--bond', '3', '--yes', ...plain])).code, 0)
+    assert.deepEqual(claims, [true, false])
   })
 
   it('show what a registration would be, and that a place is of use to coverage alone', async () => {

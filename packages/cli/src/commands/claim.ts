@@ -1,11 +1,11 @@
 /** `cairn claim`, and the totals that `cairn earnings` shows. */
 import { resolve } from 'node:path'
-import type { ClaimDone, EarningsStanding, Json } from '@cairn/node'
+import type { ClaimDone, EarningsStanding, Json, OperatorStanding } from '@cairn/node'
 import { check, equalBytes, parseProofFile, unitsText } from '@cairn/protocol'
 import { accountGiven } from '../amounts.ts'
 import { readText } from '../input.ts'
 import { readManifest } from '../manifest.ts'
-import { openClaims } from '../operator.ts'
+import { openClaims, requireGift, strangerOf } from '../operator.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
 import { whole } from './numbers.ts'
@@ -16,6 +16,7 @@ interface ClaimOptions {
   bond?: number
   proof?: string
   dryRun?: true
+  yes?: true
 }
 
 export function claimCommand({ program, action }: Commands): void {
@@ -25,19 +26,25 @@ export function claimCommand({ program, action }: Commands): void {
     .option('--for <account...>', 'pay these accounts instead')
     .option('--all', 'pay everybody who has something due')
     .option('--bond <index>', 'add it to the bond of this node instead', whole)
+    .option('--yes', 'with --bond: give the tokens to its operator, where that is another account')
     .option('--proof <file>', 'by a proof file, without a daemon: pays the account that it is of')
     .option('--dry-run', 'say what would be paid and what it costs, and send nothing')
     .action(action(claim))
 }
 
 async function claim(session: Session, options: ClaimOptions) {
-  const { all = false, bond, proof, dryRun = false } = options
+  const { all = false, bond, proof, dryRun = false, yes = false } = options
   const accounts = (options.for ?? []).map(accountGiven)
   check([all, accounts.length > 0, bond !== undefined].filter(Boolean).length <= 1, 'usage', BOTH, {
     next: 'pass one of --for, --all and --bond',
   })
-  if (proof !== undefined) return await claimByProof(session, proof, { bond, dryRun })
+  if (proof !== undefined) return await claimByProof(session, proof, { bond, dryRun, yes })
   const api = await session.api()
+  const bonded =
+    bond === undefined
+      ? undefined
+      : await api.json<Json<OperatorStanding>>('/v1/operator', { query: { node: bond } })
+  if (bonded !== undefined) requireGift(bonded, yes || dryRun)
   const done = await api.json<Json<ClaimDone>>('/v1/claims', {
     method: 'POST',
     query: {
@@ -56,7 +63,7 @@ async function claim(session: Session, options: ClaimOptions) {
     )
     return undefined
   }
-  session.output.result(done, claimText(done, bond))
+  session.output.result(done, claimText(done, bonded))
   return undefined
 }
 
@@ -65,7 +72,7 @@ const BOTH = 'these options exclude each other'
 async function claimByProof(
   session: Session,
   file: string,
-  { bond, dryRun }: { bond: number | undefined; dryRun: boolean },
+  { bond, dryRun, yes }: { bond: number | undefined; dryRun: boolean; yes: boolean },
 ) {
   const proof = parseProofFile(await readText(resolve(session.world.cwd, file)))
   const { values } = await session.config()
@@ -81,11 +88,13 @@ async function claimByProof(
   const accounts = proof.payout === undefined ? [] : [proof.payout.account]
   const desk = await openClaims(session, payouts, manifest)
   try {
+    const bonded = bond === undefined ? undefined : await desk.standing(bond)
+    if (bonded !== undefined) requireGift(bonded, yes || dryRun)
     const done = await desk.claim({ accounts, all: false, bond, dryRun })
     const standing = done.done === 'before' ? await desk.earnings(accounts) : undefined
     const text =
       standing === undefined
-        ? claimText(done, bond)
+        ? claimText(done, bonded)
         : ['nothing can be claimed now', ...standingLines(standing)].join('\n')
     session.output.result(done, text)
   } finally {
@@ -94,10 +103,14 @@ async function claimByProof(
   return undefined
 }
 
-function claimText(done: Json<ClaimDone>, bond: number | undefined): string {
+function claimText(done: Json<ClaimDone>, bonded: Json<OperatorStanding> | undefined): string {
   const { epoch, paid, total, funded, gas, fee, transactions } = done
   if (done.done === 'before') return 'nothing can be claimed now'
-  const where = bond === undefined ? '' : `, added to the bond of node ${bond}`
+  const stranger = bonded && strangerOf(bonded)
+  const whose =
+    stranger === undefined ? '' : `, which is of 0x${stranger}, who alone has its bond back`
+  const where =
+    bonded === undefined ? '' : `, added to the bond of node ${bonded.node?.index}${whose}`
   const cost = `${gas} gas, ${unitsText(BigInt(fee))} ether`
   return [
     `${done.done === 'dryRun' ? 'would pay' : 'paid'} ${unitsText(BigInt(total))} tokens up to epoch ${epoch}${where}`,

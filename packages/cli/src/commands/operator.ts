@@ -17,7 +17,7 @@ import { InvalidArgumentError } from 'commander'
 import { accountGiven, positiveTokens } from '../amounts.ts'
 import { gatewaysOf } from '../config/gateways.ts'
 import type { Values } from '../config/keys.ts'
-import { type Desk, openDesk } from '../operator.ts'
+import { type Desk, openDesk, requireGift, strangerOf } from '../operator.ts'
 import { payOnce, REFERENCE } from '../payment.ts'
 import type { Commands } from '../run.ts'
 import type { Session } from '../session.ts'
@@ -237,23 +237,15 @@ async function add(
   const { signal } = session
   await withDesk(session, async desk => {
     const standing = await desk.standing(chosen)
+    requireGift(standing, yes === true || dryRun === true)
     const stranger = strangerOf(standing)
-    check(
-      stranger === undefined || yes === true || dryRun === true,
-      'notOperator',
-      `node ${standing.node?.index} is of 0x${stranger}, who alone has its bond back`,
-      {
-        facts: { operator: stranger, account: standing.account },
-        next: 'pass --yes to give that operator the tokens, or use the words of that account',
-      },
-    )
     const done = await payOnce({ reference, signal }, async under =>
       desk.order({ act: 'bond', amount }, { ...chosen, dryRun, reference: under }),
     )
     const node = nodeOf(done)
     const text =
       done.done === 'dryRun'
-        ? `would add ${unitsText(amount)} tokens to the ${unitsText(BigInt(node.bond))} of node ${node.index}`
+        ? `would add ${unitsText(amount)} tokens to the ${unitsText(BigInt(node.bond))} of node ${node.index}${stranger === undefined ? '' : `, which is of 0x${stranger}, who alone has its bond back`}`
         : `node ${node.index} has a bond of ${unitsText(BigInt(node.bond))} tokens`
     tell(session, done, [text])
   })
@@ -410,11 +402,6 @@ function nodeOf({ node }: Json<Done>): NonNullable<Json<Done>['node']> {
   throw new CairnError('notRegistered', 'this node is not registered', {
     next: 'register it with `cairn register`',
   })
-}
-
-/** The operator of the node, where that is not this account; undefined without node, too. */
-function strangerOf({ node, account }: Json<OperatorStanding>): string | undefined {
-  return node === undefined || node.operator === account ? undefined : node.operator
 }
 
 function nodeLines(
