@@ -1,9 +1,11 @@
 /** What a command works with: its options, configuration, output and the daemon's API. */
-import { CairnError } from '@cairn/protocol'
+import type { Json, NodeStatus } from '@cairn/node'
+import { CairnError, check, hex } from '@cairn/protocol'
 import { ApiClient } from './api-client.ts'
 import { type Config, isKey, loadConfig, unknownKey } from './config/config.ts'
 import type { KeyName } from './config/keys.ts'
 import { isSecret } from './config/reference.ts'
+import { readManifest } from './manifest.ts'
 import type { Output } from './output.ts'
 import type { World } from './world.ts'
 
@@ -60,10 +62,32 @@ export class Session {
     return this.#config
   }
 
+  /**
+   * The running daemon. Rejects with `notRunning`; where the command line names a network, with
+   * `badManifest`, or `otherNetwork` unless it is the daemon's.
+   */
   async api(): Promise<ApiClient> {
-    const { values } = await this.config()
-    return await ApiClient.connect({ dataDir: values.dataDir, signal: this.signal })
+    const { values, origin } = await this.config()
+    const { dataDir, network } = values
+    const named = NETWORK_FLAGS.has(origin.network) ? await networkAt(network) : undefined
+    const api = await ApiClient.connect({ dataDir, signal: this.signal })
+    if (named !== undefined) {
+      const { network: its } = await api.json<Json<NodeStatus>>('/v1/status')
+      check(its.id === named.id, 'otherNetwork', `the daemon on ${dataDir} is of another network`, {
+        facts: { named: named.name, daemon: its.name, id: its.id, dataDir },
+        next: `leave --network out to mean ${its.name}, or name a directory of ${named.name} with --data-dir`,
+      })
+    }
+    return api
   }
+}
+
+const NETWORK_FLAGS = new Set(['--network', '--set'])
+
+async function networkAt(path: string): Promise<{ id: string; name: string }> {
+  const { networkIdOf, parseManifest } = await import('@cairn/node')
+  const manifest = parseManifest(await readManifest(path))
+  return { id: hex(networkIdOf(manifest)), name: manifest.name }
 }
 
 function parted(assignment: string): readonly [name: string, value: string] {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { access, appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type Api, apiToken, startApi, systemClock } from '@cairn/node'
+import { type Api, apiToken, networkIdOf, parseManifest, startApi, systemClock } from '@cairn/node'
 import { acquireLock, isAlive, lockPath, readLock } from '@cairn/node/lock'
 import { hex } from '@cairn/protocol'
 import {
@@ -20,6 +20,7 @@ import {
   testView,
 } from '../../node/test/api/view.ts'
 import { EXIT_CODES } from '../src/exit-codes.ts'
+import { manifestOf } from './manifest.ts'
 import { type CairnFailure, cairn, jsonOf, spawnCairn, temporaryDirectory } from './process.ts'
 
 const silent = {
@@ -200,6 +201,28 @@ describe('commands of a running node', () => {
     assert.equal(jsonOf<CairnFailure>(nowhere).error.code, 'usage')
     const nothing = await cairn(['offer', ...base])
     assert.equal(jsonOf<CairnFailure>(nothing).error.code, 'usage')
+  })
+
+  it('refuse to ask the daemon of another network than the one that is named', async () => {
+    const file = join(directory(), 'net.json')
+    const refused = async (...args: string[]) => {
+      const ended = await cairn([...args, '--network', file, ...base])
+      assert.equal(ended.code, EXIT_CODES.config.code)
+      return jsonOf<CairnFailure>(ended).error.code
+    }
+    const before = node.orders.length
+    assert.equal(await refused('earnings'), 'badManifest')
+    assert.equal(await refused('bond', 'add', '5'), 'badManifest')
+    await writeFile(file, manifestOf())
+    assert.equal(await refused('bond', 'add', '5'), 'otherNetwork')
+    assert.equal(node.orders.length, before)
+    const { status } = node.view
+    const id = networkIdOf(parseManifest(await readFile(file, 'utf8')))
+    node.view.status = async () => ({
+      ...(await status.call(node.view)),
+      network: { id, name: 'demo' },
+    })
+    assert.equal((await cairn(['bond', 'add', '5', '--network', file, ...base])).code, 0)
   })
 
   it('say of another operator’s node whose it is, and give it nothing unasked', async () => {
