@@ -55,7 +55,7 @@ describe('cairn earnings', () => {
     })
     assert.deepEqual(lines, [
       `0x${'0a'.repeat(20)}  earned 1.500000000000000001, since genesis 5`,
-      '  storage   node 3     1.5  proven 0.000000, served 0.000000',
+      '  storage   node 3     1.5  proven 0.000000, served 0.000000: all of it for checking others',
       '  landing              0.000000000000000001',
     ])
   })

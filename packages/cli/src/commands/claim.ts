@@ -118,7 +118,7 @@ function claimText(done: Json<ClaimDone>, bonded: Json<OperatorStanding> | undef
     ...(funded
       ? [
           done.done === 'dryRun'
-            ? `  the checkpoint has to be opened for claims first: that costs about ${cost}, the claim comes on top; nothing was sent`
+            ? `  the checkpoint has to be opened for claims first: that costs about ${cost}; the claim comes on top, with up to about 86,000 gas an account; nothing was sent`
             : '  opened the checkpoint for claims first, which nobody had done',
         ]
       : []),

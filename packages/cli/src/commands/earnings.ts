@@ -53,7 +53,7 @@ export function accountLines({ account, earned, parts, since }: Json<AccountEarn
       const by =
         proven === undefined || served === undefined
           ? ''
-          : `  proven ${provenText(source, proven)}, served ${tokens(BigInt(served))}`
+          : `  proven ${provenText(source, proven)}, served ${tokens(BigInt(served))}${proven === '0' && served === '0' ? ': all of it for checking others' : ''}`
       return `  ${source.padEnd(8)}  ${whose.padEnd(9)}  ${exact(part)}${by}`
     }),
   ]
