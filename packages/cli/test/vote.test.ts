@@ -120,7 +120,7 @@ describe('cairn vote', function () {
     }
     const early = await vote(0, 'queue', id)
     assert.notEqual(early.code, 0)
-    assert.match(early.stderr, /voting ends in \d+ s/)
+    assert.match(early.stderr, /voting ends in \d+ \w+/)
 
     const active = await shown(id)
     await later(active.ends - active.now + 1)

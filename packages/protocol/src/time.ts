@@ -28,3 +28,16 @@ export function epochAt(calendar: Calendar, ms: number): number {
 export function slotAt(calendar: Calendar, epoch: number, ms: number): number {
   return Math.floor((ms - epochStart(calendar, epoch)) / calendar.profile.slotMs)
 }
+
+const UNITS = [
+  [86_400, 'days'],
+  [3_600, 'hours'],
+  [60, 'minutes'],
+] as const
+
+/** A time to wait as people say it: in the largest unit that it is at least two of. */
+export function durationText(seconds: number): string {
+  const [length, unit] = UNITS.find(([length]) => seconds >= 2 * length) ?? [1, 'seconds']
+  const count = Math.round(seconds / length)
+  return count === 1 ? '1 second' : `${count} ${unit}`
+}

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
   type Calendar,
+  durationText,
   epochAt,
   epochMs,
   epochStart,
@@ -69,5 +70,21 @@ describe('time', () => {
     assert.equal(slotAt(calendar, 1, epochStart(calendar, 1) - 1), -1)
     assert.equal(slotAt(calendar, 1, epochStart(calendar, 2)), 12)
     assert.equal(slotStart(calendar, 1, 12), epochStart(calendar, 2))
+  })
+})
+
+describe('a duration', () => {
+  it('is told in the largest unit that it is at least two of', () => {
+    const texts = [0, 1, 119, 120, 7_199, 7_200, 86_401, 172_800].map(durationText)
+    assert.deepEqual(texts, [
+      '0 seconds',
+      '1 second',
+      '119 seconds',
+      '2 minutes',
+      '120 minutes',
+      '2 hours',
+      '24 hours',
+      '2 days',
+    ])
   })
 })

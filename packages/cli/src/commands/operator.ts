@@ -5,6 +5,7 @@ import {
   COVERAGE,
   cellAt,
   check,
+  durationText,
   hex,
   KINDS,
   REGIONAL_PLANS,
@@ -320,7 +321,7 @@ async function showExit(session: Session, chosen: Chosen) {
       registered: [
         `node ${node.index} takes part, with a bond of ${bond} tokens`,
         stranger === undefined
-          ? `  \`cairn exit request\` takes it out of every epoch that begins after; the bond is free ${duration(exitDelay)} later`
+          ? `  \`cairn exit request\` takes it out of every epoch that begins after; the bond is free ${durationText(exitDelay)} later`
           : `  only its operator 0x${stranger} takes it out, and has the bond back; this account is 0x${standing.account}`,
         ...EXIT_KEEPS,
       ],
@@ -501,12 +502,4 @@ function kindsGiven(text: string): number {
 
 function time(seconds: number): string {
   return new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z')
-}
-
-const DAY_S = 86_400
-const HOUR_S = 3_600
-
-function duration(seconds: number): string {
-  if (seconds >= 2 * DAY_S) return `${Math.round(seconds / DAY_S)} days`
-  return seconds >= 2 * HOUR_S ? `${Math.round(seconds / HOUR_S)} hours` : `${seconds} seconds`
 }

@@ -1,4 +1,5 @@
 import type { Json, NodeStatus } from '@cairn/node'
+import { durationText } from '@cairn/protocol'
 import { EXIT_CODES } from '../exit-codes.ts'
 import type { Output } from '../output.ts'
 import type { Commands } from '../run.ts'
@@ -12,22 +13,32 @@ export function statusCommand({ program, action }: Commands): void {
         const { output } = session
         const api = await session.api()
         const status = await api.json<Json<NodeStatus>>('/v1/status')
-        output.result(status, statusText(output, status))
+        output.result(status, statusText(output, status, session.world.now()))
         return status.ready ? EXIT_CODES.ok.code : EXIT_CODES.notReady.code
       }),
     )
 }
 
-function statusText(output: Output, status: Json<NodeStatus>): string {
+function statusText(output: Output, status: Json<NodeStatus>, now: number): string {
   const { name, index, network, epoch, accepted, peers, radios, reasons, ready } = status
   const who = index === undefined ? 'not registered' : `node ${index}`
   const state = ready ? output.style('green', 'useful') : output.style('red', 'of no use now')
   return [
     `${output.style('bold', name)} (${who}) on ${network.name}: ${state}`,
-    `  epoch ${epoch.number}, slot ${epoch.slot} of ${epoch.slotsPerEpoch}; accepted up to ${accepted}; ${peers} peers`,
+    `  ${epochText(epoch, accepted, now)}; ${peers} peers`,
     ...reasons.map(reason => healthLine(output, reason)),
     ...radios.flatMap(radio => radioLines(output, radio)),
   ].join('\n')
+}
+
+/** Before genesis there is no slot to speak of. */
+export function epochText(epoch: Json<NodeStatus>['epoch'], accepted: number, now: number): string {
+  const { number, slot, slotsPerEpoch, startsAt, endsAt } = epoch
+  if (number >= 0)
+    return `epoch ${number}, slot ${slot} of ${slotsPerEpoch}; accepted up to ${accepted}`
+  const genesis = startsAt - number * (endsAt - startsAt)
+  const wait = durationText(Math.max(0, Math.ceil((genesis - now) / 1_000)))
+  return `genesis at ${new Date(genesis).toISOString().replace('.000Z', 'Z')}, in ${wait}`
 }
 
 /** A gateway, and below it what it lacks. */

@@ -9,6 +9,7 @@ import type {
 } from '@cairn/node'
 import {
   check,
+  durationText,
   parameterOf,
   parameterText,
   parseParameter,
@@ -303,17 +304,17 @@ function nextStep({ id, state, now, starts, ends, executableAt, own }: Json<Vote
   const short = id.slice(0, ID_CHARS)
   switch (state) {
     case 'pending':
-      return `vote in ${starts - now + 1} s with \`cairn vote cast ${short} for\`, or against`
+      return `vote in ${durationText(starts - now + 1)} with \`cairn vote cast ${short} for\`, or against`
     case 'active':
       return own.cast
-        ? `voting ends in ${ends - now} s; if it passes, queue it with \`cairn vote queue ${short}\``
-        : `vote with \`cairn vote cast ${short} for\`, or against; ${ends - now} s are left`
+        ? `voting ends in ${durationText(ends - now)}; if it passes, queue it with \`cairn vote queue ${short}\``
+        : `vote with \`cairn vote cast ${short} for\`, or against; it ends in ${durationText(ends - now)}`
     case 'succeeded':
       return `it has passed: queue it with \`cairn vote queue ${short}\``
     case 'queued':
       return executableAt <= now
         ? `carry it out with \`cairn vote execute ${short}\``
-        : `carry it out in ${executableAt - now} s with \`cairn vote execute ${short}\``
+        : `carry it out in ${durationText(executableAt - now)} with \`cairn vote execute ${short}\``
     case 'executed':
       return 'nodes go by it from the first epoch on whose base has it'
     default:

@@ -16,8 +16,10 @@ import {
 import {
   CairnError,
   check,
+  durationText,
   parameterText,
   requireVotedNumber,
+  tokenText,
   VOTED_NUMBERS,
 } from '@cairn/protocol'
 import {
@@ -226,7 +228,8 @@ export class Voter {
       next: 'name it as in --set baseShare=0.4',
     })
     const { votes, threshold, account } = await this.power()
-    check(votes >= threshold, 'fewVotes', 'the account has too few votes to propose', {
+    const text = `the account votes with ${tokenText(votes)}, and proposing takes ${tokenText(threshold)}`
+    check(votes >= threshold, 'fewVotes', text, {
       facts: { votes, threshold },
       next: 'bond more, or have tokens delegated to it: `cairn vote delegate` for its own',
     })
@@ -262,7 +265,10 @@ export class Voter {
       state === 'pending' ? 'voting has not begun' : `voting is over: it is ${state}`,
       {
         facts: { state, now, starts },
-        next: state === 'pending' ? `vote in ${starts - now + 1} s` : 'see `cairn vote show`',
+        next:
+          state === 'pending'
+            ? `vote in ${durationText(starts - now + 1)}`
+            : 'see `cairn vote show`',
       },
     )
     check(!own.cast, 'alreadyVoted', 'this account has voted on it', {
@@ -282,7 +288,8 @@ export class Voter {
     const { state, now, ends } = await this.#proposal(motion)
     check(state === 'succeeded', 'notPassed', `it is ${state}: only what has passed is queued`, {
       facts: { state, now, ends },
-      next: state === 'active' ? `voting ends in ${ends - now} s` : 'see `cairn vote show`',
+      next:
+        state === 'active' ? `voting ends in ${durationText(ends - now)}` : 'see `cairn vote show`',
     })
     return await this.#act(motion, this.#told(motion, 'queue'), signal)
   }
@@ -299,7 +306,7 @@ export class Voter {
         facts: { state, now, executableAt },
         next:
           state === 'queued'
-            ? `it can be carried out in ${executableAt - now} s`
+            ? `it can be carried out in ${durationText(executableAt - now)}`
             : state === 'succeeded'
               ? 'queue it first: `cairn vote queue`'
               : 'see `cairn vote show`',

@@ -89,7 +89,10 @@ describe('votes on an EVM chain', function () {
 
   it('begin only with enough votes, and within what the contract would take', async () => {
     const { voter: poor } = await open(0)
-    await refused('fewVotes', () => poor.propose(change, 'x', signal))
+    await assert.rejects(poor.propose(change, 'x', signal), {
+      code: 'fewVotes',
+      message: /^the account votes with 0 tokens, and proposing takes [1-9]\d* tokens$/,
+    })
     await world.register(1)
     await later(1)
     const { voter } = await open(1)
