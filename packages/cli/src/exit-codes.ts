@@ -24,6 +24,7 @@ export const EXIT_CODES = {
       'badAmount',
       'badRequest',
       'badParameter',
+      'badPlace',
       'badTestnet',
       'badSimulation',
       'badField',
