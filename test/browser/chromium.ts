@@ -28,6 +28,7 @@ const PAGE = `<!doctype html><title>page</title>
 
 /** What `script` exports as `result` in a page of Chromium, as JSON has it. Rejects with what the page says went wrong. */
 export async function inChromium<T>(script: string, input: unknown): Promise<T> {
+  const chromium = needTool('chromium-headless-shell')
   const code = await bundled(script, input)
   let said: (text: string) => void = () => {}
   const answer = new Promise<string>(resolve => {
@@ -41,17 +42,40 @@ export async function inChromium<T>(script: string, input: unknown): Promise<T> 
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const profile = await mkdtemp(join(tmpdir(), 'cairn-chromium-'))
-  const { port } = server.address() as AddressInfo
+  try {
+    const { port } = server.address() as AddressInfo
+    const told = await whileOpen({ chromium, profile, url: `http://127.0.0.1:${port}/` }, answer)
+    const { value, error } = JSON.parse(told) as { value: T; error?: string }
+    if (error !== undefined) throw new Error(error)
+    return value
+  } finally {
+    server.closeAllConnections()
+    server.close()
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+interface Visit {
+  chromium: string
+  profile: string
+  url: string
+}
+
+/** What `answer` resolves to while a browser has the page open. */
+async function whileOpen(
+  { chromium, profile, url }: Visit,
+  answer: Promise<string>,
+): Promise<string> {
   const browser = spawn(
-    needTool('chromium-headless-shell'),
+    chromium,
     [
-      // Root has no sandbox.
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      // Root has no sandbox, and many a container lets nobody have one. The page is the tests' own.
+      '--no-sandbox',
       '--disable-gpu',
       '--disable-dev-shm-usage',
       '--remote-debugging-port=0',
       `--user-data-dir=${profile}`,
-      `http://127.0.0.1:${port}/`,
+      url,
     ],
     // Debian's command is a script that waits for the browser: a signal is for the group.
     { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
@@ -59,21 +83,16 @@ export async function inChromium<T>(script: string, input: unknown): Promise<T> 
   const ended = once(browser, 'close')
   const log = text(browser.stderr)
   try {
-    const told = await Promise.race([
+    return await Promise.race([
       answer,
       ended.then(async () => Promise.reject(new Error(`Chromium ended: ${await log}`))),
       once(AbortSignal.timeout(TIMEOUT_MS), 'abort').then(() =>
         Promise.reject(new Error(`the page said nothing in ${TIMEOUT_MS} ms`)),
       ),
     ])
-    const { value, error } = JSON.parse(told) as { value: T; error?: string }
-    if (error !== undefined) throw new Error(error)
-    return value
   } finally {
-    if (browser.pid !== undefined && browser.exitCode === null) process.kill(-browser.pid)
+    const isRunning = browser.exitCode === null && browser.signalCode === null
+    if (browser.pid !== undefined && isRunning) process.kill(-browser.pid, 'SIGKILL')
     await ended
-    server.closeAllConnections()
-    server.close()
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 })
   }
 }

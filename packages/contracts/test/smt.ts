@@ -4,8 +4,9 @@
  * `npm run smt -- NAME ...` asks about these alone. Needs `z3` of Debian on the path.
  */
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compilerInput } from '@cairn/contracts/compile'
 
@@ -37,12 +38,13 @@ interface CompilerError {
 /** Asks in a process of its own, which is ended after `timeoutMs`. Throws what the compiler throws. */
 export function modelCheck(contract: string, engine: Engine, timeoutMs = TIMEOUT_MS): ModelCheck {
   const began = performance.now()
-  const args = ['--conditions=cairn-source', import.meta.filename, '--asked', contract, engine]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    encoding: 'utf8',
-    timeout: timeoutMs,
-    killSignal: 'SIGKILL',
-  })
+  // timeout(1) ends the solver too, which leaves the queries that it reads behind.
+  const command = [process.execPath, '--conditions=cairn-source', import.meta.filename]
+  const args = ['--signal=KILL', String(timeoutMs / 1_000), ...command, '--asked', contract, engine]
+  const TMPDIR = mkdtempSync(join(tmpdir(), 'cairn-smt-'))
+  const env = { ...process.env, TMPDIR }
+  const { status, stdout, stderr } = spawnSync('timeout', args, { encoding: 'utf8', env })
+  rmSync(TMPDIR, { recursive: true })
   const seconds = Math.round((performance.now() - began) / 1_000)
   const about = { contract, engine, seconds }
   if (status === null) return { ...about, ended: false, proven: 0, unproved: [] }
@@ -68,7 +70,11 @@ function ask(contract: string, engine: Engine): Pick<ModelCheck, 'proven' | 'unp
   const solc = require('solc') as {
     compile(input: string, callbacks: object): string
   }
-  const { smtSolver } = require('solc/smtsolver') as { smtSolver(query: string): string }
+  const { smtSolver, availableSolvers } = require('solc/smtsolver') as {
+    smtSolver(query: string): string
+    availableSolvers: readonly unknown[]
+  }
+  if (availableSolvers.length === 0) throw new Error('no SMT solver on the path: install z3')
   const callbacks = { smtSolver: (query: string) => ({ contents: solved(() => smtSolver(query)) }) }
   const output = JSON.parse(solc.compile(JSON.stringify({ ...input, settings }), callbacks))
   const said = (output.errors ?? []) as CompilerError[]

@@ -320,7 +320,7 @@ function penalised({ epoch, node, offence, amount }: NonNullable<HealthFacts['pe
   return {
     code: 'penalised',
     severity: 'warning',
-    text: `Node ${node} lost bond for ${what} in epoch ${epoch}`,
+    text: `Bond of node ${node} is forfeit for ${what} in epoch ${epoch}`,
     facts: { epoch, node, offence, ...(amount !== undefined && { amount }) },
     next: `see \`${shown}\`; make sure that no other daemon has its words`,
   }

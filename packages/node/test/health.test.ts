@@ -51,7 +51,7 @@ describe('health', () => {
     const { ready, reasons } = readiness(healthOf({ ...WELL, penalty }))
     assert.equal(ready, true)
     const [reason] = reasons
-    assert.equal(reason?.text, 'Node 3 lost bond for two votes in epoch 7')
+    assert.equal(reason?.text, 'Bond of node 3 is forfeit for two votes in epoch 7')
     assert.match(reason?.next ?? '', /cairn penalties show 7 3/)
   })
 

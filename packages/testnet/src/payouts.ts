@@ -11,7 +11,7 @@ import {
   testDeployer,
 } from '@cairn/contracts'
 import type { CheckpointPayouts } from '@cairn/node'
-import { check, ed25519, type NodeKeys, TOKEN, unhex } from '@cairn/protocol'
+import { CairnError, check, ed25519, type NodeKeys, TOKEN, unhex } from '@cairn/protocol'
 import {
   BaseError,
   ContractFunctionRevertedError,
@@ -91,7 +91,7 @@ export interface Gift {
   tokens: bigint
 }
 
-/** Sends an account ether and tokens of the deployer's. Throws `claimReverted`. */
+/** Sends an account tokens and ether of the deployer's. Throws `noFunds` where it has less. */
 export async function giveTo(
   access: PayoutsAccess,
   { account, ether, tokens }: Gift,
@@ -99,19 +99,28 @@ export async function giveTo(
   const { wallet, mined } = connect(access)
   const to: Hex = `0x${account}`
   const transactions: Hex[] = []
-  if (ether > 0n) {
-    transactions.push(await wallet.sendTransaction({ to, value: ether, chain: null }))
-  }
-  if (tokens > 0n) {
-    transactions.push(
-      await wallet.writeContract({
-        address: access.contracts.token,
-        abi: cairnTokenAbi,
-        functionName: 'transfer',
-        args: [to, tokens],
-        chain: null,
-      }),
-    )
+  try {
+    if (tokens > 0n) {
+      transactions.push(
+        await wallet.writeContract({
+          address: access.contracts.token,
+          abi: cairnTokenAbi,
+          functionName: 'transfer',
+          args: [to, tokens],
+          chain: null,
+        }),
+      )
+    }
+    if (ether > 0n) {
+      transactions.push(await wallet.sendTransaction({ to, value: ether, chain: null }))
+    }
+  } catch (cause) {
+    const given =
+      transactions.length === 0 ? 'nothing was given' : 'the tokens were given, no ether'
+    throw new CairnError('noFunds', `the testnet's account refuses: ${given}`, {
+      cause,
+      next: 'ask for less with --ether and --tokens',
+    })
   }
   for (const hash of transactions) await mined(hash)
   return { transactions }

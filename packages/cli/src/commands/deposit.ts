@@ -54,9 +54,10 @@ async function show(session: Session) {
 
 /** Why nothing can be paid, where no other note says it. */
 function unavailable(found: Json<DepositView>): string | undefined {
-  const { deposited, spent = '0', requested, key, dealKey } = found
+  const { deposited, spent, requested, key, dealKey } = found
   if (key !== dealKey) return undefined
   if (deposited === '0') return 'nothing is put down: pay in with `cairn deposit add`'
+  if (spent === undefined) return 'what is spent of it is not known yet: see `cairn status`'
   const left = BigInt(deposited) - BigInt(spent) - BigInt(requested)
   return left > 0n
     ? 'what was paid in counts from the first epoch on whose base has its block: look again in an epoch or two'
