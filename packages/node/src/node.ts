@@ -342,6 +342,7 @@ export class CairnNode {
     const { network, chain, clock, log } = this.#ports
     this.#startedAt = clock.now()
     const opened = await this.ledger.open()
+    this.#muteUntil = await this.ledger.muteUntil()
     // Before genesis nobody has said anything anywhere.
     if (opened !== 'clean' && (opened !== 'empty' || this.epochs.now() >= 0)) {
       log[opened === 'empty' ? 'info' : 'warn'](
@@ -350,7 +351,6 @@ export class CairnNode {
       )
       await this.#muteAfterStart(SILENT_EPOCHS[opened])
     }
-    this.#muteUntil = await this.ledger.muteUntil()
     this.#sync.start()
     await this.ingest.start()
     this.#subscribe()

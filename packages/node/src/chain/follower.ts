@@ -71,8 +71,7 @@ export class Follower {
   #loop: Promise<void> | undefined
   /** When what never changes was read last, ms. */
   #constantsAt = 0
-  /** The newest block that an endpoint said there is, and when a newer one was last seen or sought, ms. */
-  #newest = -1n
+  /** When the view last went on, or the others were asked why it does not, ms. */
   #movedAt: number
   /** Hash of the block up to which all counts and what was read agreed. */
   #complete: Uint8Array | undefined
@@ -185,6 +184,7 @@ export class Follower {
       await this.#readConstants(client)
       if (read.headers.at(-1)?.number === final) await this.#requireComplete(client, read, changed)
       view.append(read)
+      this.#movedAt = this.#components.clock.now()
       changed()
     }
   }
@@ -193,10 +193,10 @@ export class Follower {
   async #requireMoving(client: Client, latest: bigint): Promise<void> {
     const { rpc, clock } = this.#components
     const now = clock.now()
-    if (latest <= this.#newest && now < this.#movedAt + STILL_MS) return
-    if (latest <= this.#newest) await rpc.requireNewest(client, latest)
-    else this.#newest = latest
+    if (now < this.#movedAt + STILL_MS) return
+    // First, so that one who lies about its head has not all the others fail.
     this.#movedAt = now
+    await rpc.requireNewest(client, latest)
   }
 
   /**

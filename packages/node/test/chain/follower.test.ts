@@ -365,6 +365,29 @@ describe('chain follower', () => {
       await advanced(chain, () => indices(chain).length === 2)
     })
 
+    it('keeps the others where one claims a head that nobody has', async () => {
+      const its = movable()
+      const liar = await anotherEndpoint()
+      const third = await anotherEndpoint()
+      liar.fault = {
+        kind: 'lie',
+        change: (method, result) =>
+          method === 'eth_getBlockByNumber' && result !== null
+            ? { ...(result as object), number: '0xfffffffffffffff' }
+            : result,
+      }
+      const rpc = [world.endpoint.url, liar.url, third.url]
+      const chain = await open({ rpc }, { clock: its.clock })
+      for (const number of [0, 1, 2]) {
+        const before = liar.calls
+        its.move(60_000)
+        while (liar.calls === before) await clock.until(clock.now() + 10)
+        await world.register(number)
+        await advanced(chain, () => indices(chain).length === number + 1)
+        assert.equal(chain.healthy(), true)
+      }
+    })
+
     it('stays with the first while the chain itself stands still', async () => {
       const its = movable()
       const second = await anotherEndpoint()
