@@ -107,6 +107,19 @@ describe('a node whose words are at work elsewhere', () => {
 })
 
 describe('a ledger that is older than what its node said', () => {
+  it('silences the node as long when it was empty and the node is killed meanwhile', async () => {
+    const world = new NodeWorld()
+    const store = new MemoryStore()
+    await world.run(1, 6)
+    await world.until(world.node(0, { store }).node.start())
+    world.network.crash(peerName(0))
+    // It was not closed: by itself that silences it until epoch 3.
+    const second = world.node(0, { store })
+    await world.until(second.node.start())
+    assert.equal(second.node.mutedUntil, 4)
+    await world.until(second.node.stop())
+  })
+
   it('silences the node for an epoch when it is a copy', async () => {
     const world = new NodeWorld()
     const store = new MemoryStore()
