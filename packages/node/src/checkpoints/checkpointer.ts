@@ -585,6 +585,8 @@ export class Checkpointer {
     if (this.#newestOnChain() !== epoch - 1) return false
     const signatures = work.signatures(quorum)
     const present = committee.filter(({ index }) => signatures.has(index))
+    // Another quorum took its place meanwhile.
+    if (present.length === 0) return false
     const absent = [...committee.entries()]
       .filter(([, { index }]) => !signatures.has(index))
       .map(([place]) => place)
@@ -849,11 +851,11 @@ export class Checkpointer {
 
   /** Where another committee signs than did, its rounds begin; also where a reorganisation took it. */
   #takeUpFormed(): void {
-    const { chain, epochs, log } = this.#components
+    const { chain, log } = this.#components
     const succession = chain.succession()
     if (succession === undefined) return
     const { epoch, formed } = succession
-    this.#work.get(epoch)?.signedIn(epochs.window(epoch))
+    this.#work.get(epoch)?.goesOn(this.#nextRound(epoch))
     const name = formed && `${epoch}/${hex(formed.block.hash)}`
     if (this.#formed === name) return
     this.#formed = name
@@ -923,13 +925,14 @@ export class Checkpointer {
       for (const cancelled of this.#components.chain.cancelled()) {
         if (cancelled.epoch === epoch) work.cancel(cancelled)
       }
-      work.signedIn(this.#components.epochs.window(epoch))
       this.#work.set(epoch, work)
       for (const oldest of this.#work.keys()) {
         if (this.#work.size <= WORK_MAX) break
         this.#work.delete(oldest)
       }
     }
+    // Also of a committee that formed just now: `#takeUpFormed` may wait for adoptions.
+    work.goesOn(this.#nextRound(epoch))
     return work
   }
 

@@ -24,7 +24,7 @@ export interface Quorum {
 
 /** Settlements remembered per epoch: one per round is what honest proposers need. */
 const SETTLED_MAX = 16
-/** Rounds whose votes are counted; later ones replace the oldest. */
+/** Rounds whose votes are kept: the quorum's, and those nearest to the one to come. */
 export const ROUNDS_MAX = 64
 /** One by the next seed and, by who does not know it, one by this seed. */
 const PROPOSALS_MAX = 2 * ROUNDS_MAX
@@ -42,8 +42,8 @@ export class EpochWork {
   quorum: Quorum | undefined
   /** Rounds before this one are void: they built on a parent that the chain did not accept. */
   #voidBefore = 0
-  /** Of the committee that signs: votes in rounds of another window make no quorum. */
-  #window = 0
+  /** The round to come of the committee that signs: votes in another window's make no quorum. */
+  #next = 0
   /** By root: votes in rounds up to this one count no more. */
   readonly #cancelled = new Map<string, number>()
   readonly #settled = new Map<string, Settled>()
@@ -79,11 +79,14 @@ export class EpochWork {
     return undefined
   }
 
-  /** What another committee voted is void: it names one that did not sign. */
-  signedIn(window: number): void {
-    if (window === this.#window) return
-    this.#window = window
-    this.voidBefore(0)
+  /**
+   * The round to come, of the committee that signs. What another one voted is void: it names one that
+   * did not sign.
+   */
+  goesOn(next: number): void {
+    const isOther = windowOf(next) !== windowOf(this.#next)
+    this.#next = next
+    if (isOther) this.voidBefore(0)
   }
 
   /** Forgets a quorum on a parent that the chain did not accept; later rounds vote again. */
@@ -149,17 +152,15 @@ export class EpochWork {
     if (votes === undefined) {
       votes = new Map()
       this.#votes.set(round, votes)
-      for (const oldest of this.#votes.keys()) {
-        if (this.#votes.size <= ROUNDS_MAX) break
-        this.#votes.delete(oldest)
-      }
+      if (this.#votes.size > ROUNDS_MAX) this.#votes.delete(this.#furthest())
+      if (!this.#votes.has(round)) return undefined
     }
     const root = hex(checkpoint)
     const casts = votes.get(author) ?? []
     if (casts.length < 2 && casts.every(cast => cast.root !== root)) {
       votes.set(author, [...casts, { root, signature }])
     }
-    if (windowOf(round) !== this.#window) return undefined
+    if (windowOf(round) !== windowOf(this.#next)) return undefined
     if (this.quorum !== undefined && this.quorum.round <= round) return undefined
     if (this.#isCancelled({ root: checkpoint, round })) return undefined
     const found = this.parentOf(checkpoint)
@@ -174,6 +175,16 @@ export class EpochWork {
     if (!quorum({ signed, total: totalWeight(committee) })) return undefined
     this.quorum = { round, root: checkpoint }
     return this.quorum
+  }
+
+  /**
+   * Of the rounds with votes, what is missed the least: one member may vote in as many as it likes,
+   * but every committee votes in those about to come. Rounds of other windows are the furthest.
+   */
+  #furthest(): number {
+    const from = (round: number) =>
+      round === this.quorum?.round ? -1 : Math.abs(round - this.#next)
+    return [...this.#votes.keys()].reduce((a, b) => (from(b) > from(a) ? b : a))
   }
 
   /** Two votes of a member in one round, once it cast them; roots in hexadecimal. */

@@ -312,7 +312,9 @@ export class Epochs implements EpochView {
   mayForm(epoch: number): boolean {
     if (this.formedFor(epoch) !== undefined) return true
     const succession = this.#components.chain.succession()
-    if (succession === undefined || epoch < succession.epoch) return false
+    // Nobody has said yet when it is due: it may be.
+    if (succession === undefined) return true
+    if (epoch < succession.epoch) return false
     return this.#components.clock.now() >= succession.due * 1_000
   }
 

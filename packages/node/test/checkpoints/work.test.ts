@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { EpochWork, ROUNDS_MAX, type Settled } from '@cairn/node'
-import { type CommitteeMember, KERNEL_KIND, MessageSet, settle } from '@cairn/protocol'
+import { type CommitteeMember, KERNEL_KIND, MessageSet, roundIn, settle } from '@cairn/protocol'
 import fc from 'fast-check'
 import { bytes32, KernelWorld } from '../../../protocol/test/kernel-world.ts'
 
@@ -175,14 +175,77 @@ describe('votes of an epoch', () => {
     assert.equal(cast(early, 0, 0), 0, 'before one is accepted')
   })
 
+  /** One member's votes in so many rounds from one on. */
+  const flood = (work: EpochWork, from: number, count = 2 * ROUNDS_MAX) => {
+    for (let round = from; round < from + count; round++) {
+      work.count(vote(3, { round }), signature(3), equal(4))
+    }
+  }
+
+  const isQuorumIn = (work: EpochWork, round: number) => {
+    const found = [0, 1, 2].map(author => {
+      return work.count(vote(author, { round }), signature(author), equal(4))
+    })
+    return found.at(-1) !== undefined
+  }
+
   it('are remembered for a bounded number of rounds', () => {
     const work = new EpochWork(4)
-    work.count(vote(0), signature(0), equal(2))
-    for (let round = 1; round <= ROUNDS_MAX; round++) {
+    for (let round = 0; round <= ROUNDS_MAX; round++) {
+      work.goesOn(round + 1)
       work.count(vote(0, { round }), signature(0), equal(2))
     }
     assert.equal(work.count(vote(1), signature(1), equal(2)), undefined, 'round 0 is forgotten')
     assert.ok(work.count(vote(1, { round: ROUNDS_MAX }), signature(1), equal(2)))
+  })
+
+  for (const [name, from] of [
+    ['long past', 0],
+    ['to come', 1_001],
+  ] as const) {
+    it(`of one member in rounds ${name} take no room from those of the present`, () => {
+      const work = new EpochWork(4)
+      work.goesOn(1_000)
+      flood(work, from)
+      for (const author of [0, 1]) {
+        work.count(vote(author, { round: 999 }), signature(author), equal(4))
+        flood(work, from)
+      }
+      assert.ok(work.count(vote(2, { round: 999 }), signature(2), equal(4)))
+    })
+  }
+
+  it('of a committee that did not sign take no room from those of who formed', () => {
+    const work = new EpochWork(4)
+    work.goesOn(500)
+    flood(work, 400)
+    work.goesOn(roundIn(1, 501))
+    const round = roundIn(1, 500)
+    for (const author of [0, 1]) {
+      work.count(vote(author, { round }), signature(author), equal(4))
+      flood(work, 0, 500)
+    }
+    assert.ok(work.count(vote(2, { round }), signature(2), equal(4)))
+  })
+
+  it('that are a quorum stay, however long it waits for the chain', () => {
+    const work = new EpochWork(4)
+    work.goesOn(1)
+    assert.ok(isQuorumIn(work, 0))
+    work.goesOn(1_000)
+    flood(work, 990 - 2 * ROUNDS_MAX)
+    assert.ok(work.quorum)
+    assert.deepEqual([...work.signatures(work.quorum).keys()], [0, 1, 2])
+  })
+
+  it('of a committee that formed are counted from the moment that it is known', () => {
+    const work = new EpochWork(4)
+    work.goesOn(7)
+    assert.ok(isQuorumIn(work, 6))
+    work.goesOn(roundIn(1, 8))
+    assert.equal(work.quorum, undefined)
+    assert.equal(isQuorumIn(work, 7), false, 'of the one that did not sign')
+    assert.ok(isQuorumIn(work, roundIn(1, 7)))
   })
 
   it('give a quorum just when more than two thirds cast one vote for one root', () => {

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert'
-import type { Network } from '@cairn/node'
+import { EpochWork, type Network } from '@cairn/node'
 import {
   type Checkpoint,
   Checkpoint as CheckpointCodec,
@@ -355,11 +355,29 @@ describe('a member', () => {
     await world.run(2, 6)
     assert.deepEqual(world.chain.accepted[1]?.root, checkpoint)
   })
+
+  it('lands a quorum whose votes were not at hand at the first try', async () => {
+    const world = new NodeWorld({ nodes: 3 })
+    const nodes = await world.start(0, 1, 2)
+    await world.run(1, 0, 900)
+    const { signatures } = EpochWork.prototype
+    EpochWork.prototype.signatures = () => new Map()
+    try {
+      await world.run(1, 6)
+    } finally {
+      EpochWork.prototype.signatures = signatures
+    }
+    assert.ok(nodes[0]?.node.checkpointer.hasQuorum(0))
+    assert.deepEqual(epochs(world), [-1])
+    await world.run(2)
+    assert.deepEqual(epochs(world), [-1, 0])
+    assert.deepEqual(complaints(nodes), [])
+  })
 })
 
 describe('a proposal', () => {
   it('is judged by author, base, time, duty and signature, and counted', async () => {
-    const world = new NodeWorld({ nodes: 4 })
+    const world = new NodeWorld({ nodes: 4, fallback: { after: HOUR_S, window: 60 } })
     const outsider = new Outsider(world, 3)
     const [one] = (await world.start(0, 1, 2)) as [WorldNode]
     const epoch = firstProposedBy(world, 3)

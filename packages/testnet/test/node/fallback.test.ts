@@ -214,6 +214,33 @@ describe('a network of which more than a third of the weight is gone', () => {
     assert.deepEqual(await wrongSums(all), [])
   })
 
+  it('counts what those vote who formed, however long it takes to adopt what was before', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const stuck = lastEpoch(world)
+    // Of no bond, so that all it does is to follow.
+    const busy = world.node(NODES)
+    busy.node.ledger.putFinal = async () => await new Promise(() => {})
+    await world.until(busy.node.start())
+    await untilFormed(world, nodes)
+    assert.equal(busy.node.checkpointer.hasQuorum(stuck + 1), false)
+    while (lastEpoch(world) === stuck) {
+      await world.clock.run({ until: world.clock.now() + 100 })
+    }
+    assert.ok(busy.node.checkpointer.adopted < stuck)
+    assert.ok(busy.node.checkpointer.hasQuorum(stuck + 1))
+  })
+
+  it('rejects no vote as that of a stranger while it is not known when a committee may form', async () => {
+    const { world, nodes } = await twoLeave(3)
+    const [zero] = nodes as [WorldNode]
+    const base = await world.base(zero, 2)
+    const vote = world.authors(base).vote(NODES, sha256(Uint8Array.of(1)), { epoch: 2, round: 0 })
+    const judged = async () => (await zero.node.ingest.add(vote, 'sync')).acceptance
+    assert.equal(await judged(), 'reject')
+    zero.chain.succession = () => undefined
+    assert.equal(await judged(), 'ignore')
+  })
+
   it('says since when it waits, what comes next, and whether this node came', async () => {
     const { world, nodes } = await twoLeave(3)
     const [zero] = nodes as [WorldNode]
