@@ -339,8 +339,9 @@ contract Checkpoints is AccessManaged {
     }
 
     /// Makes nodes the committee that did not check in: the council's power, from the end of a first
-    /// window to which too few came, or where a committee that formed did not sign either. They come
-    /// as if they had checked in, in a window of no length.
+    /// window to which too few came, or after which a checkpoint of the epoch was cancelled, or where a
+    /// committee that formed did not sign either. They come as if they had checked in, in a window of no
+    /// length.
     /// @param keys their voting keys
     function setCommittee(uint32[] calldata nodes, bytes32[4][] calldata keys)
         external
@@ -356,8 +357,9 @@ contract Checkpoints is AccessManaged {
             // Of later ones there is always one open: who checks in anew must not keep the council out.
             bool first = !fallback_.repeated;
             if (first && block.timestamp <= fallback_.end) revert WindowOpen(fallback_.end);
-            // Whoever checked in comes first.
-            if (_isMajority(fallback_)) revert NoFault();
+            // Whoever checked in comes first; but not where a checkpoint of this epoch was cancelled. Who
+            // formed a committee would form it again at once, and sign the like, for ever.
+            if (state.again == 0 && _isMajority(fallback_)) revert NoFault();
         }
         if (nodes.length == 0) revert NotAllMembers(1, 0);
         _open(fallback_, epoch, uint64(block.timestamp));

@@ -549,6 +549,65 @@ contract CheckpointsTest is Network {
         land3(formed, draft, 3 * checkpoints.ROUNDS());
     }
 
+    /// A majority that signs falsely and forms anew after each cancellation would keep the council out.
+    function test_theCouncilReplacesACommitteeWhoseCheckpointWasCancelled() public {
+        joinCouncil();
+        guard();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(0, 2);
+        bytes memory zero = land(draftOf(15));
+        vm.warp(block.timestamp + settings.fallbackAfter);
+        for (uint32 i = 0; i < 3; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        // Without a cancellation who checked in comes first.
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.setCommittee(nodes, keys);
+        uint64 rounds = checkpoints.ROUNDS();
+        (Committee memory formed,) = committeeOf(3, 0);
+        for (uint64 i = 0; i < 2; ++i) {
+            checkpoints.formCommittee();
+            Draft memory signed = draftOf(15);
+            signed.nextCommittee = word();
+            land3(formed, signed, rounds + i);
+            checkpoints.cancel(1, zero);
+        }
+        checkpoints.setCommittee(nodes, keys);
+        ++_windows;
+        assertEqual("set", uint256(wordOf(0, 2)), uint256(checkpoints.committeeWord()));
+        (formed,) = committeeOf(2, 0);
+        Draft memory draft = draftOf(15);
+        draft.nextCommittee = word();
+        land3(formed, draft, 2 * rounds);
+        // The epoch after it was not cancelled.
+        vm.warp(block.timestamp + settings.fallbackAfter);
+        for (uint32 i = 0; i < 3; ++i) checkInNode(i);
+        vm.warp(block.timestamp + settings.fallbackWindow + 1);
+        vm.expectRevert(Checkpoints.NoFault.selector);
+        checkpoints.setCommittee(nodes, keys);
+    }
+
+    /// Nor does it come before nodes could check in.
+    function test_afterACancellationTheCouncilWaitsForTheWindow() public {
+        joinCouncil();
+        guard();
+        (uint32[] memory nodes, bytes32[4][] memory keys) = chosen(0, 2);
+        bytes memory zero = land(draftOf(15));
+        uint256 due = block.timestamp + settings.fallbackAfter;
+        land(draftOf(15));
+        checkpoints.cancel(1, zero);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.NotDue.selector, due));
+        checkpoints.setCommittee(nodes, keys);
+        vm.warp(due);
+        vm.expectRevert(Checkpoints.NoWindow.selector);
+        checkpoints.setCommittee(nodes, keys);
+        for (uint32 i = 0; i < 3; ++i) checkInNode(i);
+        vm.expectRevert(
+            abi.encodeWithSelector(Checkpoints.WindowOpen.selector, due + settings.fallbackWindow)
+        );
+        checkpoints.setCommittee(nodes, keys);
+        vm.warp(due + settings.fallbackWindow + 1);
+        checkpoints.setCommittee(nodes, keys);
+    }
+
     function testFuzz_theCouncilChoosesOnlyNodesThatCouldCheckIn(uint8 what) public {
         joinCouncil();
         vm.roll(50);
