@@ -61,6 +61,8 @@ interface RpcError {
   data?: unknown
 }
 
+type Answer = { result: unknown } | { error: RpcError } | { limited: CairnError }
+
 export class Endpoint {
   /** Scheme and host. */
   readonly name: string
@@ -135,7 +137,7 @@ export class Endpoint {
       this.#pending--
       this.#components.count?.(call.method, name)
     }
-    let answers: Map<number, { result: unknown } | { error: RpcError }> | 'smaller'
+    let answers: Map<number, Answer> | 'smaller'
     try {
       await this.#turn(calls.length)
       answers = await this.#post(calls)
@@ -156,6 +158,9 @@ export class Endpoint {
       if (answer === undefined) {
         outcome(call, 'failed')
         call.reject(this.#failure('badRpc', `leaves a call of ${call.method} without an answer`))
+      } else if ('limited' in answer) {
+        outcome(call, 'failed')
+        call.reject(answer.limited)
       } else if ('error' in answer) {
         outcome(call, 'refused')
         call.reject(this.#refusal(call, answer.error))
@@ -193,13 +198,19 @@ export class Endpoint {
       throw this.#failure('badRpc', what)
     }
     const items = Array.isArray(body) ? body : [body]
-    const answers = new Map<number, { result: unknown } | { error: RpcError }>()
+    const answers = new Map<number, Answer>()
+    let limited: CairnError | undefined
     for (const item of items) {
       const answer = answerOf(item)
       if (answer === undefined) continue
       const { id } = item as { id?: unknown }
       const method = calls.find(call => call.id === id || !Array.isArray(body))?.method ?? ''
-      if ('error' in answer && isTooOften(answer.error, method)) throw this.#tooOften(null)
+      if ('error' in answer && isTooOften(answer.error, method)) {
+        limited = this.#tooOften(null)
+        // Others of the batch may be answered, and one of them be a transaction that was taken.
+        if (Array.isArray(body) && typeof id === 'number') answers.set(id, { limited })
+        continue
+      }
       if (typeof id === 'number') answers.set(id, answer)
       if (Array.isArray(body) || !('error' in answer)) continue
       // One error for all.
@@ -209,6 +220,7 @@ export class Endpoint {
       }
       for (const call of calls) answers.set(call.id, answer)
     }
+    if (limited !== undefined && answers.size === 0) throw limited
     check(answers.size > 0, 'badRpc', `${this.name} answers with status ${status} and nothing else`)
     return answers
   }

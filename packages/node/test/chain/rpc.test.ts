@@ -8,7 +8,7 @@ import { type CairnError, hex, sha256 } from '@cairn/protocol'
 import { RpcRequestError } from 'viem'
 import { Endpoint, type EndpointInit } from '../../src/chain/endpoint.ts'
 import { type RangesTaken, readLogs } from '../../src/chain/logs.ts'
-import { isRevert, orRefusal, reception } from '../../src/chain/refusal.ts'
+import { isRevert, mayHaveTaken, orRefusal, reception } from '../../src/chain/refusal.ts'
 import { type Client, Rpc, readHeader } from '../../src/chain/rpc.ts'
 import {
   advanced,
@@ -316,6 +316,45 @@ describe('RPC endpoints', () => {
         rpc.stop()
       })
     }
+
+    it('in one call of a batch refuse that one, and the others are answered', async () => {
+      const raw = '0x02'
+      for (const id of ['its own', 'none'] as const) {
+        const url = await serve((calls, outgoing) =>
+          send(
+            outgoing,
+            calls.map(call =>
+              call.method === 'eth_gasPrice'
+                ? { id: id === 'none' ? null : call.id, error: { code: -32_005, message: 'limit' } }
+                : { id: call.id, result: raw },
+            ),
+          ),
+        )
+        const endpoint = endpointAt(url)
+        const limited = gasPrice(endpoint).catch((error: unknown) => error)
+        const params: ['0x02'] = [raw]
+        const sent = endpoint.client.request({ method: 'eth_sendRawTransaction', params })
+        assert.equal(await sent, raw)
+        assert.equal(mayHaveTaken(await limited), id === 'none')
+        assert.equal(endpoint.isAway, true)
+      }
+    })
+
+    it('and leave out a transaction of the batch may have taken it', async () => {
+      const url = await serve((calls, outgoing) =>
+        send(outgoing, [
+          { id: calls[0]?.id, result: '0x1' },
+          { id: null, error: { code: -32_005, message: 'limit' } },
+        ]),
+      )
+      const endpoint = endpointAt(url)
+      const price = gasPrice(endpoint)
+      const sent = endpoint.client.request({ method: 'eth_sendRawTransaction', params: ['0x02'] })
+      const error = await failure(sent)
+      assert.equal(await price, '0x1')
+      assert.equal(mayHaveTaken(error), true)
+      assert.equal(endpoint.isAway, true)
+    })
 
     it('are left alone for five minutes at most', async () => {
       const url = await serve((_, outgoing) =>
