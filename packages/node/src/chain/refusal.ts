@@ -22,7 +22,7 @@ const REVERTED = 3
  */
 const REFUSALS = new Set([REVERTED, -32_000, -32_003, -32_010, -32_015])
 /** The node has it already, or a block has one of its nonce. */
-const KNOWN_TEXT = /nonce ?too ?low|old ?nonce|already|known/i
+const KNOWN_TEXT = /nonce ?too ?low|old ?nonce|already|\bknown\b/i
 /** One of its nonce bids more. */
 const OUTBID_TEXT = /underpriced|fee ?too ?low|replacement ?not ?allowed/i
 /** Failures of an endpoint that looked at nothing. */
