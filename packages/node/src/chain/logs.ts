@@ -3,13 +3,18 @@
  * forgotten after some queries: where much was found in few blocks, that is no bound on others.
  */
 import { BlockSpan } from '@cairn/protocol'
-import { type Hex, numberToHex, type RpcLog } from 'viem'
+import { type Hex, type LogTopic, numberToHex, type RpcLog } from 'viem'
 import { type Client, isTooMuch } from './endpoint.ts'
 
 export interface BlockRange {
   /** Both included. */
   from: bigint
   to: bigint
+}
+
+interface LogQuery {
+  address: readonly Hex[]
+  topics?: LogTopic[]
 }
 
 /** Queries by which an endpoint's bound is remembered: to find it again takes eleven at most. */
@@ -26,15 +31,48 @@ export async function readLogs(
 ): Promise<RpcLog[]> {
   const logs: RpcLog[] = []
   for (let next = from; next <= to; ) {
-    const { answer, blocks } = await spanOf(client, taken).ask(to - next + 1n, asked => {
-      const [fromBlock, toBlock] = [numberToHex(next), numberToHex(next + asked - 1n)]
-      const query = { address: [...address], fromBlock, toBlock }
-      return client.request({ method: 'eth_getLogs', params: [query] })
-    })
+    const { answer, blocks } = await spanOf(client, taken).ask(to - next + 1n, asked =>
+      ask(client, { address }, { from: next, to: next + asked - 1n }),
+    )
     logs.push(...answer)
     next += blocks
   }
   return logs
+}
+
+/**
+ * What `find` makes of the newest logs of which it makes something: looked for from the newest block
+ * down. Undefined where there are none.
+ */
+export async function findNewest<T>(
+  client: Client,
+  query: LogQuery,
+  {
+    from,
+    to,
+    taken,
+    find,
+  }: BlockRange & { taken: RangesTaken; find: (logs: RpcLog[]) => T | undefined },
+): Promise<T | undefined> {
+  for (let last = to; last >= from; ) {
+    const { answer, blocks } = await spanOf(client, taken).ask(last - from + 1n, asked =>
+      ask(client, query, { from: last - asked + 1n, to: last }),
+    )
+    const found = find(answer)
+    if (found !== undefined) return found
+    last -= blocks
+  }
+  return undefined
+}
+
+async function ask(
+  client: Client,
+  { address, topics }: LogQuery,
+  { from, to }: BlockRange,
+): Promise<RpcLog[]> {
+  const range = { fromBlock: numberToHex(from), toBlock: numberToHex(to) }
+  const query = { address: [...address], ...(topics && { topics }), ...range }
+  return await client.request({ method: 'eth_getLogs', params: [query] })
 }
 
 function spanOf(client: Client, taken: RangesTaken): BlockSpan {

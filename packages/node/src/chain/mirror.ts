@@ -21,12 +21,15 @@ import {
   bytesToHex,
   ContractFunctionRevertedError,
   decodeFunctionData,
+  encodeEventTopics,
   type Hex,
+  parseEventLogs,
 } from 'viem'
 import { makeDirectory } from '../directory.ts'
 import type { Clock, Log } from '../ports.ts'
 import { type ChainSettings, type OpenedAccount, openAccount } from './account.ts'
 import { refusalOf } from './contract-errors.ts'
+import { findNewest, type RangesTaken } from './logs.ts'
 import { contractError } from './refusal.ts'
 import { type Client, Rpc, readHeader } from './rpc.ts'
 import type { Transactions } from './transactions.ts'
@@ -96,6 +99,8 @@ export class MirrorDesk {
   readonly #init: MirrorInit
   readonly #home: Rpc
   readonly #account: OpenedAccount
+  /** What the endpoints of the home chain take at once. */
+  readonly #taken: RangesTaken = new WeakMap()
 
   private constructor(init: MirrorInit, home: Rpc, account: OpenedAccount) {
     this.#init = init
@@ -150,7 +155,8 @@ export class MirrorDesk {
     for (let epoch = mirrorEpoch + 1; epoch <= homeEpoch; epoch++) {
       signal.throwIfAborted()
       if (!(await this.#home.call(client => isActive(client, home, { epoch, block })))) break
-      const data = await submissionOf(this.#home, home, { epoch, block })
+      const logs = { ...home, taken: this.#taken }
+      const data = await submissionOf(this.#home, logs, { epoch, block })
       const done = await this.#orNoFunds(() => land(transactions, { to, data, signal }))
       mirrorEpoch = epoch
       if (done !== undefined) landed.push({ epoch, ...done })
@@ -177,7 +183,8 @@ export class MirrorDesk {
     check(epoch >= 0, 'notStarted', 'the home chain acts upon no checkpoint yet', {
       next: 'wait for the first epoch to be accepted',
     })
-    const checkpoint = await this.#home.call(client => readAccepted(client, home, { epoch, block }))
+    const logs = { ...home, taken: this.#taken }
+    const checkpoint = await this.#home.call(client => readAccepted(client, logs, { epoch, block }))
     const plan = {
       deployer: transactions.address,
       network,
@@ -241,6 +248,10 @@ export class MirrorDesk {
 interface Block {
   number: bigint
   timestamp: bigint
+}
+
+interface LogsOfHome extends HomeOfMirror {
+  taken: RangesTaken
 }
 
 interface EpochAt {
@@ -309,7 +320,7 @@ async function isActive(
   }
 }
 
-async function readAccepted(client: Client, home: HomeOfMirror, at: EpochAt): Promise<Checkpoint> {
+async function readAccepted(client: Client, home: LogsOfHome, at: EpochAt): Promise<Checkpoint> {
   const { checkpoint, root } = (await acceptance(client, home, at)).args
   const decoded = decode(Checkpoint, unhex(checkpoint))
   check(
@@ -321,7 +332,7 @@ async function readAccepted(client: Client, home: HomeOfMirror, at: EpochAt): Pr
 }
 
 /** The call of `submit` that landed an epoch's checkpoint. */
-async function submissionOf(rpc: Rpc, home: HomeOfMirror, at: EpochAt): Promise<Hex> {
+async function submissionOf(rpc: Rpc, home: LogsOfHome, at: EpochAt): Promise<Hex> {
   const { epoch } = at
   const { to, input, transaction } = await rpc.call(async client => {
     const { args, transactionHash } = await acceptance(client, home, at)
@@ -354,19 +365,21 @@ function isSubmission(data: Hex, checkpoint: Hex): boolean {
 /** Of one that was cancelled and voted again, the last. */
 async function acceptance(
   client: Client,
-  { checkpoints: address, fromBlock }: HomeOfMirror,
+  { checkpoints: address, fromBlock, taken }: LogsOfHome,
   { epoch, block }: EpochAt,
 ) {
-  const logs = await client.getContractEvents({
-    address,
+  const event = {
     abi: checkpointsAbi,
     eventName: 'Accepted',
     args: { epoch: BigInt(epoch) },
-    fromBlock,
-    toBlock: block.number,
-    strict: true,
+  } as const
+  const query = { address: [address], topics: encodeEventTopics(event) }
+  const last = await findNewest(client, query, {
+    from: fromBlock,
+    to: block.number,
+    taken,
+    find: logs => parseEventLogs({ ...event, logs, strict: true }).at(-1),
   })
-  const last = logs.at(-1)
   check(last !== undefined, 'missingLogs', `an endpoint gives no checkpoint of epoch ${epoch}`)
   return last
 }

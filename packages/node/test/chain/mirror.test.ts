@@ -310,6 +310,24 @@ describe('mirror', () => {
     })
   })
 
+  it('is carried and deployed from an endpoint that looks through few blocks at once', async () => {
+    const bounded = await openEndpoint(world.anvil.rpcUrl)
+    const home = { ...init.home, rpc: [bounded.url] }
+    const change = { home, account: secretOf(4), directory: join(directory, 'bounded') }
+    await desk.carry(at, signal)
+    const epochs = [await landAtHome(), await landAtHome()].map(({ epoch }) => Number(epoch))
+    await world.client.mine({ blocks: 20 })
+    bounded.fault = { kind: 'bounded', blocks: 7 }
+    const round = await once(change, opened => opened.carry(at, signal))
+    assert.deepEqual(
+      round.landed.map(({ epoch }) => epoch),
+      epochs,
+    )
+    const { epoch } = await once(change, opened => opened.deploy(settings(3), signal))
+    assert.equal(epoch, epochs.at(-1))
+    await bounded.close()
+  })
+
   it('believes no home chain that its endpoints contradict each other about', async () => {
     const liar = await openEndpoint(world.anvil.rpcUrl)
     liar.fault = {

@@ -90,6 +90,8 @@ export type Fault =
   | { kind: 'keep'; method: string; result: unknown }
   /** Changes the result of a call; an `Error` is answered as one. */
   | { kind: 'lie'; change: (method: string, result: unknown) => unknown }
+  /** Looks for logs in no more blocks than this at once. */
+  | { kind: 'bounded'; blocks: number }
 
 export interface Endpoint {
   url: string
@@ -102,6 +104,7 @@ export interface Endpoint {
 interface RpcCall {
   id: number
   method: string
+  params: unknown[]
 }
 interface RpcAnswer {
   id: number
@@ -142,6 +145,16 @@ export async function openEndpoint(target: string): Promise<Endpoint> {
         return
       }
     }
+    if (fault?.kind === 'bounded') {
+      const calls = [JSON.parse(body) as RpcCall | RpcCall[]].flat()
+      if (calls.some(call => blocksOf(call) > fault.blocks)) {
+        const error = { code: -32_602, message: 'block range is too wide' }
+        const refused = calls.map(({ id }) => ({ jsonrpc: '2.0', id, error }))
+        const text = JSON.stringify(refused.length === 1 ? refused[0] : refused)
+        outgoing.writeHead(200, { 'content-type': 'application/json' }).end(text)
+        return
+      }
+    }
     forward(target, body, outgoing, fault?.kind === 'lie' ? fault.change : undefined)
   })
   server.listen(0, '127.0.0.1')
@@ -158,6 +171,13 @@ export async function openEndpoint(target: string): Promise<Endpoint> {
     },
   }
   return endpoint
+}
+
+/** In which a call looks for logs. */
+function blocksOf({ method, params }: RpcCall): number {
+  if (method !== 'eth_getLogs') return 0
+  const [{ fromBlock, toBlock }] = params as [{ fromBlock: string; toBlock: string }]
+  return Number(toBlock) - Number(fromBlock) + 1
 }
 
 function forward(
