@@ -34,7 +34,8 @@ export async function readLogs(
     const { answer, blocks } = await spanOf(client, taken).ask(to - next + 1n, asked =>
       ask(client, { address }, { from: next, to: next + asked - 1n }),
     )
-    logs.push(...answer)
+    // As many as an answer holds are too many arguments.
+    for (const log of answer) logs.push(log)
     next += blocks
   }
   return logs
