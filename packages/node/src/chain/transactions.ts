@@ -324,7 +324,8 @@ export class Transactions {
   /** Waits for what is open and was left by another wait, or by a crash. */
   async #clear(journal: Journal, { signal, key }: SendOptions): Promise<void> {
     if (journal.unsettled().length === 0) return
-    await this.#step(journal)
+    const { noFunds } = await this.#step(journal)
+    if (noFunds !== undefined) throw noFunds
     for (const entry of journal.unsettled()) {
       if (entry.state !== 'open' || (key !== '' && entry.key === key)) continue
       try {
@@ -338,7 +339,7 @@ export class Transactions {
 
   async #tend(head: bigint): Promise<void> {
     const journal = await this.#open()
-    const count = await this.#step(journal)
+    const { count } = await this.#step(journal)
     for (const entry of journal.unsettled()) {
       const { state, settled, nonce } = entry
       if (state === 'mined' && settled !== undefined && settled.block <= head && nonce < count) {
@@ -349,9 +350,13 @@ export class Transactions {
     }
   }
 
-  /** One look at all that is not final; resolves with the account's next nonce. */
-  async #step(journal: Journal): Promise<number> {
+  /**
+   * One look at all that is not final; resolves with the account's next nonce, and with `noFunds` where
+   * the account cannot pay for what waits.
+   */
+  async #step(journal: Journal): Promise<{ count: number; noFunds: CairnError | undefined }> {
     const { rpc, clock } = this.#components
+    let noFunds: CairnError | undefined
     let count = await rpc.call(client => readNonce(client, this.address))
     for (const listed of journal.unsettled()) {
       const before = journal.present(listed)
@@ -365,14 +370,15 @@ export class Transactions {
           await this.#isOvertaken(journal, entry, entry.at)
         }
       } else if (entry.state !== 'givenUp') {
-        await this.#resume(journal, entry)
+        const refused = await this.#resume(journal, entry)
+        if (refused?.code === 'noFunds') noFunds ??= refused
       }
     }
-    return count
+    return { count, noFunds }
   }
 
-  /** Sends again what no block has, unless nobody wants it any more. */
-  async #resume(journal: Journal, listed: Entry): Promise<void> {
+  /** Sends again what no block has, unless nobody wants it any more; resolves with why it is refused. */
+  async #resume(journal: Journal, listed: Entry): Promise<CairnError | undefined> {
     const { rpc, log } = this.#components
     const entry = listed.state === 'mined' ? await journal.reopen(listed) : listed
     if (listed.state === 'mined') {
@@ -384,12 +390,14 @@ export class Transactions {
       if ('refused' in estimate && isRevert(estimate.refused)) {
         await journal.giveUp(entry)
         log.debug({ nonce: entry.nonce, key: entry.key }, 'a transaction is wanted no more')
-        return
+        return undefined
       }
     }
     const outcome = await this.#broadcast(entry.attempts.at(-1)?.raw as Hex)
-    if (outcome instanceof CairnError) log.debug({ err: outcome }, 'what waits is refused')
+    const refused = outcome instanceof CairnError ? outcome : undefined
+    if (refused !== undefined) log.debug({ err: refused }, 'what waits is refused')
     await this.#raiseIfDue(journal, entry)
+    return refused
   }
 
   /** Looks for the entry's receipt, in what the same endpoint says of the account. */

@@ -197,6 +197,30 @@ describe('transactions', () => {
       assert.ok(at > 8, `${at} steps`)
     })
 
+    it('leaves what the account cannot pay for, which the next is told at once', async () => {
+      const disk = memory()
+      const method = 'eth_sendRawTransaction'
+      const leaving = new AbortController()
+      world.endpoint.fault = {
+        kind: 'keep',
+        method,
+        get result() {
+          leaving.abort(new Error('crash'))
+          return `0x${'0'.repeat(64)}`
+        },
+      }
+      const sending = open({ store: disk }).send(gift(account('a')), { signal: leaving.signal })
+      await assert.rejects(sending, /crash/)
+      const result = new Error('insufficient funds for gas * price + value')
+      world.endpoint.fault = { kind: 'keep', method, result }
+      const heir = open({ store: disk })
+      await assert.rejects(heir.send(gift(account('b')), { signal }), { code: 'noFunds' })
+      assert.deepEqual(states(heir), ['open'])
+      world.endpoint.fault = undefined
+      await heir.send(gift(account('b')), { signal })
+      assert.deepEqual(await Promise.all(['a', 'b'].map(name => tokensOf(account(name)))), [1n, 1n])
+    })
+
     it('keeps what was spent that day', async () => {
       const disk = memory()
       const before = open({ store: disk })
