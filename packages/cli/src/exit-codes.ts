@@ -29,6 +29,7 @@ export const EXIT_CODES = {
       'badSimulation',
       'badField',
       'badCheats',
+      'referenceUsed',
     ],
   },
   config: {

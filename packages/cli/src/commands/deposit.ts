@@ -1,5 +1,5 @@
 import type { DepositMove, DepositView, Json } from '@cairn/node'
-import { tokenText } from '@cairn/protocol'
+import { tokenText, unitsText } from '@cairn/protocol'
 import { tokenAmount } from '../amounts.ts'
 import { payOnce, REFERENCE } from '../payment.ts'
 import type { Commands } from '../run.ts'
@@ -71,8 +71,12 @@ async function add(session: Session, amount: bigint, { reference }: { reference?
     const query = { amount: String(amount), reference: under }
     return await api.json<Json<DepositMove>>('/v1/deposit/add', { method: 'POST', query })
   })
-  const { deposited } = moved.standing
-  session.output.result(moved, `paid in ${exact(moved.amount)}; the deposit is ${exact(deposited)}`)
+  const { amount: paid, orderedAt, fee = '0' } = moved
+  const text =
+    orderedAt === undefined
+      ? `paid in ${exact(paid)}`
+      : `paid in ${exact(paid)} before under this reference, at ${new Date(orderedAt).toISOString()} for a fee of ${unitsText(BigInt(fee))} ether, and nothing now`
+  session.output.result(moved, `${text}; the deposit is ${exact(moved.standing.deposited)}`)
   session.output.note('it can be spent from the first epoch on whose base has it')
   return undefined
 }

@@ -279,7 +279,7 @@ async function place(session: Session, options: Placed & Chosen & Referred & { y
           ]
     const where = antennaText({ ...registered, ...wish })
     const text = {
-      before: `node ${index} is registered there already`,
+      before: `node ${index} ${done.orderedAt === undefined ? 'is registered there already' : 'was ordered there before'}`,
       dryRun: `node ${index} would move for ${unitsText(BigInt(done.tokens))} tokens, which are burned; pass --yes to pay them\n  to              ${where}`,
       now: `node ${index} is registered there: it counts from the epoch on whose base holds it`,
     }[done.done]
@@ -391,7 +391,12 @@ function tell({ output }: Session, done: Json<Done>, lines: readonly string[]): 
   const cost = `${gas} gas, ${unitsText(BigInt(fee))} ether`
   const paid =
     done.done === 'before'
-      ? []
+      ? done.orderedAt === undefined
+        ? []
+        : [
+            `  paid before under this reference, at ${new Date(done.orderedAt).toISOString()}: nothing was sent now`,
+            `  it cost ${cost}, transaction ${transaction}`,
+          ]
       : done.done === 'dryRun'
         ? [`  costs about ${cost}, as a rule somewhat less; nothing was sent`]
         : [`  cost ${cost}, transaction ${transaction}`]

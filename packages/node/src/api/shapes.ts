@@ -514,6 +514,8 @@ export const DepositShape = DepositStandingShape.extend({
 export const DepositMoveShape = z.object({
   amount,
   transactions: z.array(z.string()),
+  orderedAt: z.int().optional(),
+  fee: amount.optional(),
   standing: DepositStandingShape,
 })
 
@@ -616,6 +618,7 @@ export const DoneShape = z.object({
   fee: amount,
   tokens: amount,
   transaction: z.string().optional(),
+  orderedAt: z.int().optional(),
   node: registered.optional(),
 })
 

@@ -29,6 +29,7 @@ import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { AcceptedCheckpoint, Chain } from '../ports.ts'
 import { revertedWith } from './chain.ts'
 import { refusalOf } from './contract-errors.ts'
+import { orderedBefore } from './reference.ts'
 import type { Rpc } from './rpc.ts'
 import { keyOf, type Mined, type Transactions } from './transactions.ts'
 
@@ -39,7 +40,7 @@ export interface DepositorComponents {
   chain: Pick<Chain, 'head' | 'depositsAt' | 'checkpointsAt'>
   rpc: Rpc
   /** Of the account that pays. */
-  transactions: Pick<Transactions, 'address' | 'send' | 'knows'>
+  transactions: Pick<Transactions, 'address' | 'send' | 'ordered'>
   /** Payouts that an accepted checkpoint commits to; undefined while they are not here. */
   payoutsOf(epoch: number): Promise<readonly Payout[] | undefined>
 }
@@ -73,6 +74,9 @@ export interface DepositMove {
   amount: bigint
   /** Hashes, in the order they were sent. */
   transactions: string[]
+  /** Of one that was paid before under its reference: when, ms since 1970, and the fee then. */
+  orderedAt?: number
+  fee?: bigint
   standing: DepositStanding
 }
 
@@ -115,7 +119,7 @@ export class Depositor {
   /**
    * Pays base units in, and names the deal key where the account has named none. The same amount is
    * paid once under a reference, however often it is asked for, also after a restart. Rejects with
-   * `badAmount`, `noTokens`, `otherDealKey`, `dealKeyTaken`, `depositRefused` for what else the
+   * `referenceUsed`, `badAmount`, `noTokens`, `otherDealKey`, `dealKeyTaken`, `depositRefused` for what else the
    * contract says, `noFunds` or `chainUnavailable`.
    */
   async add(amount: bigint, signal: AbortSignal, reference?: string): Promise<DepositMove> {
@@ -130,8 +134,20 @@ export class Depositor {
       args: [transactions.address, amount],
     })
     const wish = { signal, reference }
-    if (await transactions.knows(keyOf(reference, payment))) {
-      return await this.#moved(amount, [await this.#send(payment, wish)])
+    const approval = encodeFunctionData({
+      abi: cairnTokenAbi,
+      functionName: 'approve',
+      args: [deposits, amount],
+    })
+    const naming = this.#naming(unhex(transactions.address))
+    const known = await orderedBefore(transactions, reference, [payment, approval, naming])
+    if (known !== undefined) {
+      const mined = await this.#send(payment, wish)
+      const before = { orderedAt: known.orderedAt, fee: mined.cost }
+      return {
+        ...(await this.#moved(amount, [mined])),
+        ...(known.settled === undefined ? {} : before),
+      }
     }
     const { tokens, account } = await this.standing()
     check(tokens >= amount, 'noTokens', `the account has ${tokenText(tokens)}`, {
@@ -139,14 +155,9 @@ export class Depositor {
       next: `send ${tokenText(amount - tokens)} more to ${bytesToHex(account)}`,
     })
     const sent: Mined[] = []
-    if (this.#mustName(account)) sent.push(await this.#send(this.#naming(account), wish))
+    if (this.#mustName(account)) sent.push(await this.#send(naming, wish))
     if ((await this.#allowance()) < amount) {
-      const data = encodeFunctionData({
-        abi: cairnTokenAbi,
-        functionName: 'approve',
-        args: [deposits, amount],
-      })
-      sent.push(await this.#send(data, wish, token))
+      sent.push(await this.#send(approval, wish, token))
     }
     sent.push(await this.#send(payment, wish))
     return await this.#moved(amount, sent)

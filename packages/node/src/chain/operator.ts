@@ -18,6 +18,7 @@ import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { Clock } from '../ports.ts'
 import type { Signer } from '../signer.ts'
 import { refusalOf } from './contract-errors.ts'
+import { orderedBefore } from './reference.ts'
 import { multicall, type NodeFacts, permitFor } from './registration.ts'
 import type { Client, Rpc } from './rpc.ts'
 import { keyOf, type Transactions } from './transactions.ts'
@@ -25,7 +26,7 @@ import { keyOf, type Transactions } from './transactions.ts'
 export interface OperatorComponents {
   rpc: Rpc
   /** Of the operator's account. */
-  transactions: Pick<Transactions, 'address' | 'estimate' | 'send' | 'knows'>
+  transactions: Pick<Transactions, 'address' | 'estimate' | 'send' | 'ordered'>
   clock: Pick<Clock, 'now'>
 }
 
@@ -113,7 +114,7 @@ export interface OrderOptions {
 
 export interface Done {
   act: Order['act']
-  /** `before`: there was nothing left to do. */
+  /** `before`: there was nothing left to do, or it was paid under the reference, by `transaction`. */
   done: 'now' | 'before' | 'dryRun'
   /** Used, or as estimated. */
   gas: bigint
@@ -122,6 +123,8 @@ export interface Done {
   /** Base units of the token that it takes from the account. */
   tokens: bigint
   transaction?: string
+  /** Of one that was paid before, ms since 1970. */
+  orderedAt?: number
   node?: RegisteredNode
 }
 
@@ -203,8 +206,11 @@ export class Operator {
       return { act, done: 'before', gas: 0n, fee: 0n, tokens: 0n, ...nodeNow }
     }
     const { tokens } = plan
-    const key = keyOf(reference, plan.data.at(-1) ?? '0x')
-    if (!(await transactions.knows(key))) requireTokens(standing, tokens)
+    const main = plan.data.at(-1) ?? '0x'
+    const key = keyOf(reference, main)
+    const known = await orderedBefore(transactions, reference, [main])
+    const before = known?.settled === undefined ? undefined : known
+    if (known === undefined) requireTokens(standing, tokens)
     check(standing.ether > 0n, 'noFunds', `account ${this.#account.address} has no ether`, {
       facts: { account: this.#account.address },
       next: 'send ether to the account: it pays for the gas',
@@ -212,7 +218,7 @@ export class Operator {
     const [first] = plan.data
     const data = plan.data.length === 1 && first !== undefined ? first : multicall(plan.data)
     const call = { to: this.#init.contracts.registry, data }
-    if (dryRun) {
+    if (dryRun && before === undefined) {
       const price = await rpc.call(client => client.getGasPrice())
       const gas = await this.#said(() => transactions.estimate(call))
       return { act, done: 'dryRun', gas, fee: gas * price, tokens, ...nodeNow }
@@ -225,7 +231,8 @@ export class Operator {
     const { node } = await this.standing(order)
     return {
       act,
-      done: 'now',
+      done: before === undefined ? 'now' : 'before',
+      ...(before === undefined ? {} : { orderedAt: before.orderedAt }),
       gas,
       fee: cost,
       tokens,

@@ -141,6 +141,18 @@ export class Transactions {
     })
   }
 
+  /** What was ordered under a reference, and waits or succeeded lately. */
+  async ordered(reference: string): Promise<readonly Entry[]> {
+    return await this.#line.turn(rankOf('order'), async () =>
+      (await this.#open())
+        .entries()
+        .filter(
+          ({ key, state, settled }) =>
+            key.startsWith(`${reference}/`) && (state === 'open' || (settled?.succeeded ?? false)),
+        ),
+    )
+  }
+
   /** Ends the turn that is taken; what is open stays in the journal. */
   async stop(): Promise<void> {
     this.#stopped.abort()

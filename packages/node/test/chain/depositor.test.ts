@@ -98,7 +98,9 @@ describe('a deposit by hand', () => {
       await world.client.getTransactionCount({ address: world.operator(0).address }),
       count,
     )
-    const other = await depositor.add(1n, signal, 'rent')
+    assert.equal((await depositor.add(amount, signal, 'rent')).fee !== undefined, true)
+    await assert.rejects(depositor.add(1n, signal, 'rent'), { code: 'referenceUsed' })
+    const other = await depositor.add(1n, signal, 'more')
     assert.equal(other.standing.deposited, TOKEN + amount + 1n)
   })
 

@@ -192,9 +192,13 @@ describe('operator', () => {
     assert.equal(await more(amount, 'a'), amount)
     assert.equal(await more(amount, 'a'), amount)
     assert.equal(await sent(address), 2)
-    assert.equal(await more(4n, 'a'), amount + 4n)
-    assert.equal(await more(4n, 'b'), amount + 8n)
-    assert.equal(await refusal(more(4n, 'c')), 'noTokens')
+    const again = { act: 'bond', amount } as const
+    const before = await operator.carryOut(again, { dryRun: true, signal, reference: 'a' })
+    assert.deepEqual([before.done, before.orderedAt !== undefined], ['before', true])
+    assert.equal(await refusal(more(4n, 'a')), 'referenceUsed')
+    assert.equal(await sent(address), 2)
+    assert.equal(await more(4n, 'b'), amount + 4n)
+    assert.equal(await refusal(more(6n, 'c')), 'noTokens')
   })
 
   it('changes place for the fee, and payout and kinds in one transaction without', async () => {
