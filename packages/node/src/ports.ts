@@ -251,9 +251,17 @@ export type ProvenOffence =
 /**
  * `before`: the node was punished for that epoch's messages already; `capReached`: others lost for
  * that epoch all that may be taken for one; `noBond`: the node has none left; `lapsed`: the chain has
- * another checkpoint, or keeps it no more; `notActive`: it may yet be taken.
+ * another checkpoint, or keeps it no more; `refused`: the proof is none, and will be none; `notActive`:
+ * it may yet be taken. What fails with an error may be taken later, too.
  */
-export type PunishOutcome = 'taken' | 'before' | 'capReached' | 'noBond' | 'lapsed' | 'notActive'
+export type PunishOutcome =
+  | 'taken'
+  | 'before'
+  | 'capReached'
+  | 'noBond'
+  | 'lapsed'
+  | 'refused'
+  | 'notActive'
 
 /**
  * A local, replayable view of the chain at the manifest's finality depth, built from events. All

@@ -389,11 +389,18 @@ class EvmChain implements AccountChain {
   }
 }
 
-/** What the contract says where others did it, or no more is taken. */
+/**
+ * What the contract says where others did it, where no more is taken, or where the proof is none. All
+ * else it may say of a state that passes: an endpoint is a block behind, or a block came in between.
+ */
 const UNTAKEN: Readonly<Record<string, PunishOutcome>> = {
   AlreadyPunished: 'before',
   CapReached: 'capReached',
   NothingToTake: 'noBond',
+  OtherKey: 'refused',
+  SameVote: 'refused',
+  BadSignature: 'refused',
+  NotInPenalties: 'refused',
 }
 
 /** The epoch of messages that an offence counts for, the node, and what to call. */

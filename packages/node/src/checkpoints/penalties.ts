@@ -163,9 +163,7 @@ export class Penalties {
       if (this.#stopped.signal.aborted) return true
       if (!(error instanceof CairnError)) throw error
       log.warn({ epoch, node, code: error.code, err: error }, 'a penalty was not taken yet')
-      // What the contract refuses it refuses for ever.
-      if (error.code !== 'reverted') return false
-      state = 'refused'
+      return false
     }
     if ('votes' in waiting) await offences.closeDoubleVote(waiting.votes, state)
     else await offences.close(waiting.penalty, state)

@@ -443,15 +443,15 @@ export class SimulatedChain {
     return 'taken'
   }
 
-  #votedTwice({ node, key, epoch, round, votes }: DoubleVote): Finding {
+  #votedTwice({ node, key, epoch, round, votes }: DoubleVote): Finding | 'refused' {
     const entry = this.#registryAt(this.#head().number)[node]
-    check(entry !== undefined && equalBytes(entry.voting, key), 'reverted', 'another key')
+    if (entry === undefined || !equalBytes(entry.voting, key)) return 'refused'
     const [one, other] = votes
-    check(!equalBytes(one.checkpoint, other.checkpoint), 'reverted', 'one vote twice')
+    if (equalBytes(one.checkpoint, other.checkpoint)) return 'refused'
     for (const { checkpoint, signature } of votes) {
       const vote = { epoch: BigInt(epoch), round: BigInt(round), checkpoint }
       const message = voteSigningRoot(vote, this.#init.network)
-      check(this.#components.verifier.bls(message, key, signature), 'reverted', 'wrong signature')
+      if (!this.#components.verifier.bls(message, key, signature)) return 'refused'
     }
     return { epoch: epoch + 1, node }
   }
@@ -460,7 +460,7 @@ export class SimulatedChain {
     checkpoint,
     penalties,
     position,
-  }: RecordedPenalty): Finding | 'lapsed' | 'notActive' {
+  }: RecordedPenalty): Finding | 'lapsed' | 'refused' | 'notActive' {
     const epoch = Number(checkpoint.epoch)
     const accepted = this.accepted.find(landed => landed.epoch === epoch)
     if (accepted === undefined) return 'lapsed'
@@ -468,7 +468,7 @@ export class SimulatedChain {
     if (!equalBytes(accepted.root, checkpointRoot(checkpoint))) return 'lapsed'
     const leaves = penaltyLeaves(penalties)
     const proof = inclusionProof({ checkpoint, field: 'penalties', leaves, position })
-    check(verifyInclusion(accepted.root, proof), 'reverted', 'not of the penalties')
+    if (!verifyInclusion(accepted.root, proof)) return 'refused'
     const { node, amount } = penalties[position] as PenaltyRecord
     return { epoch, node, part: amount }
   }

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert'
 import {
   bls,
+  CairnError,
   Envelope,
   type EpochBase,
   KERNEL_KIND,
@@ -155,6 +156,30 @@ describe('a penalty of a checkpoint', () => {
     await world.run(7)
     assert.equal(world.chain.slashed.length, 1)
     assert.equal(world.chain.slashed[0]?.amount, 20n * TOKEN)
+  })
+
+  it('is tried again when the chain refuses it in passing, and closed when for good', async () => {
+    for (const passing of [true, false]) {
+      const { world, nodes, base, say } = await scene()
+      let failures = 0
+      for (const { chain } of nodes) {
+        const { punish } = chain
+        chain.punish = async (offence, signal) => {
+          if (offence.type === 'doubleVote') return 'lapsed'
+          if (!passing) return 'refused'
+          // As of an endpoint that is a block behind.
+          if (failures++ < nodes.length) throw new CairnError('reverted', 'NotActive')
+          return await punish.call(chain, offence, signal)
+        }
+      }
+      await say(vote(base, 0, 'one'), vote(base, 0, 'other'))
+      await world.run(7)
+      assert.equal(world.chain.slashed.length, passing ? 1 : 0)
+      const state = passing ? 'taken' : 'refused'
+      for (const node of nodes) {
+        assert.deepEqual(await penalties(node), [{ index: CHEAT, epoch: 1, state }])
+      }
+    }
   })
 
   it('is forgotten when the chain takes the checkpoint back', async () => {
