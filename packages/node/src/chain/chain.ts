@@ -19,7 +19,7 @@ import {
   GENESIS_EPOCH,
   unhex,
 } from '@cairn/protocol'
-import { BaseError, ContractFunctionRevertedError, encodeFunctionData, type Hex } from 'viem'
+import { encodeFunctionData, type Hex } from 'viem'
 import type {
   Chain,
   CheckIn,
@@ -39,7 +39,7 @@ import type {
 import type { SpendingLimits } from './budget.ts'
 import type { FollowedContracts } from './followed.ts'
 import { Follower } from './follower.ts'
-import { contractError } from './refusal.ts'
+import { contractError, revertedWith } from './refusal.ts'
 import { Rpc, type RpcComponents, type RpcInit } from './rpc.ts'
 import { checkIn, formCommittee } from './succession.ts'
 import { type AccountOutlook, Transactions } from './transactions.ts'
@@ -251,7 +251,7 @@ class EvmChain implements AccountChain {
       await this.#transactions.send(call, { signal, pointless, purpose: 'checkpoint' })
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'reverted') throw error
-      throw refusalOf(error)
+      throw submissionRefusal(error)
     }
   }
 
@@ -423,18 +423,8 @@ function punishment(offence: ProvenOffence) {
   return { epoch: checkpoint.epoch, node: penalties[position]?.node ?? 0, call }
 }
 
-/** Name of the contract's error that a read ended with; what else went wrong is thrown again. */
-export function revertedWith(error: unknown): string {
-  const reverted =
-    error instanceof BaseError &&
-    error.walk(cause => cause instanceof ContractFunctionRevertedError)
-  if (reverted instanceof ContractFunctionRevertedError)
-    return reverted.data?.errorName ?? 'unknown'
-  throw error
-}
-
 /** What the contract's refusal means to who submits. */
-function refusalOf(error: CairnError): CairnError {
+function submissionRefusal(error: CairnError): CairnError {
   const refused = contractError(checkpointsAbi, error)
   if (refused?.errorName === 'WrongEpoch') {
     const [expected, found] = refused.args

@@ -24,16 +24,10 @@ import {
   unhex,
   verifyProofFile,
 } from '@cairn/protocol'
-import {
-  BaseError,
-  bytesToHex,
-  ContractFunctionRevertedError,
-  encodeFunctionData,
-  type Hex,
-  parseEventLogs,
-} from 'viem'
+import { bytesToHex, encodeFunctionData, type Hex, parseEventLogs } from 'viem'
 import type { CheckpointPayouts, Clock } from '../ports.ts'
 import { refusalOf } from './contract-errors.ts'
+import { revertedWith } from './refusal.ts'
 import type { Client, Rpc } from './rpc.ts'
 import type { Mined, Transactions } from './transactions.ts'
 
@@ -394,11 +388,9 @@ export class Claims {
       })
       return Number(from)
     } catch (error) {
-      const reverted =
-        error instanceof BaseError &&
-        error.walk(cause => cause instanceof ContractFunctionRevertedError)
-      if (reverted instanceof ContractFunctionRevertedError) return undefined
-      throw error
+      // Whichever: the contract has no such epoch.
+      revertedWith(error)
+      return undefined
     }
   }
 

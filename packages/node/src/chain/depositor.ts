@@ -27,9 +27,9 @@ import {
 import { bytesToHex, encodeFunctionData, type Hex, isHex, parseEventLogs } from 'viem'
 import type { DealKey } from '../kinds/storage/deal-keys.ts'
 import type { AcceptedCheckpoint, Chain } from '../ports.ts'
-import { revertedWith } from './chain.ts'
 import { refusalOf } from './contract-errors.ts'
 import { orderedBefore } from './reference.ts'
+import { revertedWith } from './refusal.ts'
 import type { Rpc } from './rpc.ts'
 import { keyOf, type Mined, type Transactions } from './transactions.ts'
 

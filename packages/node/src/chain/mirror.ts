@@ -16,21 +16,13 @@ import {
   equalBytes,
   unhex,
 } from '@cairn/protocol'
-import {
-  BaseError,
-  bytesToHex,
-  ContractFunctionRevertedError,
-  decodeFunctionData,
-  encodeEventTopics,
-  type Hex,
-  parseEventLogs,
-} from 'viem'
+import { bytesToHex, decodeFunctionData, encodeEventTopics, type Hex, parseEventLogs } from 'viem'
 import { makeDirectory } from '../directory.ts'
 import type { Clock, Log } from '../ports.ts'
 import { type ChainSettings, type OpenedAccount, openAccount } from './account.ts'
 import { refusalOf } from './contract-errors.ts'
 import { findNewest, type RangesTaken } from './logs.ts'
-import { contractError } from './refusal.ts'
+import { contractError, revertedWith } from './refusal.ts'
 import { type Client, Rpc, readHeader } from './rpc.ts'
 import type { Transactions } from './transactions.ts'
 
@@ -310,12 +302,7 @@ async function isActive(
     })
     return at <= block.timestamp
   } catch (error) {
-    const reverted =
-      error instanceof BaseError &&
-      error.walk(cause => cause instanceof ContractFunctionRevertedError)
-    if (reverted instanceof ContractFunctionRevertedError) {
-      if (reverted.data?.errorName === 'EpochNotKept') return true
-    }
+    if (revertedWith(error) === 'EpochNotKept') return true
     throw error
   }
 }

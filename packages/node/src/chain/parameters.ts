@@ -3,7 +3,6 @@ import { parametersAbi, parameterWord } from '@cairn/contracts'
 import { PARAMETERS, type ParameterChange } from '@cairn/protocol'
 import {
   BaseError,
-  ContractFunctionRevertedError,
   ContractFunctionZeroDataError,
   type Hex,
   hexToString,
@@ -12,6 +11,7 @@ import {
 } from 'viem'
 import type { BlockHeader } from '../ports.ts'
 import type { EventSource, MinedLog } from './events.ts'
+import { revertedWith } from './refusal.ts'
 import type { Client } from './rpc.ts'
 
 /** All of them count. With one that adds a parameter comes one that sets it. */
@@ -91,11 +91,7 @@ function textOf(word: Hex): string {
 
 /** Nothing where the contract has no parameter of this name. */
 function none(error: unknown): [] {
-  const reverted =
-    error instanceof BaseError && error.walk(e => e instanceof ContractFunctionRevertedError)
-  if (reverted instanceof ContractFunctionRevertedError) {
-    if (reverted.data?.errorName === 'UnknownParameter') return []
-  }
+  if (revertedWith(error) === 'UnknownParameter') return []
   throw error
 }
 

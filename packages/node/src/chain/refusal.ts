@@ -7,6 +7,7 @@ import {
   type Abi,
   AbiErrorSignatureNotFoundError,
   BaseError,
+  ContractFunctionRevertedError,
   decodeErrorResult,
   type Hex,
   isHex,
@@ -108,4 +109,14 @@ export function contractError<const A extends Abi>(abi: A, error: CairnError) {
     if (unknown instanceof AbiErrorSignatureNotFoundError) return undefined
     throw unknown
   }
+}
+
+/** Name of the contract's error that a read ended with; what else went wrong is thrown again. */
+export function revertedWith(error: unknown): string {
+  const reverted =
+    error instanceof BaseError &&
+    error.walk(cause => cause instanceof ContractFunctionRevertedError)
+  if (reverted instanceof ContractFunctionRevertedError)
+    return reverted.data?.errorName ?? 'unknown'
+  throw error
 }

@@ -44,7 +44,7 @@ export async function checkIn(
     await transactions.send({ to, data }, { signal, purpose: 'checkpoint' })
     return 'checkedIn'
   } catch (error) {
-    const refused = refusalOf(error)
+    const refused = errorNameOf(error)
     if (refused !== undefined && CHECKED_IN.has(refused)) return 'done'
     throw error
   }
@@ -57,7 +57,7 @@ export async function formCommittee(call: SuccessionCalls): Promise<FormOutcome>
     await transactions.send({ to, data }, { signal, purpose: 'checkpoint' })
     return 'formed'
   } catch (error) {
-    const refused = refusalOf(error)
+    const refused = errorNameOf(error)
     if (refused === 'NoMajority') return 'tooFew'
     if (refused !== undefined && FORMED.has(refused)) return 'done'
     throw error
@@ -65,7 +65,7 @@ export async function formCommittee(call: SuccessionCalls): Promise<FormOutcome>
 }
 
 /** Name of the contract's error; undefined where it was something else. */
-function refusalOf(error: unknown): string | undefined {
+function errorNameOf(error: unknown): string | undefined {
   if (!(error instanceof CairnError) || error.code !== 'reverted') return undefined
   return contractError(checkpointsAbi, error)?.errorName
 }
