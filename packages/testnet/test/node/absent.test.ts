@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { Checkpoint, committeeWord, decode, drawCommittee, equalBytes } from '@cairn/protocol'
-import { complaints, NodeWorld, type WorldNode } from './world.ts'
+import { complaints, formed, lastEpoch, NodeWorld, type WorldNode, wrongSums } from './world.ts'
 
 const NODES = 5
 const TERM = 8
@@ -28,11 +28,6 @@ function withhold({ node, chain }: WorldNode, withheld = (_epoch: number) => tru
   chain.checkIn = async () => 'done'
 }
 
-const lastEpoch = (world: NodeWorld) => world.chain.accepted.at(-1)?.epoch ?? -1
-
-const formed = (world: NodeWorld) =>
-  world.chain.accepted.flatMap(({ epoch, formed }) => (formed === undefined ? [] : [epoch]))
-
 /** First epochs of the terms after the first whose committee is that of the nodes given. */
 function termsOf({ chain, registry, profile }: NodeWorld, ...indices: number[]): number[] {
   const members = registry.filter(({ index }) => indices.includes(index))
@@ -54,19 +49,6 @@ async function missed({ world, nodes }: Held, node: number): Promise<number[]> {
     counts.push(absent?.find(entry => entry.node === node)?.missed ?? 0)
   }
   return counts
-}
-
-/** Epochs whose sum a node does not come to itself. */
-async function wrongSums({ world, nodes }: Held): Promise<string[]> {
-  const wrong: string[] = []
-  for (const { index, node } of nodes) {
-    assert.equal(node.checkpointer.adopted, lastEpoch(world))
-    for (let epoch = 0; epoch <= lastEpoch(world); epoch++) {
-      const redone = await world.until(node.settlements.recompute(epoch))
-      if (redone?.equal !== true) wrong.push(`node ${index} epoch ${epoch}`)
-    }
-  }
-  return wrong
 }
 
 describe('a network of which more than a third of the weight talks and withholds its votes', () => {

@@ -2,6 +2,7 @@
  * Whole nodes of a small network with the trivial kind, over simulated ports and with real keys; and
  * what stands beside them: peers that answer as a test tells them, and messages made up from outside.
  */
+import { strict as assert } from 'node:assert'
 import {
   CairnNode,
   type Chain,
@@ -350,4 +351,33 @@ function echoHalf({ clock, voice, epochs }: KindServices): NodeKind {
 /** Lines that an operator would be told of. */
 export function complaints(nodes: readonly WorldNode[]): Line[] {
   return nodes.flatMap(({ lines }) => lines.filter(({ level }) => level === 'error'))
+}
+
+/** The last one that the chain accepted; -1: none. */
+export function lastEpoch({ chain }: NodeWorld): number {
+  return chain.accepted.at(-1)?.epoch ?? -1
+}
+
+/** Epochs whose checkpoint a committee signed that had formed for it. */
+export function formed({ chain }: NodeWorld): number[] {
+  return chain.accepted.flatMap(({ epoch, formed }) => (formed === undefined ? [] : [epoch]))
+}
+
+/** Epochs whose sum a node does not come to itself; what was accepted before it began is left out. */
+export async function wrongSums({
+  world,
+  nodes,
+}: {
+  world: NodeWorld
+  nodes: readonly WorldNode[]
+}): Promise<string[]> {
+  const wrong: string[] = []
+  for (const { index, node } of nodes) {
+    assert.equal(node.checkpointer.adopted, lastEpoch(world))
+    for (let epoch = 0; epoch <= lastEpoch(world); epoch++) {
+      const redone = await world.until(node.settlements.recompute(epoch))
+      if (redone?.equal !== true) wrong.push(`node ${index} epoch ${epoch}`)
+    }
+  }
+  return wrong
 }
